@@ -1,0 +1,118 @@
+import type { Caller } from '../core/caller.ts';
+import type { UserId, VerifiedSessionId } from '../core/ids.ts';
+import type { Permission } from '../core/permissions.ts';
+import type { Scope } from '../db/tables.ts';
+
+export const actions = ['list', 'reveal', 'use', 'write', 'share', 'manage'] as const;
+export type Action = (typeof actions)[number];
+
+/** What the rule needs to know of a secret, each of it from a row whose seal was verified. */
+export interface SecretFacts {
+  readonly ownerId: UserId;
+  /** False while the owner is disabled (or erased): their secrets rest. */
+  readonly ownerActive: boolean;
+  /** True when the owner is a present participant of the caller's verified session. */
+  readonly ownerPresent: boolean;
+  readonly scope: Scope;
+  readonly sessionId: string | null;
+  readonly sharedWith: readonly UserId[];
+  readonly isActive: boolean;
+  readonly expiresAt: Date | null;
+  readonly deletedAt: Date | null;
+  readonly exposure: 'reveal' | 'use';
+}
+
+/** The part of the caller on which the rule rests. */
+export type Asking = Pick<Caller, 'userId' | 'permissions' | 'session' | 'boundToSession' | 'waiting'>;
+
+export type Because = 'owner' | 'session' | 'shared';
+
+/**
+ * Why not. `nothing`: for this caller the secret doesn't exist. The others go to somebody who may know that it does:
+ * `permission` and `waiting` are the credential's, `owner_only` and `use_only` the rule's, the rest the secret's state.
+ */
+export type Refusal =
+  | 'permission'
+  | 'waiting'
+  | 'nothing'
+  | 'owner_only'
+  | 'use_only'
+  | 'inactive'
+  | 'expired'
+  | 'deleted';
+
+export type Decision =
+  | { readonly allowed: true; readonly because: Because }
+  | { readonly allowed: false; readonly reason: Refusal };
+
+const refused = (reason: Refusal): Decision => ({ allowed: false, reason });
+
+const permissionOf: Record<Action, Permission> = {
+  list: 'secrets:list',
+  reveal: 'secrets:reveal',
+  use: 'secrets:use',
+  write: 'secrets:write',
+  share: 'secrets:share',
+  manage: 'secrets:manage',
+};
+
+/** Actions that need the value to be in force. */
+const appliesValue = (action: Action): boolean => action === 'reveal' || action === 'use';
+
+/** True at and after `expiresAt`, to the millisecond; no job is needed for it. */
+export const isExpired = (secret: Pick<SecretFacts, 'expiresAt'>, now: Date): boolean =>
+  secret.expiresAt !== null && secret.expiresAt.getTime() <= now.getTime();
+
+const restingState = (facts: SecretFacts, now: Date): 'deleted' | 'inactive' | 'expired' | null => {
+  if (facts.deletedAt !== null) return 'deleted';
+  if (!facts.isActive) return 'inactive';
+  return isExpired(facts, now) ? 'expired' : null;
+};
+
+const inSession = (session: VerifiedSessionId | null, facts: SecretFacts): boolean =>
+  session !== null && facts.scope === 'session' && facts.sessionId === session;
+
+/** A credential bound to a session reaches that session's secrets only, unless it carries `secrets:own`. */
+const withinReach = (asking: Asking, facts: SecretFacts): boolean =>
+  !asking.boundToSession || asking.permissions.has('secrets:own') || inSession(asking.session, facts);
+
+const relation = (asking: Asking, facts: SecretFacts | null): Because | null => {
+  if (facts === null || !facts.ownerActive || !withinReach(asking, facts)) return null;
+  if (facts.ownerId === asking.userId) return 'owner';
+  if (inSession(asking.session, facts) && facts.ownerPresent) return 'session';
+  return facts.scope === 'shared' && facts.sharedWith.includes(asking.userId) ? 'shared' : null;
+};
+
+const decideForOwner = (action: Action, facts: SecretFacts, now: Date): Decision => {
+  const resting = restingState(facts, now);
+  if (resting !== null && appliesValue(action)) return refused(resting);
+  if (resting === 'deleted' && (action === 'write' || action === 'share')) return refused('deleted');
+  return { allowed: true, because: 'owner' };
+};
+
+const decideForOthers = (action: Action, facts: SecretFacts, because: 'session' | 'shared', now: Date): Decision => {
+  if (restingState(facts, now) !== null) return refused('nothing');
+  if (action !== 'list' && !appliesValue(action)) return refused('owner_only');
+  if (action === 'reveal' && facts.exposure === 'use') return refused('use_only');
+  return { allowed: true, because };
+};
+
+/**
+ * The access rule, the only place that decides (design: the access rule). Pure: `now` is the later of the service's and
+ * the database's clock, `asking.session` was verified for this request. Null facts are a secret
+ * that never existed. The SQL predicate of lists is held equal to it.
+ */
+export const decide = (asking: Asking, action: Action, facts: SecretFacts | null, now: Date): Decision => {
+  if (!asking.permissions.has(permissionOf[action])) return refused('permission');
+  const because = relation(asking, facts);
+  if (facts === null || because === null) return refused('nothing');
+  // Behind the 404 of those who have nothing, so that a waiting credential is no oracle either.
+  if (asking.waiting && action !== 'list') return refused('waiting');
+  return because === 'owner' ? decideForOwner(action, facts, now) : decideForOthers(action, facts, because, now);
+};
+
+/** A secret is placed somewhere: by creation, import or transfer. A bound credential places in its session only. */
+export const mayPlace = (asking: Asking, scope: Scope, sessionId: string | null): boolean =>
+  !asking.boundToSession ||
+  asking.permissions.has('secrets:own') ||
+  (scope === 'session' && sessionId !== null && sessionId === asking.session);

@@ -1,0 +1,24 @@
+export {
+  type Action,
+  type Asking,
+  actions,
+  type Because,
+  type Decision,
+  decide,
+  isExpired,
+  mayPlace,
+  type Refusal,
+  type SecretFacts,
+} from './decide.ts';
+export { isAccessibleBy } from './is-accessible-by.ts';
+export { createMutate, type Mutate, waitingPeriod } from './mutate.ts';
+export {
+  createStanding,
+  credentialGone,
+  type DeadCredential,
+  isSessionActive,
+  type LiveCredential,
+  type Presence,
+  type Standing,
+} from './standing.ts';
+export { type Branch, visibleBranches } from './visible.ts';

@@ -1,0 +1,33 @@
+import type { Audit } from '../audit/index.ts';
+import type { Caller } from '../core/caller.ts';
+import { KeyholdError } from '../core/errors.ts';
+import { type Db, type Outcome, refusedWith, settle, type Tx } from '../db/database.ts';
+import type { Standing } from './standing.ts';
+
+export type Mutate = <T>(caller: Caller, work: (tx: Tx) => Promise<Outcome<T>>) => Promise<T>;
+
+interface Deps {
+  readonly db: Db;
+  readonly standing: Standing;
+  readonly audit: Audit;
+}
+
+export const waitingPeriod = (): KeyholdError =>
+  new KeyholdError(
+    'waiting_period',
+    'An administrator reset this password. Until the waiting time is over this login only looks around; an earlier login can call the reset off.',
+  );
+
+/**
+ * The gate of every change: in one transaction, the caller is confirmed and held still, then `work` decides, writes and
+ * records. What `work` refuses is recorded and thrown after the commit. A waiting credential changes nothing.
+ */
+export const createMutate =
+  ({ db, standing, audit }: Deps): Mutate =>
+  (caller, work) =>
+    settle(db, async (tx) => {
+      const gone = caller.waiting ? waitingPeriod() : await standing.confirm(tx, caller);
+      if (gone === null) return await work(tx);
+      await audit.record(tx, caller, { action: 'request.refused', outcome: 'refused', reason: gone.code });
+      return refusedWith(gone);
+    });

@@ -1,0 +1,130 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Caller, Credential } from '../core/caller.ts';
+import { type Clock, later } from '../core/clock.ts';
+import { KeyholdError, sessionNotJoined } from '../core/errors.ts';
+import type { SessionId, UserId, VerifiedSessionId } from '../core/ids.ts';
+import type { Db, Tx } from '../db/database.ts';
+import { joinedColumns, joinedRow } from '../db/joined.ts';
+import type { LoginRow, ParticipantRow, SessionRow, Tables, TokenRow, UserRow } from '../db/tables.ts';
+import type { Seals } from '../keys/index.ts';
+
+/** A credential's own row with its user's, both sealed and in force at `now`, the later of the two clocks. */
+export interface LiveCredential<Row> {
+  readonly row: Row;
+  readonly user: UserRow;
+  readonly now: Date;
+}
+
+/** Why a credential gives nothing. `unknown` is also a broken seal: no row is better than one that was forged. */
+export type DeadCredential = 'unknown' | 'ended' | 'expired' | 'user_disabled';
+
+export type CredentialLookup<Row> =
+  | LiveCredential<Row>
+  | { readonly dead: DeadCredential; readonly userId: UserId | null };
+
+/** A session of work that the user is present in, by its verified id. */
+export interface Presence {
+  readonly session: SessionRow;
+  readonly participant: ParticipantRow;
+}
+
+export interface Standing {
+  login(db: Db, id: string): Promise<CredentialLookup<LoginRow>>;
+  token(db: Db, id: string): Promise<CredentialLookup<TokenRow>>;
+  /** The session, when it is active and the user is a present participant; else null, whatever the cause. */
+  presence(db: Db, userId: UserId, sessionId: SessionId): Promise<Presence | null>;
+  /** As `presence`, and holds session and participant still until the transaction ends. */
+  holdPresence(tx: Tx, userId: UserId, sessionId: SessionId): Promise<boolean>;
+  /**
+   * Looks at the caller's credential, user and session again and holds them still until the transaction ends. Resolves to
+   * the refusal when any of them was taken away since the request began: the write must then not happen.
+   */
+  confirm(tx: Tx, caller: Caller): Promise<KeyholdError | null>;
+}
+
+type Joined = Record<string, unknown> & { db_now: Date };
+
+const shareLock = (lock: boolean, tables: string): RawBuilder<unknown> => sql.raw(lock ? `for share of ${tables}` : '');
+
+export const isSessionActive = (session: SessionRow, now: Date): boolean =>
+  session.status === 'active' && (session.expires_at === null || session.expires_at.getTime() > now.getTime());
+
+/** The one answer to a credential that gives nothing, whatever the cause. */
+export const credentialGone = (): KeyholdError =>
+  new KeyholdError('unauthenticated', 'The access token is not valid. Log in again.');
+
+const endOf = (row: LoginRow | TokenRow): Date | null => ('revoked_at' in row ? row.revoked_at : row.ended_at);
+
+export const createStanding = ({ seals, clock }: { seals: Seals; clock: Clock }): Standing => {
+  const liveUser = (user: UserRow | null): user is UserRow => user !== null && seals.holds('users', user);
+
+  const judge = <Row extends LoginRow | TokenRow>(
+    row: Row | null,
+    holds: boolean,
+    user: UserRow | null,
+    now: Date,
+  ): CredentialLookup<Row> => {
+    if (row === null || !holds || !liveUser(user) || user.id !== row.user_id) return { dead: 'unknown', userId: null };
+    if (endOf(row) !== null) return { dead: 'ended', userId: user.id };
+    if (row.expires_at.getTime() <= now.getTime()) return { dead: 'expired', userId: user.id };
+    return user.status === 'active' ? { row, user, now } : { dead: 'user_disabled', userId: user.id };
+  };
+
+  const lookUp = async <T extends 'logins' | 'tokens'>(
+    db: Db,
+    table: T,
+    id: string,
+    lock = false,
+  ): Promise<CredentialLookup<Tables[T]>> => {
+    const { rows } = await sql<Joined>`select ${joinedColumns(table, 'c')}, ${joinedColumns('users', 'u')},
+      clock_timestamp() as db_now from ${sql.table(table)} c join users u on u.id = c.user_id
+      where c.id = ${id} ${shareLock(lock, 'c, u')}`.execute(db);
+    const row = rows[0] ? joinedRow(rows[0], table, 'c') : null;
+    const user = rows[0] ? joinedRow(rows[0], 'users', 'u') : null;
+    const now = later(clock.now(), rows[0]?.db_now ?? clock.now());
+    return judge(row, row !== null && seals.holds(table, row), user, now);
+  };
+
+  const presence = async (db: Db, userId: UserId, sessionId: SessionId, lock = false): Promise<Presence | null> => {
+    const { rows } =
+      await sql<Joined>`select ${joinedColumns('sessions', 's')}, ${joinedColumns('session_participants', 'p')},
+      clock_timestamp() as db_now from sessions s join session_participants p on p.session_id = s.id
+      where s.id = ${sessionId} and p.user_id = ${userId} ${shareLock(lock, 's, p')}`.execute(db);
+    const session = rows[0] ? joinedRow(rows[0], 'sessions', 's') : null;
+    const participant = rows[0] ? joinedRow(rows[0], 'session_participants', 'p') : null;
+    if (!rows[0] || !session || !participant) return null;
+    const intact = seals.holds('sessions', session) && seals.holds('session_participants', participant);
+    const now = later(clock.now(), rows[0].db_now);
+    return intact && isSessionActive(session, now) && participant.left_at === null ? { session, participant } : null;
+  };
+
+  const userStands = async (tx: Tx, userId: UserId): Promise<boolean> => {
+    const user = await sql<UserRow>`select * from users where id = ${userId} for share`.execute(tx);
+    return liveUser(user.rows[0] ?? null) && user.rows[0]?.status === 'active';
+  };
+
+  const credentialStands = async (tx: Tx, credential: Credential, userId: UserId): Promise<boolean> => {
+    switch (credential.kind) {
+      case 'login':
+        return 'row' in (await lookUp(tx, 'logins', credential.id, true));
+      case 'token':
+        return 'row' in (await lookUp(tx, 'tokens', credential.id, true));
+      case 'issuer':
+        return await userStands(tx, userId);
+    }
+  };
+
+  const sessionStands = async (tx: Tx, userId: UserId, session: VerifiedSessionId | null): Promise<boolean> =>
+    session === null || (await presence(tx, userId, session, true)) !== null;
+
+  return {
+    login: (db, id) => lookUp(db, 'logins', id),
+    token: (db, id) => lookUp(db, 'tokens', id),
+    presence: (db, userId, sessionId) => presence(db, userId, sessionId),
+    holdPresence: async (tx, userId, sessionId) => (await presence(tx, userId, sessionId, true)) !== null,
+    confirm: async (tx, caller) => {
+      if (!(await credentialStands(tx, caller.credential, caller.userId))) return credentialGone();
+      return (await sessionStands(tx, caller.userId, caller.session)) ? null : sessionNotJoined();
+    },
+  };
+};

@@ -1,0 +1,225 @@
+import { randomBytes } from 'node:crypto';
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import { createMutate, createStanding } from './access/index.ts';
+import { createAudit } from './audit/index.ts';
+import {
+  createAccessTokens,
+  createAuthenticate,
+  createLogins,
+  createOutsideTokens,
+  createOutsideUsers,
+  createRefreshTokens,
+  createThrottle,
+  createTokens,
+} from './auth/index.ts';
+import type { Config } from './config/config.ts';
+import type { RootKeys } from './config/root-keys.ts';
+import type { Clock } from './core/clock.ts';
+import { digestKey } from './crypto/derive.ts';
+import { databaseNow } from './db/checks.ts';
+import type { Database } from './db/database.ts';
+import { isCurrentSchema } from './db/migrate.ts';
+import { createLimits, registerRateLimit } from './http/limits.ts';
+import { createMetrics, type Metrics } from './http/metrics.ts';
+import { createRoutes } from './http/route.ts';
+import { authRoutes } from './http/routes/auth.ts';
+import { metricsOnly, operationRoutes, type Readiness } from './http/routes/operation.ts';
+import { secretRoutes } from './http/routes/secrets.ts';
+import { sessionRoutes } from './http/routes/sessions.ts';
+import { userRoutes } from './http/routes/users.ts';
+import { createServer } from './http/server.ts';
+import { createIdempotency } from './idempotency/index.ts';
+import { createOwnerKeys, createSeals, openServiceKeys } from './keys/index.ts';
+import { createErase } from './rotation/index.ts';
+import { createSecrets } from './secrets/index.ts';
+import { createSessions } from './sessions/index.ts';
+import { createPasswords, createUsers } from './users/index.ts';
+
+export interface AppDeps {
+  readonly config: Config;
+  readonly rootKeys: RootKeys;
+  readonly clock: Clock;
+  readonly database: Database;
+  readonly logger: FastifyBaseLogger;
+}
+
+export interface Bootstrapped {
+  readonly username: string;
+  /** The password that was made up, to be shown once; null when the operator chose it. */
+  readonly password: string | null;
+}
+
+export interface App {
+  readonly http: FastifyInstance;
+  readonly metrics: Metrics;
+  /** Makes the first administrator; null when there are users already. */
+  bootstrap(): Promise<Bootstrapped | null>;
+  /** Listens where the configuration says; resolves to the addresses. */
+  listen(): Promise<string>;
+  /** Answers what is under way and stops. The database is the caller's to close. */
+  close(): Promise<void>;
+}
+
+const mostWaiting = 500;
+const largestClockGapMs = 5000;
+const minute = 60_000;
+
+const createReadiness =
+  ({ database, clock }: Pick<AppDeps, 'database' | 'clock'>) =>
+  async (): Promise<Readiness> => {
+    try {
+      const dbNow = await databaseNow(database.db);
+      const clockOk = Math.abs(dbNow.getTime() - clock.now().getTime()) <= largestClockGapMs;
+      const schemaOk = await isCurrentSchema(database.db);
+      const checks = {
+        database: 'ok',
+        schema: schemaOk ? 'ok' : 'is not this version’s',
+        clock: clockOk ? 'ok' : 'is more than 5 s from the database’s',
+      };
+      return { ready: clockOk && schemaOk, checks };
+    } catch {
+      return { ready: false, checks: { database: 'does not answer' } };
+    }
+  };
+
+/** Wires the domains, written out: what a service can reach is what it is given here. */
+const createDomains = async ({ config, rootKeys, clock, database }: AppDeps, metrics: Metrics) => {
+  const { db } = database;
+  const sealKeys = await openServiceKeys(db, clock, rootKeys);
+  const digest = digestKey((sealKeys.at(-1) ?? sealKeys[0]).key);
+  const seals = createSeals(sealKeys);
+  const ownerKeys = createOwnerKeys({ clock, rootKeys, seals });
+  const audit = createAudit({ clock, seals, onRecord: metrics.recorded });
+  const standing = createStanding({ seals, clock });
+  const mutate = createMutate({ db, standing, audit });
+  const idempotency = createIdempotency({ clock, seals, digestKey: digest });
+  const passwords = createPasswords();
+  const users = createUsers({
+    db,
+    clock,
+    seals,
+    ownerKeys,
+    audit,
+    mutate,
+    idempotency,
+    passwords,
+    waitingMs: config.waitingMs,
+  });
+  const sessions = createSessions({ db, clock, seals, audit, mutate, idempotency, standing, users });
+  const accessTokens = createAccessTokens({ rootKeys: rootKeys.keys, issuer: config.issuer, clock });
+  const throttle = createThrottle({ db, clock, digestKey: digest });
+  const refreshTokens = createRefreshTokens(rootKeys.keys);
+  const logins = createLogins({
+    db,
+    clock,
+    seals,
+    audit,
+    mutate,
+    standing,
+    users,
+    passwords,
+    throttle,
+    accessTokens,
+    refreshTokens,
+    refreshMs: config.refreshMs,
+  });
+  const tokens = createTokens({ db, clock, seals, audit, mutate, idempotency, sessions });
+  const outsideTokens = createOutsideTokens({ issuers: config.outsideIssuers, clock });
+  const outsideUsers = createOutsideUsers({ db, audit, users });
+  const authenticate = createAuthenticate({ db, audit, standing, sessions, accessTokens, outsideTokens, outsideUsers });
+  const secrets = createSecrets({
+    db,
+    clock,
+    seals,
+    ownerKeys,
+    audit,
+    mutate,
+    idempotency,
+    users,
+    sessions,
+    versionsKept: config.versionsKept,
+  });
+  const erase = createErase({ audit, mutate, users, sessions, secrets });
+  return { audit, users, sessions, secrets, accessTokens, logins, tokens, authenticate, erase };
+};
+
+type Domains = Awaited<ReturnType<typeof createDomains>>;
+
+const addRoutes = async (
+  http: FastifyInstance,
+  deps: AppDeps,
+  domains: Domains,
+  metrics: Metrics,
+): Promise<() => Promise<void>> => {
+  const { db } = deps.database;
+  const limits = createLimits({ db, audit: domains.audit });
+  await registerRateLimit(http, deps.config.rateLimit, limits);
+  const gate = { db, audit: domains.audit, authenticate: domains.authenticate, limits };
+  await http.register(async (scope) =>
+    operationRoutes(createRoutes(scope, gate), { ...domains, metrics, readiness: createReadiness(deps) }),
+  );
+  await http.register(
+    async (scope) => {
+      const routes = createRoutes(scope, gate);
+      authRoutes(routes, domains);
+      userRoutes(routes, domains);
+      sessionRoutes(routes, domains);
+      secretRoutes(routes, domains.secrets);
+    },
+    { prefix: '/api/v1' },
+  );
+  return limits.flush;
+};
+
+const createMetricsServer = async (deps: AppDeps, metrics: Metrics): Promise<FastifyInstance | null> => {
+  if (deps.config.metricsPort === null) return null;
+  const server = await createServer({
+    config: { tls: null, trustProxy: [] },
+    logger: deps.logger,
+    overloaded: () => false,
+    observe: () => undefined,
+  });
+  metricsOnly(server, metrics);
+  return server;
+};
+
+const bootstrapUser = async ({ config }: AppDeps, { users }: Domains): Promise<Bootstrapped | null> => {
+  const chosen = config.bootstrapPassword?.expose();
+  const password = chosen ?? randomBytes(18).toString('base64url');
+  const origin = { requestId: 'bootstrap', ip: null, userAgent: null };
+  const user = await users.bootstrap(password, origin);
+  return user && { username: user.username, password: chosen === undefined ? password : null };
+};
+
+/** The composition root: builds every service and the HTTP server on an open database, and closes them again. */
+export const createApp = async (deps: AppDeps): Promise<App> => {
+  const { config, database, logger } = deps;
+  const metrics = createMetrics(database.waiting);
+  const domains = await createDomains(deps, metrics);
+  const http = await createServer({
+    config,
+    logger,
+    overloaded: () => database.waiting() > mostWaiting,
+    observe: metrics.request,
+  });
+  const flush = await addRoutes(http, deps, domains, metrics);
+  const metricsServer = await createMetricsServer(deps, metrics);
+  const flushQuietly = (): void => {
+    flush().catch(() => logger.warn('what limits turned away could not be recorded'));
+  };
+  const timer = setInterval(flushQuietly, minute).unref();
+  return {
+    http,
+    metrics,
+    bootstrap: () => bootstrapUser(deps, domains),
+    listen: async () => {
+      await metricsServer?.listen({ host: config.host, port: config.metricsPort ?? 0 });
+      return await http.listen({ host: config.host, port: config.port });
+    },
+    close: async () => {
+      clearInterval(timer);
+      await Promise.all([http.close(), metricsServer?.close()]);
+      await flush().catch(() => logger.warn('what limits turned away could not be recorded'));
+    },
+  };
+};

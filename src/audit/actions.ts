@@ -1,0 +1,51 @@
+/** Everything that is recorded; the closed list. */
+export const auditActions = [
+  'secret.create',
+  'secret.list',
+  'secret.get',
+  'secret.reveal',
+  'secret.update',
+  'secret.value_set',
+  'secret.share',
+  'secret.unshare',
+  'secret.activate',
+  'secret.deactivate',
+  'secret.delete',
+  'secret.purge',
+  'secret.recover',
+  'secret.transfer',
+  'secret.access_list',
+  'secret.versions_list',
+  'secret.version_restore',
+  'secret.import',
+  'session.create',
+  'session.update',
+  'session.participant_add',
+  'session.participant_remove',
+  'session.end',
+  'session.refused',
+  'user.create',
+  'user.update',
+  'user.disable',
+  'user.enable',
+  'user.erase',
+  'user.password_change',
+  'user.password_reset',
+  'user.reset_cancel',
+  'login.create',
+  'login.refresh',
+  'login.end',
+  'login.refused',
+  'token.create',
+  'token.revoke',
+  'token.refused',
+  'request.refused',
+  'request.limited',
+  'row.integrity_broken',
+] as const;
+
+export type AuditAction = (typeof auditActions)[number];
+
+export type AuditTarget =
+  | { readonly type: 'secret' | 'session' | 'user' | 'login' | 'token'; readonly id: string }
+  | { readonly type: 'secrets' | 'route'; readonly id: null };

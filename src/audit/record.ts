@@ -1,0 +1,84 @@
+import { randomBytes } from 'node:crypto';
+import type { Caller, RequestOrigin } from '../core/caller.ts';
+import type { Clock } from '../core/clock.ts';
+import { newId } from '../core/ids.ts';
+import type { JsonObject } from '../core/json.ts';
+import { type Db, inTransaction, type Tx } from '../db/database.ts';
+import type { AuditRow } from '../db/tables.ts';
+import type { Seals } from '../keys/index.ts';
+import type { AuditAction, AuditTarget } from './actions.ts';
+
+export interface AuditEntry {
+  readonly action: AuditAction;
+  readonly target?: AuditTarget;
+  readonly outcome: AuditRow['outcome'];
+  /** A word of a closed list: why it was allowed, refused or failed. Never anything that the caller sent. */
+  readonly reason?: string | null;
+  /** Ids, numbers and names of fields only: never a name, a value, a token or a search word. */
+  readonly details?: JsonObject;
+}
+
+/** Who did it: an authenticated caller, or a request that isn't anybody's (yet). */
+export type Actor = Caller | { readonly origin: RequestOrigin; readonly userId: Caller['userId'] | null };
+
+export interface Audit {
+  /** Adds one record in the transaction of what it tells about. */
+  record(tx: Tx, actor: Actor, entry: AuditEntry): Promise<void>;
+  recordAll(tx: Tx, actor: Actor, entries: readonly AuditEntry[]): Promise<void>;
+  /** Adds one record in a transaction of its own, for refusals decided before any other. */
+  recordAlone(db: Db, actor: Actor, entry: AuditEntry): Promise<void>;
+}
+
+const bounded = (text: string | null, length: number): string | null => {
+  if (text === null) return null;
+  // The column's text may hold neither a NUL nor half a surrogate pair, whatever a client sent as a header.
+  return text.replaceAll('\0', '').slice(0, length).toWellFormed();
+};
+
+const credentialId = (actor: Actor): string | null =>
+  'credential' in actor && actor.credential.kind !== 'issuer' ? actor.credential.id : null;
+
+const agentOf = (actor: Actor): string | null => ('agent' in actor ? actor.agent : null);
+const sessionOf = (actor: Actor): string | null => ('session' in actor ? actor.session : null);
+
+const rowOf = (now: Date, actor: Actor, entry: AuditEntry): Omit<AuditRow, 'seal'> => ({
+  id: newId<string>(),
+  recorded_at: now,
+  request_id: bounded(actor.origin.requestId, 64) ?? '',
+  actor_id: actor.userId,
+  agent: bounded(agentOf(actor), 128),
+  session_id: sessionOf(actor),
+  token_id: credentialId(actor),
+  action: entry.action,
+  target_type: entry.target?.type ?? null,
+  target_id: entry.target?.id ?? null,
+  outcome: entry.outcome,
+  reason: entry.reason ?? null,
+  ip: bounded(actor.origin.ip, 64),
+  user_agent: bounded(actor.origin.userAgent, 256),
+  details: entry.details ?? {},
+  nonce: randomBytes(16),
+});
+
+interface Deps {
+  readonly clock: Clock;
+  readonly seals: Seals;
+  /** Told of each record as it is written, for counting. */
+  readonly onRecord: (entry: AuditEntry) => void;
+}
+
+export const createAudit = ({ clock, seals, onRecord }: Deps): Audit => {
+  const recordAll: Audit['recordAll'] = async (tx, actor, entries) => {
+    await seals.insertAll(
+      tx,
+      'audit_log',
+      entries.map((entry) => rowOf(clock.now(), actor, entry)),
+    );
+    entries.forEach(onRecord);
+  };
+  return {
+    recordAll,
+    record: (tx, actor, entry) => recordAll(tx, actor, [entry]),
+    recordAlone: (db, actor, entry) => inTransaction(db, (tx) => recordAll(tx, actor, [entry])),
+  };
+};

@@ -1,0 +1,103 @@
+import { createPrivateKey, createPublicKey, type KeyObject, randomUUID } from 'node:crypto';
+import { type JWK, SignJWT } from 'jose';
+import type { RootKey, RootKeys } from '../config/root-keys.ts';
+import type { Clock } from '../core/clock.ts';
+import { isUuid, type LoginId, toId, type UserId } from '../core/ids.ts';
+import { jwtSeed } from '../crypto/derive.ts';
+import { type JwtForm, readJwtForm } from './jwt-form.ts';
+import { tokenRefused } from './token-refused.ts';
+import { expiryOf, isValidAt } from './validity.ts';
+import { createVerifiedSignatures, thumbprint } from './verified-signatures.ts';
+
+interface Deps {
+  readonly rootKeys: RootKeys['keys'];
+  /** The `iss` of our own tokens; no outside issuer may bear it. */
+  readonly issuer: string;
+  readonly clock: Clock;
+}
+
+interface AccessTokenSubject {
+  readonly userId: UserId;
+  readonly loginId: LoginId;
+}
+
+const algorithm = 'EdDSA';
+const audience = 'keyhold';
+const type = 'at+jwt';
+const lifetimeSeconds = 15 * 60;
+/** Two replicas may each be 5 s from the database's clock, on either side. */
+const leewaySeconds = 10;
+
+/**
+ * The access tokens that follow a login: JWTs (RFC 9068) signed by EdDSA (RFC 8037), valid for 15 minutes. The
+ * first root key signs, every one verifies. A token proves who logged in and when it ends, not that the login or
+ * the user still lives: the caller looks both up.
+ */
+export const createAccessTokens = ({ rootKeys, issuer, clock }: Deps) => {
+  const [signer, ...others] = [signingKey(rootKeys[0]), ...rootKeys.slice(1).map(signingKey)] as const;
+  const keys = new Map([signer, ...others].map((key) => [key.identity, key]));
+  const signatures = createVerifiedSignatures();
+
+  /** Signs a new token. `expiresInSeconds` counts from now. */
+  const sign = async ({
+    userId,
+    loginId,
+  }: AccessTokenSubject): Promise<{ token: string; expiresInSeconds: number }> => {
+    const issuedAt = Math.floor(clock.now().getTime() / 1000);
+    const token = await new SignJWT({ login_id: loginId })
+      .setProtectedHeader({ alg: algorithm, typ: type, kid: signer.identity })
+      .setIssuer(issuer)
+      .setAudience(audience)
+      .setSubject(userId)
+      .setJti(randomUUID())
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(issuedAt + lifetimeSeconds)
+      .sign(signer.privateKey);
+    return { token, expiresInSeconds: lifetimeSeconds };
+  };
+
+  /** Whom the token was made for. Throws one and the same `unauthenticated` for every token that does not hold. */
+  const verify = async (token: string): Promise<AccessTokenSubject & { expiresAt: Date }> => {
+    const form = readJwtForm(token);
+    const subject = form && subjectOf(form, issuer);
+    const key = keys.get(form?.header.kid ?? '');
+    if (!form || !subject || !key || !isValidAt(form.payload, clock.now(), leewaySeconds)) throw tokenRefused();
+    if (!(await signatures.holds(token, algorithm, key))) throw tokenRefused();
+    return { ...subject, expiresAt: expiryOf(form.payload) };
+  };
+
+  /** The public halves of every configured key, as a JWK Set (RFC 7517). */
+  const jwks = (): { keys: JWK[] } => ({ keys: [...keys.values()].map(({ jwk }) => ({ ...jwk })) });
+
+  return { sign, verify, jwks };
+};
+
+export type AccessTokens = ReturnType<typeof createAccessTokens>;
+
+const subjectOf = ({ header, payload }: JwtForm, issuer: string): AccessTokenSubject | null => {
+  if (header.alg !== algorithm || header.typ !== type) return null;
+  if (payload.iss !== issuer || payload.aud !== audience) return null;
+  const loginId = payload['login_id'];
+  if (typeof loginId !== 'string' || !isUuid(loginId) || !isUuid(payload.sub)) return null;
+  return { userId: toId(payload.sub), loginId: toId(loginId) };
+};
+
+/** RFC 8410: what stands before the 32 bytes of an Ed25519 seed in a PKCS #8 private key. */
+const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex');
+
+interface SigningKey {
+  readonly identity: string;
+  readonly privateKey: KeyObject;
+  readonly key: KeyObject;
+  readonly jwk: JWK;
+}
+
+const signingKey = (rootKey: RootKey): SigningKey => {
+  const der = Buffer.concat([pkcs8Prefix, jwtSeed(rootKey.key.expose())]);
+  const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  const key = createPublicKey(privateKey);
+  const { x } = key.export({ format: 'jwk' }) as { x: string };
+  const members = { crv: 'Ed25519', kty: 'OKP', x };
+  const identity = thumbprint(members);
+  return { identity, privateKey, key, jwk: { ...members, kid: identity, alg: algorithm, use: 'sig' } };
+};

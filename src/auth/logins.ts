@@ -1,0 +1,255 @@
+import { credentialGone, type Mutate, type Standing } from '../access/index.ts';
+import type { Audit } from '../audit/index.ts';
+import type { Caller, RequestOrigin } from '../core/caller.ts';
+import { type Clock, later } from '../core/clock.ts';
+import { KeyholdError, notFound } from '../core/errors.ts';
+import { type LoginId, newId, type UserId } from '../core/ids.ts';
+import { databaseNow } from '../db/checks.ts';
+import { type Db, type Outcome, reading, refusedWith, settle, type Tx } from '../db/database.ts';
+import type { LoginRow, UserRow } from '../db/tables.ts';
+import type { Seals } from '../keys/index.ts';
+import { type Passwords, type Users, type UserView, viewOf } from '../users/index.ts';
+import type { AccessTokens } from './access-tokens.ts';
+import type { RefreshTokens } from './refresh-token.ts';
+import type { Throttle } from './throttle.ts';
+
+/** What a login or a refresh hands out. */
+export interface Granted {
+  readonly access_token: string;
+  readonly token_type: 'Bearer';
+  readonly expires_in: number;
+  readonly refresh_token: string;
+  readonly user: UserView;
+}
+
+export interface LoginView {
+  readonly id: string;
+  readonly created_at: Date;
+  readonly last_used_at: Date;
+  readonly expires_at: Date;
+  readonly ip: string | null;
+  readonly user_agent: string | null;
+  readonly current: boolean;
+}
+
+export interface Logins {
+  /** Throws login_failed for a wrong password, an unknown and a disabled user alike; rate_limited after too many. */
+  login(origin: RequestOrigin, username: string, password: string): Promise<Granted>;
+  /** Trades a refresh token for a new pair. One that was traded before ends the login: somebody else has it too. */
+  refresh(origin: RequestOrigin, refreshToken: string): Promise<Granted>;
+  /** Ends the login that asks. */
+  logout(caller: Caller): Promise<void>;
+  list(caller: Caller): Promise<readonly LoginView[]>;
+  end(caller: Caller, id: LoginId): Promise<void>;
+}
+
+interface Deps {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly seals: Seals;
+  readonly audit: Audit;
+  readonly mutate: Mutate;
+  readonly standing: Standing;
+  readonly users: Users;
+  readonly passwords: Passwords;
+  readonly throttle: Throttle;
+  readonly accessTokens: AccessTokens;
+  readonly refreshTokens: RefreshTokens;
+  readonly refreshMs: number;
+}
+
+const loginFailed = (): KeyholdError => new KeyholdError('login_failed', 'Username or password is not right.');
+const loginNeeded = (): KeyholdError =>
+  new KeyholdError('permission_missing', 'Only a login may do this; a token may not.');
+
+const bounded = (text: string | null, length: number): string | null =>
+  text === null ? null : text.replaceAll('\0', '').slice(0, length).toWellFormed();
+
+type FailedBecause = 'unknown_user' | 'wrong_password' | 'disabled';
+
+export const createLogins = (deps: Deps): Logins => {
+  const { db, clock, seals, audit, mutate, users, passwords, throttle, accessTokens, refreshTokens } = deps;
+
+  const grant = async (login: LoginRow, user: UserRow): Promise<Granted> => {
+    const { token, expiresInSeconds } = await accessTokens.sign({ userId: user.id, loginId: login.id });
+    const refresh_token = refreshTokens.mint({ loginId: login.id, generation: login.refresh_generation });
+    return {
+      access_token: token,
+      token_type: 'Bearer',
+      expires_in: expiresInSeconds,
+      refresh_token,
+      user: viewOf(user),
+    };
+  };
+
+  const insertLogin = async (tx: Tx, origin: RequestOrigin, user: UserRow): Promise<LoginRow> => {
+    const now = later(clock.now(), await databaseNow(tx));
+    // Never before an administrator's reset, whichever replica's clock is ahead: such a login must wait.
+    const created_at = user.password_reset_at === null ? now : later(now, user.password_reset_at);
+    return await seals.insert(tx, 'logins', {
+      id: newId<LoginId>(),
+      user_id: user.id,
+      refresh_generation: 0,
+      created_at,
+      expires_at: new Date(now.getTime() + deps.refreshMs),
+      ended_at: null,
+      ip: bounded(origin.ip, 64),
+      user_agent: bounded(origin.userAgent, 256),
+      last_used_at: now,
+    });
+  };
+
+  const refuseLogin = async <T>(
+    tx: Tx,
+    origin: RequestOrigin,
+    userId: UserId | null,
+    reason: FailedBecause,
+  ): Promise<Outcome<T>> => {
+    await audit.record(
+      tx,
+      { origin, userId },
+      {
+        action: 'login.refused',
+        outcome: 'refused',
+        reason,
+        ...(userId ? { target: { type: 'user', id: userId } as const } : {}),
+      },
+    );
+    return refusedWith(loginFailed());
+  };
+
+  const why = (user: UserRow | null, right: boolean): FailedBecause | null => {
+    if (!user || user.status === 'erased') return 'unknown_user';
+    if (!right) return 'wrong_password';
+    return user.status === 'active' ? null : 'disabled';
+  };
+
+  const login: Logins['login'] = async (origin, username, password) => {
+    await throttle.attempt(username, origin.ip);
+    const before = await reading(users.byKey(db, username));
+    const right = await passwords.verify(before?.password_hash ?? null, password);
+    const made = await settle(db, async (tx) => {
+      const user = before && (await users.hold(tx, { userId: before.id }));
+      const reason = why(before, right);
+      if (reason !== null)
+        return await refuseLogin<{ row: LoginRow; user: UserRow }>(tx, origin, before?.id ?? null, reason);
+      if (!user || user.password_hash !== before?.password_hash)
+        return await refuseLogin<{ row: LoginRow; user: UserRow }>(tx, origin, before?.id ?? null, 'wrong_password');
+      const row = await insertLogin(tx, origin, user);
+      await audit.record(
+        tx,
+        { origin, userId: user.id },
+        { action: 'login.create', target: { type: 'login', id: row.id }, outcome: 'allowed' },
+      );
+      return { ok: { row, user } };
+    });
+    await throttle.succeeded(username, origin.ip);
+    return await grant(made.row, made.user);
+  };
+
+  const lockLogin = (tx: Tx, id: LoginId): Promise<LoginRow | undefined> =>
+    tx.selectFrom('logins').selectAll().where('id', '=', id).forUpdate().executeTakeFirst();
+
+  const endRow = async (tx: Tx, row: LoginRow): Promise<void> => {
+    if (row.ended_at === null) await seals.update(tx, 'logins', row, { ended_at: clock.now() });
+  };
+
+  const refresh: Logins['refresh'] = async (origin, refreshToken) => {
+    const read = refreshTokens.read(refreshToken);
+    if (!read) throw credentialGone();
+    const made = await settle<{ row: LoginRow; user: UserRow }>(db, async (tx) => {
+      const row = await lockLogin(tx, read.loginId);
+      const live = await deps.standing.login(tx, read.loginId);
+      const refuse = async (reason: string, userId: UserId | null) => {
+        await audit.record(
+          tx,
+          { origin, userId },
+          { action: 'login.refresh', target: { type: 'login', id: read.loginId }, outcome: 'refused', reason },
+        );
+        return refusedWith(credentialGone());
+      };
+      if (!row || 'dead' in live)
+        return await refuse('dead' in live ? live.dead : 'unknown', 'dead' in live ? live.userId : null);
+      if (row.refresh_generation !== read.generation) {
+        await endRow(tx, row);
+        return await refuse('reused', row.user_id);
+      }
+      const expires_at = new Date(live.now.getTime() + deps.refreshMs);
+      const next = await seals.update(tx, 'logins', row, {
+        refresh_generation: row.refresh_generation + 1,
+        expires_at,
+        last_used_at: live.now,
+      });
+      await audit.record(
+        tx,
+        { origin, userId: row.user_id },
+        { action: 'login.refresh', target: { type: 'login', id: row.id }, outcome: 'allowed' },
+      );
+      return { ok: { row: next, user: live.user } };
+    });
+    return await grant(made.row, made.user);
+  };
+
+  /** Ending one's own login needs no standing but the login itself, and works while a reset waits. */
+  const endOwn = (caller: Caller, id: LoginId): Promise<void> =>
+    settle(db, async (tx) => {
+      const row = await lockLogin(tx, id);
+      if (!row || row.user_id !== caller.userId || !seals.holds('logins', row)) return refusedWith(notFound());
+      await endRow(tx, row);
+      await audit.record(tx, caller, { action: 'login.end', target: { type: 'login', id }, outcome: 'allowed' });
+      return { ok: undefined };
+    });
+
+  const endAny = (caller: Caller, id: LoginId): Promise<void> =>
+    mutate(caller, async (tx) => {
+      const row = await lockLogin(tx, id);
+      if (!row || row.user_id !== caller.userId || !seals.holds('logins', row)) {
+        await audit.record(tx, caller, {
+          action: 'login.end',
+          target: { type: 'login', id },
+          outcome: 'refused',
+          reason: 'nothing',
+        });
+        return refusedWith(notFound());
+      }
+      await endRow(tx, row);
+      await audit.record(tx, caller, { action: 'login.end', target: { type: 'login', id }, outcome: 'allowed' });
+      return { ok: undefined };
+    });
+
+  const ownLogin = (caller: Caller): LoginId => {
+    if (caller.credential.kind !== 'login') throw loginNeeded();
+    return caller.credential.id;
+  };
+
+  return {
+    login,
+    refresh,
+    logout: (caller) => endOwn(caller, ownLogin(caller)),
+    list: async (caller) => {
+      const rows = await reading(
+        db
+          .selectFrom('logins')
+          .selectAll()
+          .where('user_id', '=', caller.userId)
+          .where('ended_at', 'is', null)
+          .orderBy('id', 'desc')
+          .limit(200)
+          .execute(),
+      );
+      const now = clock.now().getTime();
+      const live = rows.filter((row) => seals.holds('logins', row) && row.expires_at.getTime() > now);
+      return live.map((row) => ({
+        id: row.id,
+        created_at: row.created_at,
+        last_used_at: row.last_used_at,
+        expires_at: row.expires_at,
+        ip: row.ip,
+        user_agent: row.user_agent,
+        current: caller.credential.kind === 'login' && caller.credential.id === row.id,
+      }));
+    },
+    end: (caller, id) =>
+      caller.credential.kind === 'login' && caller.credential.id === id ? endOwn(caller, id) : endAny(caller, id),
+  };
+};

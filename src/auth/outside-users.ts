@@ -1,0 +1,106 @@
+import { credentialGone } from '../access/index.ts';
+import type { Audit } from '../audit/index.ts';
+import type { RequestOrigin } from '../core/caller.ts';
+import { KeyholdError } from '../core/errors.ts';
+import { isUuid, newId, toId, type UserId } from '../core/ids.ts';
+import { type Db, type Outcome, reading, refusedWith, settle, type Tx } from '../db/database.ts';
+import type { UserRow } from '../db/tables.ts';
+import { refuseUsername, type Users } from '../users/index.ts';
+import type { OutsideIdentity } from './outside-identity.ts';
+
+export interface OutsideUsers {
+  /**
+   * The user whom a verified outside identity is: found by issuer and subject, never by id, name or email. Unknown ones
+   * are made, as members, where the issuer may create users. Throws unauthenticated, or name_taken with advice.
+   */
+  userOf(origin: RequestOrigin, identity: OutsideIdentity): Promise<UserRow>;
+}
+
+interface Deps {
+  readonly db: Db;
+  readonly audit: Audit;
+  readonly users: Users;
+}
+
+const taken = (detail: string, cause?: unknown): KeyholdError => new KeyholdError('name_taken', detail, { cause });
+const usernameTaken = (cause?: unknown): KeyholdError =>
+  taken('Your username is taken here by somebody else. Ask your administrator to rename that user or you.', cause);
+
+const bounded = (text: string | null, length: number): string | null =>
+  text !== null && text.length <= length ? text : null;
+
+export const createOutsideUsers = ({ db, audit, users }: Deps): OutsideUsers => {
+  const refuse = async (
+    tx: Tx,
+    origin: RequestOrigin,
+    error: KeyholdError,
+    reason: string,
+  ): Promise<Outcome<UserRow>> => {
+    await audit.record(tx, { origin, userId: null }, { action: 'login.refused', outcome: 'refused', reason });
+    return refusedWith(error);
+  };
+
+  /** The issuer that supplies ids gives its subject as the new id; one that somebody has already is never adopted. */
+  const idFor = async (tx: Tx, identity: OutsideIdentity): Promise<UserId | null> => {
+    if (!identity.issuer.suppliesIds) return newId<UserId>();
+    if (!isUuid(identity.subject)) return null;
+    const id = toId<UserId>(identity.subject);
+    const existing = await tx.selectFrom('users').select('id').where('id', '=', id).executeTakeFirst();
+    return existing ? null : id;
+  };
+
+  const make = async (tx: Tx, origin: RequestOrigin, identity: OutsideIdentity): Promise<Outcome<UserRow>> => {
+    const { username, issuer, subject } = identity;
+    if (username === null || refuseUsername(username) !== null)
+      return await refuse(tx, origin, credentialGone(), 'no_username');
+    if (await users.byKey(tx, username)) return await refuse(tx, origin, usernameTaken(), 'username_taken');
+    const id = await idFor(tx, identity);
+    if (id === null)
+      return await refuse(tx, origin, taken('The id that your issuer gives you cannot be used here.'), 'id_taken');
+    const row = await users.insert(tx, {
+      id,
+      username,
+      passwordHash: null,
+      email: bounded(identity.email, 254),
+      displayName: bounded(identity.displayName, 128),
+      role: 'member',
+      metadata: {},
+      outside: { issuer: issuer.issuer, subject },
+    });
+    await audit.record(
+      tx,
+      { origin, userId: row.id },
+      { action: 'user.create', target: { type: 'user', id: row.id }, outcome: 'allowed', reason: 'issuer' },
+    );
+    return { ok: row };
+  };
+
+  const find = (identity: OutsideIdentity): Promise<UserRow | null> =>
+    reading(users.bySubject(db, identity.issuer.issuer, identity.subject));
+
+  const makeOrFind = async (origin: RequestOrigin, identity: OutsideIdentity): Promise<UserRow> => {
+    try {
+      return await settle(db, (tx) => make(tx, origin, identity));
+    } catch (error) {
+      // Two first requests of one user at once: the other one made the user.
+      const made = error instanceof KeyholdError && error.code === 'name_taken' ? await find(identity) : null;
+      if (made) return made;
+      throw error;
+    }
+  };
+
+  return {
+    userOf: async (origin, identity) => {
+      const known = await find(identity);
+      if (!known && !identity.issuer.mayCreateUsers) throw credentialGone();
+      const user = known ?? (await makeOrFind(origin, identity));
+      if (user.status === 'active') return user;
+      await audit.recordAlone(
+        db,
+        { origin, userId: user.id },
+        { action: 'login.refused', outcome: 'refused', reason: 'user_disabled' },
+      );
+      throw credentialGone();
+    },
+  };
+};

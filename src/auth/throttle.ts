@@ -1,0 +1,96 @@
+import { createHmac } from 'node:crypto';
+import { isIPv6 } from 'node:net';
+import { sql } from 'kysely';
+import type { Clock } from '../core/clock.ts';
+import { KeyholdError } from '../core/errors.ts';
+import { type Db, reading } from '../db/database.ts';
+import { usernameKey } from '../users/index.ts';
+
+const windowMs = 15 * 60_000;
+const limits = { account: 10, address: 50 } as const;
+
+export interface Throttle {
+  /**
+   * Counts an attempt before it is made, so that a hundred at once are a hundred. Throws `rate_limited` when the account
+   * or the address has failed too often in the last 15 minutes.
+   */
+  attempt(username: string, ip: string | null): Promise<void>;
+  /** The attempt was a good one: the account starts afresh, the address gets its count back. */
+  succeeded(username: string, ip: string | null): Promise<void>;
+}
+
+/** An IPv6 user has a whole /64 to choose addresses from; it counts as one. */
+const network = (ip: string): string => {
+  if (!isIPv6(ip)) return ip;
+  const [head = '', tail = ''] = ip.split('::');
+  const front = head === '' ? [] : head.split(':');
+  const back = tail === '' ? [] : tail.split(':');
+  const missing = ip.includes('::') ? Math.max(0, 8 - front.length - back.length) : 0;
+  return [...front, ...Array<string>(missing).fill('0'), ...back].slice(0, 4).join(':');
+};
+
+const tooMany = (startedAt: Date, now: Date): KeyholdError => {
+  const left = Math.max(1, Math.ceil((startedAt.getTime() + windowMs - now.getTime()) / 1000));
+  return new KeyholdError('rate_limited', `Too many failed logins. Try again in ${left} seconds.`, {
+    retryAfterSeconds: left,
+  });
+};
+
+interface Deps {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly digestKey: Buffer;
+}
+
+export const createThrottle = ({ db, clock, digestKey }: Deps): Throttle => {
+  const subject = (kind: keyof typeof limits, text: string): Buffer =>
+    createHmac('sha256', digestKey).update(`${kind}\0${text}`).digest();
+
+  const subjects = (username: string, ip: string | null) => [
+    { subject: subject('account', usernameKey(username)), limit: limits.account },
+    ...(ip === null ? [] : [{ subject: subject('address', network(ip)), limit: limits.address }]),
+  ];
+
+  const count = async (key: Buffer, now: Date): Promise<{ failures: number; window_started_at: Date } | undefined> => {
+    const oldest = new Date(now.getTime() - windowMs);
+    const { rows } = await sql<{ failures: number; window_started_at: Date }>`
+      insert into login_failures as f (subject, failures, window_started_at) values (${key}, 1, ${now})
+      on conflict (subject) do update set
+        failures = case when f.window_started_at <= ${oldest} then 1 else least(f.failures + 1, 1000000) end,
+        window_started_at = case when f.window_started_at <= ${oldest} then ${now} else f.window_started_at end
+      returning failures, window_started_at`.execute(db);
+    return rows[0];
+  };
+
+  const forget = async (now: Date): Promise<void> => {
+    await db
+      .deleteFrom('login_failures')
+      .where('window_started_at', '<=', new Date(now.getTime() - windowMs))
+      .execute();
+  };
+
+  return {
+    attempt: async (username, ip) => {
+      const now = clock.now();
+      for (const { subject: key, limit } of subjects(username, ip)) {
+        const row = await reading(count(key, now));
+        if (row && row.failures > limit) throw tooMany(row.window_started_at, now);
+      }
+    },
+    succeeded: async (username, ip) => {
+      const [account, address] = subjects(username, ip);
+      if (account) await reading(db.deleteFrom('login_failures').where('subject', '=', account.subject).execute());
+      if (address) {
+        await reading(
+          db
+            .updateTable('login_failures')
+            .set((eb) => ({ failures: eb('failures', '-', 1) }))
+            .where('subject', '=', address.subject)
+            .where('failures', '>', 0)
+            .execute(),
+        );
+      }
+      await reading(forget(clock.now()));
+    },
+  };
+};

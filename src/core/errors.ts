@@ -1,0 +1,69 @@
+/** The closed list of ways in which Keyhold says no. Each edge (HTTP, CLI) maps every code in one table. */
+export const errorCodes = [
+  'invalid_request',
+  'unauthenticated',
+  'login_failed',
+  'permission_missing',
+  'session_not_joined',
+  'waiting_period',
+  'owner_only',
+  'use_only',
+  'not_found',
+  'name_taken',
+  'state_conflict',
+  'idempotency_key_reused',
+  'integrity_broken',
+  'revision_mismatch',
+  'payload_too_large',
+  'unsupported_media_type',
+  'request_timeout',
+  'rate_limited',
+  'unavailable',
+  'overloaded',
+  'internal',
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
+
+/** One field of the input that was refused, and what to do about it. `field` is a path such as `tags/3`. */
+export interface FieldError {
+  readonly field: string;
+  readonly detail: string;
+}
+
+export interface KeyholdErrorOptions {
+  readonly errors?: readonly FieldError[];
+  readonly retryAfterSeconds?: number;
+  readonly cause?: unknown;
+}
+
+/**
+ * The one error class of the domains: a code from the closed list and a sentence that tells the caller
+ * what to do. The sentence reaches the caller, so it never holds a value, a token or another's data.
+ */
+export class KeyholdError extends Error {
+  readonly code: ErrorCode;
+  readonly errors: readonly FieldError[];
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(code: ErrorCode, detail: string, options: KeyholdErrorOptions = {}) {
+    super(detail, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'KeyholdError';
+    this.code = code;
+    this.errors = options.errors ?? [];
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+}
+
+/** The answer to someone who has nothing: the same sentence whether the thing exists or never did. */
+export const notFound = (): KeyholdError => new KeyholdError('not_found', 'There is nothing here that you can reach.');
+
+/** The one answer to a request that names a session which is unknown, ended, foreign or left. */
+export const sessionNotJoined = (): KeyholdError =>
+  new KeyholdError(
+    'session_not_joined',
+    'The session named by this request is not an active session you are present in.',
+  );
+
+export const invalid = (field: string, detail: string): KeyholdError =>
+  new KeyholdError('invalid_request', `${field}: ${detail}`, { errors: [{ field, detail }] });

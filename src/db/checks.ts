@@ -1,0 +1,40 @@
+import { type Kysely, sql } from 'kysely';
+import { KeyholdError } from '../core/errors.ts';
+
+interface ServerFacts {
+  version: number;
+  fsync: string;
+  full_page_writes: string;
+  encoding: string;
+  superuser: boolean;
+}
+
+const refuse = (detail: string): KeyholdError => new KeyholdError('state_conflict', detail);
+
+/**
+ * Refuses a server on which an acknowledged write could be lost or a row misread: too old, `fsync` or
+ * `full_page_writes` off, another encoding than UTF-8. Resolves to a warning for the operator, or null.
+ */
+export const checkServer = async <T>(db: Kysely<T>): Promise<string | null> => {
+  const { rows } = await sql<ServerFacts>`select current_setting('server_version_num')::int as version,
+    current_setting('fsync') as fsync, current_setting('full_page_writes') as full_page_writes,
+    current_setting('server_encoding') as encoding,
+    (select rolsuper from pg_roles where rolname = current_user) as superuser`.execute(db);
+  const facts = rows[0];
+  if (!facts) throw refuse('The database did not tell about itself.');
+  if (facts.version < 150_000) throw refuse('Keyhold needs PostgreSQL 15 or later.');
+  if (facts.fsync !== 'on')
+    throw refuse('The database runs with fsync off and would lose acknowledged writes. Turn it on.');
+  if (facts.full_page_writes !== 'on') throw refuse('The database runs with full_page_writes off. Turn it on.');
+  if (facts.encoding !== 'UTF8') throw refuse('The database must be made with ENCODING UTF8.');
+  return facts.superuser
+    ? 'The service works as a superuser of the database. Give KEYHOLD_DATABASE_URL a role that is none.'
+    : null;
+};
+
+/** The database's clock, read now. */
+export const databaseNow = async <T>(db: Kysely<T>): Promise<Date> => {
+  const { rows } = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(db);
+  if (!rows[0]) throw refuse('The database did not tell the time.');
+  return rows[0].now;
+};

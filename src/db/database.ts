@@ -1,0 +1,61 @@
+import { Kysely, PostgresDialect, type PostgresPool, type Transaction } from 'kysely';
+import type { KeyholdError } from '../core/errors.ts';
+import { CertainPool, type PoolSettings } from './pool.ts';
+import type { Tables } from './tables.ts';
+import { asUnavailable, isRetryable } from './trouble.ts';
+
+export type Db = Kysely<Tables>;
+/** What must be atomic asks for a `Tx`; a `Db` is not assignable to it. */
+export type Tx = Transaction<Tables>;
+
+export interface Database {
+  readonly db: Db;
+  /** Requests that wait for a connection now: the measure of overload. */
+  waiting(): number;
+  close(): Promise<void>;
+}
+
+export const openDatabase = (settings: PoolSettings): Database => {
+  const pool = new CertainPool(settings);
+  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: pool as unknown as PostgresPool }) });
+  return { db, waiting: () => pool.waiting, close: () => db.destroy() };
+};
+
+const attempts = 4;
+
+/**
+ * Runs `work` in one transaction and resolves only when its COMMIT is certain. Deadlock victims are tried again from the
+ * start, so `work` must not act outside the transaction. A refusal is *returned* from `work`, never thrown: a throw would
+ * roll back its own record. Throws KeyholdError `unavailable` when the database can't answer or the outcome is unknown.
+ */
+export const inTransaction = async <T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> => {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await db.transaction().execute(work);
+    } catch (error) {
+      if (attempt < attempts && isRetryable(error)) continue;
+      throw asUnavailable(error);
+    }
+  }
+};
+
+/** A single read outside any transaction, with the database's trouble turned into `unavailable`. */
+export const reading = async <T>(query: Promise<T>): Promise<T> => {
+  try {
+    return await query;
+  } catch (error) {
+    throw asUnavailable(error);
+  }
+};
+
+/** What a transaction comes to: a result, or a refusal whose record is to be kept. */
+export type Outcome<T> = { readonly ok: T } | { readonly refused: KeyholdError };
+
+export const refusedWith = (error: KeyholdError): { readonly refused: KeyholdError } => ({ refused: error });
+
+/** Runs `work` in one transaction, commits, and only then throws the refusal that it returned. */
+export const settle = async <T>(db: Db, work: (tx: Tx) => Promise<Outcome<T>>): Promise<T> => {
+  const outcome = await inTransaction(db, work);
+  if ('refused' in outcome) throw outcome.refused;
+  return outcome.ok;
+};

@@ -1,0 +1,52 @@
+import { KeyholdError } from '../../core/errors.ts';
+
+export const unavailable = (sentence: string, cause?: unknown): KeyholdError =>
+  new KeyholdError('unavailable', sentence, { cause });
+
+export const errorCode = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+
+const remedies: Record<string, string> = {
+  ENOSPC: 'the disk is full. Make room and start again.',
+  EDQUOT: 'the disk quota is used up. Make room and start again.',
+  EROFS: 'the file system is read-only. Set KEYHOLD_DATA_DIR to a directory that can be written.',
+  EACCES: 'permission denied. Give the directory to the user that runs Keyhold, or set KEYHOLD_DATA_DIR to another.',
+  EPERM: 'permission denied. Give the directory to the user that runs Keyhold, or set KEYHOLD_DATA_DIR to another.',
+  ENOTDIR: 'a part of this path is not a directory. Set KEYHOLD_DATA_DIR to a directory.',
+};
+
+const complaints: readonly (readonly [RegExp, string])[] = [
+  [/no space left on device/i, 'ENOSPC'],
+  [/disk quota exceeded/i, 'EDQUOT'],
+  [/read-only file system/i, 'EROFS'],
+  [/permission denied/i, 'EACCES'],
+];
+
+/** A file error as a sentence that says what to do; every other error, and one already explained, as it is. */
+export const explainFileError = (error: unknown, path: string): unknown => {
+  const remedy = remedies[errorCode(error) ?? ''];
+  return remedy === undefined ? error : unavailable(`${path} cannot be used: ${remedy}`, error);
+};
+
+/** Why a PostgreSQL program failed, told from what it printed; `where` names what it was working on. */
+export const explainOutput = (what: string, output: string, where: string): KeyholdError => {
+  const known = complaints.find(([pattern]) => pattern.test(output));
+  const remedy = known === undefined ? undefined : remedies[known[1]];
+  if (remedy !== undefined) return unavailable(`${what} failed: ${where} cannot be used: ${remedy}`);
+  return unavailable(`${what} failed: ${lastComplaint(output)}`);
+};
+
+const lastComplaint = (output: string): string => {
+  const lines = output.split('\n').filter((line) => line.trim() !== '');
+  const complaint = lines.findLast((line) => /fatal|panic|error/i.test(line)) ?? lines.at(-1);
+  return complaint?.trim() ?? 'it said nothing.';
+};
+
+/** Runs `work` and turns a file error in it into a sentence about `path`. */
+export const explained = async <T>(path: string, work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work();
+  } catch (error) {
+    throw explainFileError(error, path);
+  }
+};

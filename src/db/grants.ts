@@ -1,0 +1,95 @@
+import { type Kysely, sql } from 'kysely';
+import { migrateUp } from './migrate.ts';
+import type { Tables } from './tables.ts';
+import { sqlState } from './trouble.ts';
+
+/** The role that the service works as: no superuser, no owner of anything. */
+export const serviceRole = 'keyhold_service';
+
+const all = 'SELECT, INSERT, UPDATE, DELETE';
+
+/** What the service may do with each table. Records can be added and read, nothing else. */
+const rights: Record<keyof Tables, string> = {
+  users: 'SELECT, INSERT, UPDATE',
+  logins: all,
+  tokens: all,
+  sessions: all,
+  session_participants: all,
+  owner_keys: all,
+  secrets: all,
+  secret_versions: all,
+  idempotency_keys: all,
+  login_failures: all,
+  service_keys: 'SELECT, INSERT',
+  audit_log: 'SELECT, INSERT',
+};
+
+const insufficientPrivilege = '42501';
+const duplicateObject = '42710';
+const uniqueViolation = '23505';
+
+type AnyDb = Kysely<unknown>;
+
+const roleExists = async (db: AnyDb): Promise<boolean> =>
+  (await sql`select 1 from pg_roles where rolname = ${serviceRole}`.execute(db)).rows.length > 0;
+
+/** Makes the service role where the server lets us; two migrators at once make it once. */
+const ensureRole = async (db: AnyDb): Promise<boolean> => {
+  if (await roleExists(db)) return true;
+  try {
+    await sql.raw(`CREATE ROLE ${serviceRole} NOLOGIN NOSUPERUSER`).execute(db);
+    return true;
+  } catch (error) {
+    const state = sqlState(error) ?? '';
+    if (state === duplicateObject || state === uniqueViolation) return true;
+    if (state === insufficientPrivilege) return false;
+    throw error;
+  }
+};
+
+const grantTables = async (db: AnyDb): Promise<void> => {
+  const statements = Object.entries(rights).map(
+    ([table, what]) =>
+      `REVOKE ALL ON public.${table} FROM ${serviceRole}; GRANT ${what} ON public.${table} TO ${serviceRole};`,
+  );
+  const schema = `GRANT USAGE ON SCHEMA public TO ${serviceRole}; REVOKE CREATE ON SCHEMA public FROM ${serviceRole};
+    GRANT SELECT ON public.kysely_migration TO ${serviceRole};`;
+  await sql.raw(`${schema}\n${statements.join('\n')}`).execute(db);
+};
+
+const mayBecome = async (db: AnyDb, login: string): Promise<boolean> => {
+  const { rows } = await sql<{ may: boolean }>`select pg_has_role(${login}, ${serviceRole}, 'MEMBER') as may`.execute(
+    db,
+  );
+  return rows[0]?.may ?? false;
+};
+
+const grantMembership = async (db: AnyDb, login: string): Promise<boolean> => {
+  if (await mayBecome(db, login)) return true;
+  try {
+    await sql`grant ${sql.id(serviceRole)} to ${sql.id(login)}`.execute(db);
+    return true;
+  } catch (error) {
+    if (sqlState(error) === insufficientPrivilege) return false;
+    throw error;
+  }
+};
+
+const advisoryLock = 7_403_117_204;
+
+/**
+ * Migrates and hands out the rights, one at a time. Resolves to true when connections of the service's login may work as
+ * the service role; false where the server allows no such role and the service must work as the login itself.
+ */
+export const prepareSchema = (db: AnyDb, serviceLogin: string): Promise<boolean> =>
+  db.connection().execute(async (connection) => {
+    await sql`select pg_advisory_lock(${advisoryLock})`.execute(connection);
+    try {
+      await migrateUp(connection);
+      if (!(await ensureRole(connection))) return false;
+      await grantTables(connection);
+      return serviceLogin === serviceRole || (await grantMembership(connection, serviceLogin));
+    } finally {
+      await sql`select pg_advisory_unlock(${advisoryLock})`.execute(connection);
+    }
+  });

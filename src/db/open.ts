@@ -1,0 +1,161 @@
+import { Kysely, PostgresDialect } from 'kysely';
+import pg from 'pg';
+import { parse } from 'pg-connection-string';
+import type { Config } from '../config/config.ts';
+import { KeyholdError } from '../core/errors.ts';
+import { checkServer } from './checks.ts';
+import { type Database, openDatabase } from './database.ts';
+import { type ConnectionSettings, type EmbeddedServer, joinEmbedded, startEmbedded } from './embedded/index.ts';
+import { prepareSchema, serviceRole } from './grants.ts';
+import { holdServer, type ServiceLock } from './service-lock.ts';
+import { asUnavailable } from './trouble.ts';
+
+type Log = (message: string, details?: object) => void;
+
+/** The database of a service, wherever it is, with the schema in place. */
+export interface OpenDatabase extends Database {
+  /** Ends what was begun: connections, and the embedded server when it is ours. */
+  close(): Promise<void>;
+}
+
+/** How to reach the database as the one who may change the schema, and as the service. */
+export interface Access {
+  readonly migrator: pg.ClientConfig;
+  readonly service: pg.ClientConfig;
+  readonly serviceLogin: string;
+}
+
+const clientConfig = ({ host, port, user, password, database }: ConnectionSettings): pg.ClientConfig => ({
+  host,
+  port,
+  user,
+  password: password.expose(),
+  database,
+  ssl: false,
+});
+
+export const embeddedAccess = (server: EmbeddedServer): Access => ({
+  migrator: clientConfig(server.connection('migrator')),
+  service: clientConfig(server.connection('service')),
+  serviceLogin: server.connection('service').user,
+});
+
+export const externalAccess = (url: string, migrationUrl: string | undefined): Access => ({
+  migrator: { connectionString: migrationUrl ?? url },
+  service: { connectionString: url },
+  serviceLogin: parse(url).user ?? '',
+});
+
+/** Runs `work` on connections of the migrator, without the limits on statements that requests live under. */
+export const asMigrator = async <T>(access: Access, work: (db: Kysely<unknown>) => Promise<T>): Promise<T> => {
+  const pool = new pg.Pool({
+    ...access.migrator,
+    max: 2,
+    connectionTimeoutMillis: 10_000,
+    options: '-c search_path=public',
+  });
+  pool.on('error', () => undefined);
+  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
+  try {
+    return await work(db);
+  } catch (error) {
+    throw asUnavailable(error);
+  } finally {
+    await db.destroy();
+  }
+};
+
+const refuseRole = (login: string): KeyholdError =>
+  new KeyholdError(
+    'state_conflict',
+    `The role ${login} of KEYHOLD_DATABASE_URL may not work as ${serviceRole}. Let an administrator run: GRANT ${serviceRole} TO "${login}";`,
+  );
+
+/** Migrates, hands out rights, and resolves to the role that the service's connections take; undefined for their own. */
+const prepare = (access: Access, sameLogin: boolean, log: Log): Promise<string | undefined> =>
+  asMigrator(access, async (db) => {
+    const warning = await checkServer(db);
+    const ready = await prepareSchema(db, access.serviceLogin);
+    if (access.serviceLogin === serviceRole) return undefined;
+    if (ready) return serviceRole;
+    if (!sameLogin) throw refuseRole(access.serviceLogin);
+    log(warning ?? 'The database lets us make no role of our own: the service works as the one that owns the tables.');
+    return undefined;
+  });
+
+export interface OpenOptions {
+  readonly config: Config;
+  readonly log: Log;
+  /** The database cannot be had any more; the process is to end. */
+  readonly onLost: (error: Error) => void;
+}
+
+const openService = async (access: Access, sameLogin: boolean, { config, log }: OpenOptions): Promise<Database> => {
+  const role = await prepare(access, sameLogin, log);
+  return openDatabase({
+    connection: access.service,
+    size: config.database.connections,
+    role,
+    onIdleError: () => log('a connection to the database was lost'),
+  });
+};
+
+const openEmbedded = async (options: OpenOptions): Promise<OpenDatabase> => {
+  const server = await startEmbedded({ dataDir: options.config.dataDir, log: options.log });
+  let lock: ServiceLock | null = null;
+  try {
+    lock = await holdServer({ server, log: options.log, onLost: options.onLost });
+    const database = await openService(embeddedAccess(server), false, options);
+    const held = lock;
+    const close = async (): Promise<void> => {
+      await database.close();
+      await held.release();
+      await server.stop();
+    };
+    return { ...database, close };
+  } catch (error) {
+    // Without the lock the server is another service's, and goes on.
+    await lock?.release();
+    if (lock) await server.stop();
+    throw error;
+  }
+};
+
+/**
+ * Opens the database that is configured: starts or adopts the embedded server, or reaches the external one; checks it,
+ * migrates it, and connects as the service's role. Rejects with one sentence that says what to do.
+ */
+export const openConfigured = async (options: OpenOptions): Promise<OpenDatabase> => {
+  const { url, migrationUrl } = options.config.database;
+  if (url === null) return await openEmbedded(options);
+  return await openService(externalAccess(url.expose(), migrationUrl?.expose()), migrationUrl === null, options);
+};
+
+/** What a migration command works with. */
+export interface Migrator {
+  readonly db: Kysely<unknown>;
+  /** Migrates up and hands out rights, as a start does. */
+  prepare(): Promise<void>;
+}
+
+/**
+ * Runs a migration command on the configured database: the external one, a running service's embedded server, or the
+ * embedded server started for this and stopped again.
+ */
+export const withMigrator = async (
+  config: Config,
+  log: Log,
+  work: (migrator: Migrator) => Promise<void>,
+): Promise<void> => {
+  const { url, migrationUrl } = config.database;
+  const onAccess = (access: Access, sameLogin: boolean): Promise<void> =>
+    asMigrator(access, (db) => work({ db, prepare: async () => void (await prepare(access, sameLogin, log)) }));
+  if (url !== null) return await onAccess(externalAccess(url.expose(), migrationUrl?.expose()), migrationUrl === null);
+  const joined = await joinEmbedded({ dataDir: config.dataDir, log });
+  const server = joined ?? (await startEmbedded({ dataDir: config.dataDir, log }));
+  try {
+    await onAccess(embeddedAccess(server), false);
+  } finally {
+    await server.stop();
+  }
+};

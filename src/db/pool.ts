@@ -1,0 +1,89 @@
+import pg from 'pg';
+import { spoilsConnection, unavailable } from './trouble.ts';
+
+export interface PoolSettings {
+  readonly connection: pg.ClientConfig;
+  readonly size: number;
+  /** The role that statements run as, when it is not the one that logs in. */
+  readonly role?: string | undefined;
+  readonly onIdleError: (error: Error) => void;
+}
+
+const int8 = 20;
+
+/** int8 as a number: revisions and counts stay far below 2^53. Everything else as `pg` reads it. */
+const types: pg.CustomTypesConfig = {
+  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+    oid === int8 ? Number : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
+};
+
+/** Search path and durability are pinned in the start-up packet, so that no statement can run before they hold. */
+const startupOptions = (role: string | undefined): string =>
+  ['-c search_path=public,pg_temp', '-c synchronous_commit=on', role === undefined ? '' : `-c role=${role}`]
+    .join(' ')
+    .trim();
+
+/**
+ * A COMMIT whose outcome isn't certain is not a success: PostgreSQL answers a cancelled wait for a standby with a mere
+ * warning, and a failed transaction's COMMIT with ROLLBACK. Both become an error here, where every commit passes.
+ */
+const certainCommit = async (client: pg.PoolClient): Promise<pg.QueryResult> => {
+  let warned = false;
+  const note = (notice: { severity?: string | undefined }): void => {
+    warned ||= notice.severity === 'WARNING';
+  };
+  client.on('notice', note);
+  try {
+    const result = await client.query('commit');
+    if (warned || result.command !== 'COMMIT') throw unavailable(new Error('the outcome of a commit is unknown'));
+    return result;
+  } finally {
+    client.off('notice', note);
+  }
+};
+
+/** What Kysely needs of a pool, over `pg`, with certain commits and without connections in doubt. */
+export class CertainPool {
+  readonly #pool: pg.Pool;
+
+  constructor(settings: PoolSettings) {
+    this.#pool = new pg.Pool({
+      ...settings.connection,
+      types,
+      max: settings.size,
+      options: startupOptions(settings.role),
+      application_name: 'keyhold',
+      connectionTimeoutMillis: 2000,
+      idleTimeoutMillis: 30_000,
+      statement_timeout: 3000,
+      lock_timeout: 2000,
+      query_timeout: 3500,
+      idle_in_transaction_session_timeout: 15_000,
+      keepAlive: true,
+    });
+    this.#pool.on('error', settings.onIdleError);
+  }
+
+  get waiting(): number {
+    return this.#pool.waitingCount;
+  }
+
+  async connect(): Promise<pg.PoolClient> {
+    const client = await this.#pool.connect();
+    let spoiled = false;
+    const query = async (text: string, values?: unknown[]): Promise<pg.QueryResult> => {
+      try {
+        return text === 'commit' ? await certainCommit(client) : await client.query(text, values);
+      } catch (error) {
+        spoiled ||= text === 'commit' || spoilsConnection(error);
+        throw error;
+      }
+    };
+    const release = (): void => client.release(spoiled);
+    return { query, release } as unknown as pg.PoolClient;
+  }
+
+  async end(): Promise<void> {
+    await this.#pool.end();
+  }
+}

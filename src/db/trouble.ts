@@ -1,0 +1,55 @@
+import { KeyholdError } from '../core/errors.ts';
+
+/** SQLSTATE classes and codes that say "not now" rather than "wrong": connection, resources, operator, system. */
+const passingClasses = new Set(['08', '53', '57', '58', 'XX']);
+const passingCodes = new Set(['55P03', '25P03', '25006', '40001', '40P01', '26000']);
+const socketCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOENT',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EACCES',
+]);
+const driverSentences =
+  /timeout exceeded when trying to connect|Query read timeout|Connection terminated|Client has encountered a connection error|not queryable|Cannot use a pool after calling end/;
+
+export const sqlState = (error: unknown): string | undefined => {
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  return typeof code === 'string' ? code : undefined;
+};
+
+/** Two transactions that waited for each other, or could not be put in order: the whole one may be tried again. */
+export const isRetryable = (error: unknown): boolean => ['40001', '40P01'].includes(sqlState(error) ?? '');
+
+/** The name of the unique index that a write would have broken, or undefined. */
+export const violatedIndex = (error: unknown): string | undefined =>
+  sqlState(error) === '23505' ? (error as { constraint?: string }).constraint : undefined;
+
+const isPassing = (error: unknown): boolean => {
+  const code = sqlState(error);
+  if (code !== undefined && (passingClasses.has(code.slice(0, 2)) || passingCodes.has(code))) return true;
+  if (code !== undefined && socketCodes.has(code)) return true;
+  return error instanceof Error && driverSentences.test(error.message);
+};
+
+/** True when the connection may still be busy or half dead, so that it must not go back to the pool. */
+export const spoilsConnection = (error: unknown): boolean => {
+  const code = sqlState(error);
+  return (
+    error instanceof Error &&
+    (code === undefined || code.length !== 5 || code.startsWith('57P') || code.startsWith('08'))
+  );
+};
+
+export const unavailable = (cause?: unknown): KeyholdError =>
+  new KeyholdError('unavailable', 'The database cannot answer right now. Nothing was handed out; try again shortly.', {
+    retryAfterSeconds: 1,
+    cause,
+  });
+
+/** Trouble of the database as the one error that callers answer with 503; anything else stays what it is. */
+export const asUnavailable = (error: unknown): unknown => (isPassing(error) ? unavailable(error) : error);

@@ -1,0 +1,52 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { invalid, KeyholdError } from '../core/errors.ts';
+import { readJsonBody } from './json-body.ts';
+
+const unsupported = (detail: string): KeyholdError => new KeyholdError('unsupported_media_type', detail);
+
+const isUtf8 = (contentType: string): boolean => {
+  const charset = /;\s*charset\s*=\s*"?([^";\s]*)"?/i.exec(contentType)?.[1];
+  return charset === undefined || /^utf-?8$/i.test(charset);
+};
+
+const readJson = (request: FastifyRequest, bytes: Buffer): unknown => {
+  if (!isUtf8(request.headers['content-type'] ?? '')) throw unsupported('JSON is sent as UTF-8.');
+  return bytes.length === 0 ? undefined : readJsonBody(bytes);
+};
+
+const refuseBody = (bytes: Buffer): undefined => {
+  if (bytes.length > 0) throw unsupported('Send the body as application/json.');
+  return undefined;
+};
+
+/** JSON and nothing else; a request without content may say it is of any type. */
+export const registerBodies = (app: FastifyInstance): void => {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (request: FastifyRequest, bytes: Buffer) =>
+    readJson(request, bytes),
+  );
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, async (_request: FastifyRequest, bytes: Buffer) =>
+    refuseBody(bytes),
+  );
+  app.addHook('onRequest', async (request) => {
+    const encoding = request.headers['content-encoding'];
+    if (encoding !== undefined && encoding !== 'identity') throw unsupported('Send the body without Content-Encoding.');
+  });
+  app.addHook('preValidation', async (request) => {
+    const takesBody = request.routeOptions.schema?.body !== undefined;
+    const empty = request.body == null || (typeof request.body === 'object' && Object.keys(request.body).length === 0);
+    if (!takesBody && !empty) throw invalid('body', 'This route takes no body.');
+    if (takesBody && request.body === undefined) throw invalid('body', 'is needed, as application/json.');
+  });
+};
+
+/** Paths and queries whose percent-encoding is no UTF-8, or hides a NUL, are refused: the router would replace it. */
+export const refuseUrl = (url: string): void => {
+  let decoded: string;
+  try {
+    decoded = decodeURIComponent(url);
+  } catch (cause) {
+    throw new KeyholdError('invalid_request', 'The address is not valid percent-encoded UTF-8.', { cause });
+  }
+  if (decoded.includes('\0')) throw new KeyholdError('invalid_request', 'The address must not hold a NUL character.');
+};

@@ -1,0 +1,22 @@
+import { invalid } from '../core/errors.ts';
+
+const rfc3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
+
+const daysIn = (year: number, month: number): number => new Date(Date.UTC(year, month, 0)).getUTCDate();
+
+/**
+ * An RFC 3339 instant, to the millisecond. Days that no calendar has are refused where `Date` would silently move them,
+ * and so are leap seconds, which it doesn't know.
+ */
+export const readInstant = (field: string, text: string): Date => {
+  const [, year, month, day] = (rfc3339.exec(text) ?? []).map(Number);
+  const date = new Date(text.toUpperCase());
+  const real = year !== undefined && month !== undefined && day !== undefined && day <= daysIn(year, month);
+  if (!real || Number.isNaN(date.getTime()))
+    throw invalid(field, 'must be an RFC 3339 time such as 2030-01-31T12:00:00Z.');
+  return date;
+};
+
+/** The same for a field that may be left out or be null. */
+export const optionalInstant = (field: string, text: string | null | undefined): Date | null | undefined =>
+  typeof text === 'string' ? readInstant(field, text) : text;

@@ -1,0 +1,95 @@
+import { invalid, KeyholdError } from '../core/errors.ts';
+
+const deepest = 32;
+
+const malformed = (detail: string, cause?: unknown): KeyholdError =>
+  new KeyholdError('invalid_request', detail, cause === undefined ? {} : { cause });
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+const decode = (bytes: Uint8Array): string => {
+  try {
+    return decoder.decode(bytes);
+  } catch (cause) {
+    throw malformed('The body is not valid UTF-8.', cause);
+  }
+};
+
+const opening = new Set(['{', '[']);
+const closing = new Set(['}', ']']);
+
+/** Looks only at brackets outside of strings, before anything recursive sees the text. */
+const refuseDepth = (text: string): void => {
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const mark = text[at] ?? '';
+    if (inString && mark === '\\') at += 1;
+    else if (mark === '"') inString = !inString;
+    else if (!inString && opening.has(mark)) depth += 1;
+    else if (!inString && closing.has(mark)) depth -= 1;
+    if (depth > deepest) throw malformed(`The body is nested deeper than ${deepest} levels.`);
+  }
+};
+
+/** Sign, significant digits and exponent: two spellings of one decimal number come to the same. */
+const decimal = (source: string): string => {
+  const [, sign = '', whole = '', fraction = '', exponent = '0'] =
+    /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(source) ?? [];
+  const digits = `${whole}${fraction}`.replace(/^0+/, '');
+  const significant = digits.replace(/0+$/, '');
+  if (significant === '') return '0';
+  const power = Number(exponent) - fraction.length + (digits.length - significant.length);
+  return `${sign}${significant}e${power}`;
+};
+
+/** A number that JavaScript would store as another one is refused, not rounded. */
+const refuseRounding = (value: number, source: string | undefined): void => {
+  if (!Number.isFinite(value) || (source !== undefined && decimal(source) !== decimal(String(value)))) {
+    throw malformed('A number in the body cannot be kept exactly. Send it as a string.');
+  }
+};
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text, (key, value: unknown, context?: { source?: string }) => {
+      if (key === '__proto__') throw malformed('A member of the body must not be named __proto__.');
+      if (typeof value === 'number') refuseRounding(value, context?.source);
+      return value;
+    });
+  } catch (cause) {
+    if (cause instanceof KeyholdError) throw cause;
+    throw malformed('The body is not valid JSON.', cause);
+  }
+};
+
+/** Where NUL is content and not an accident: the value of a secret, and a password, which is hashed only. */
+const mayHoldNul = (path: readonly string[]): boolean =>
+  (path.length === 1 && path[0] === 'value') || (path.length === 3 && path[0] === 'items' && path[2] === 'value');
+
+const refuseText = (text: string, path: readonly string[]): void => {
+  const field = path.slice(0, 4).join('/').toWellFormed().slice(0, 80);
+  if (!text.isWellFormed()) throw invalid(field, 'holds half a surrogate pair, which no UTF-8 text can hold.');
+  if (text.includes('\0') && !mayHoldNul(path)) throw invalid(field, 'must not hold a NUL character.');
+};
+
+const refuseTexts = (value: unknown, path: readonly string[]): void => {
+  if (typeof value === 'string') refuseText(value, path);
+  if (value === null || typeof value !== 'object') return;
+  for (const [key, item] of Object.entries(value)) {
+    refuseText(key, ['name']);
+    refuseTexts(item, [...path, key]);
+  }
+};
+
+/**
+ * Strict JSON (RFC 8259): valid UTF-8, at most 32 levels, numbers that stay what they are, well-formed strings without NUL
+ * (but for values). Throws invalid_request with a sentence; nothing is replaced or repaired.
+ */
+export const readJsonBody = (bytes: Uint8Array): unknown => {
+  const text = decode(bytes);
+  refuseDepth(text);
+  const body = parse(text);
+  refuseTexts(body, []);
+  return body;
+};

@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto';
+import rateLimit from '@fastify/rate-limit';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { LRUCache } from 'lru-cache';
+import type { Audit } from '../audit/index.ts';
+import type { RequestOrigin } from '../core/caller.ts';
+import { KeyholdError } from '../core/errors.ts';
+import type { UserId } from '../core/ids.ts';
+import type { Db } from '../db/database.ts';
+import { originOf } from './origin.ts';
+
+interface TurnedAway {
+  readonly origin: RequestOrigin;
+  readonly userId: UserId | null;
+  count: number;
+}
+
+export interface Limits {
+  /** Remembers whose credential it is, so that the record of what was turned away can say so. */
+  seen(request: FastifyRequest, userId: UserId): void;
+  /** Notes one request that a limit turned away. */
+  turnedAway(request: FastifyRequest): void;
+  /** Writes what was turned away as one counted record for each caller. */
+  flush(): Promise<void>;
+}
+
+const remembered = 10_000;
+const mostCallers = 1000;
+
+/** A credential's digest, else the address: what a limit counts by. Tokens themselves are kept nowhere. */
+const keyOf = (request: FastifyRequest): string => {
+  const { authorization } = request.headers;
+  return authorization === undefined ? request.ip : createHash('sha256').update(authorization).digest('base64url');
+};
+
+/** Requests a second for each caller. Limits act before authentication and before recording. */
+export const createLimits = ({ db, audit }: { readonly db: Db; readonly audit: Audit }): Limits => {
+  const users = new LRUCache<string, UserId>({ max: remembered });
+  const turned = new Map<string, TurnedAway>();
+  return {
+    seen: (request, userId) => {
+      users.set(keyOf(request), userId);
+    },
+    turnedAway: (request) => {
+      const key = keyOf(request);
+      const before = turned.get(key);
+      if (before) before.count += 1;
+      else if (turned.size < mostCallers)
+        turned.set(key, { origin: originOf(request), userId: users.get(key) ?? null, count: 1 });
+    },
+    flush: async () => {
+      const batch = [...turned.values()];
+      turned.clear();
+      for (const { origin, userId, count } of batch) {
+        await audit.recordAlone(
+          db,
+          { origin, userId },
+          { action: 'request.limited', outcome: 'refused', reason: 'rate_limited', details: { count } },
+        );
+      }
+    },
+  };
+};
+
+export const registerRateLimit = async (app: FastifyInstance, perSecond: number, limits: Limits): Promise<void> => {
+  await app.register(rateLimit, {
+    max: perSecond,
+    timeWindow: 1000,
+    hook: 'onRequest',
+    cache: remembered,
+    keyGenerator: keyOf,
+    onExceeded: (request: FastifyRequest) => limits.turnedAway(request),
+    errorResponseBuilder: () =>
+      new KeyholdError('rate_limited', 'Too many requests. Slow down.', { retryAfterSeconds: 1 }),
+    addHeadersOnExceeding: { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false },
+    addHeaders: {
+      'x-ratelimit-limit': false,
+      'x-ratelimit-remaining': false,
+      'x-ratelimit-reset': false,
+      'retry-after': false,
+    },
+  });
+};

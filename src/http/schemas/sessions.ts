@@ -1,0 +1,109 @@
+import { Type } from 'typebox';
+import { Id, Instant, Metadata, nullable, PageQuery, SessionName, strict } from './common.ts';
+
+const example = {
+  id: '0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e20',
+  external_id: 'chat-42',
+  owner_id: '0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e0f',
+  title: 'Deploy the billing service',
+  status: 'active',
+  expires_at: null,
+  ended_at: null,
+  metadata: {},
+  participants: [
+    {
+      user_id: '0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e0f',
+      username: 'ada',
+      role: 'owner',
+      joined_at: '2026-11-24T09:00:00.000Z',
+    },
+  ],
+  created_at: '2026-11-24T09:00:00.000Z',
+  updated_at: '2026-11-24T09:00:00.000Z',
+};
+
+export const Session = Type.Object(
+  {
+    id: Type.String(),
+    external_id: nullable(Type.String()),
+    owner_id: Type.String(),
+    title: nullable(Type.String()),
+    status: Type.Enum(['active', 'ended']),
+    expires_at: nullable(Instant),
+    ended_at: nullable(Instant),
+    metadata: Type.Record(Type.String(), Type.Unknown()),
+    participants: Type.Array(
+      Type.Object({
+        user_id: Type.String(),
+        username: nullable(Type.String()),
+        role: Type.Enum(['owner', 'collaborator']),
+        joined_at: Instant,
+      }),
+    ),
+    created_at: Instant,
+    updated_at: Instant,
+  },
+  { examples: [example] },
+);
+
+export const SessionList = Type.Object(
+  { sessions: Type.Array(Session), next_cursor: nullable(Type.String()) },
+  { examples: [{ sessions: [example], next_cursor: null }] },
+);
+
+const Title = nullable(Type.String({ minLength: 1, maxLength: 256 }));
+
+export const CreateSessionBody = strict(
+  {
+    external_id: Type.Optional(nullable(SessionName)),
+    title: Type.Optional(Title),
+    participants: Type.Optional(Type.Array(Id, { maxItems: 1000 })),
+    expires_at: Type.Optional(nullable(Instant)),
+    metadata: Type.Optional(Metadata),
+  },
+  { examples: [{ external_id: 'chat-42', title: 'Deploy the billing service' }] },
+);
+
+export const ChangeSessionBody = strict(
+  { title: Type.Optional(Title), expires_at: Type.Optional(nullable(Instant)), metadata: Type.Optional(Metadata) },
+  { minProperties: 1, examples: [{ title: 'Deploy the billing service, again' }] },
+);
+
+export const SessionParams = strict({ id: SessionName });
+export const ParticipantParams = strict({ id: SessionName, user_id: Id });
+export const SessionsQuery = strict(PageQuery);
+
+export const Cleanup = Type.Object(
+  {
+    session_id: Type.String(),
+    status: Type.String(),
+    secrets: Type.Array(
+      Type.Object({
+        id: Type.String(),
+        name: Type.String(),
+        owner_id: Type.String(),
+        mine: Type.Boolean(),
+        outcome: Type.Literal('cut_off'),
+      }),
+    ),
+  },
+  {
+    description:
+      'The secrets that the caller sees in the session. Ending it cuts them off for everybody but their owners.',
+    examples: [
+      {
+        session_id: example.id,
+        status: 'active',
+        secrets: [
+          {
+            id: '0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e30',
+            name: 'DEPLOY_KEY',
+            owner_id: example.owner_id,
+            mine: true,
+            outcome: 'cut_off',
+          },
+        ],
+      },
+    ],
+  },
+);

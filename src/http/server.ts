@@ -1,0 +1,193 @@
+import type { Socket } from 'node:net';
+import helmet from '@fastify/helmet';
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import underPressure from '@fastify/under-pressure';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
+import type { TSchema } from 'typebox';
+import type { Config } from '../config/config.ts';
+import { KeyholdError, notFound } from '../core/errors.ts';
+import { newId } from '../core/ids.ts';
+import { refuseUrl, registerBodies } from './body.ts';
+import { openApiDocument } from './openapi.ts';
+import { asKeyholdError, problemOf, statusOf } from './problem.ts';
+import { check } from './validation.ts';
+
+const kilobyte = 1024;
+const second = 1000;
+
+/** A request may take this long in all, so that trouble is answered within 5 s; longer ones say so on their route. */
+const handlerTimeout = 4800;
+const mostConnections = 4096;
+
+type HttpConfig = Pick<Config, 'tls' | 'trustProxy'>;
+
+const parts: Readonly<Record<string, 'body' | 'params' | 'query'>> = {
+  body: 'body',
+  params: 'params',
+  querystring: 'query',
+};
+
+const sendProblem = (reply: FastifyReply, error: KeyholdError): FastifyReply => {
+  if (error.code === 'unauthenticated') reply.header('www-authenticate', 'Bearer');
+  if (error.retryAfterSeconds !== undefined) reply.header('retry-after', String(error.retryAfterSeconds));
+  return reply
+    .code(statusOf(error.code))
+    .header('content-type', 'application/problem+json; charset=utf-8')
+    .header('cache-control', 'no-store')
+    .serializer(JSON.stringify)
+    .send(problemOf(error, reply.request.id));
+};
+
+/** What the log may know of an unexpected error: its kind and where it was, never its sentence, which may quote data. */
+export const traceOf = (error: unknown): object => {
+  if (!(error instanceof Error)) return { kind: typeof error };
+  const code = (error as { code?: unknown }).code;
+  const at = (error.stack ?? '')
+    .split('\n')
+    .filter((line) => line.startsWith('    at '))
+    .slice(0, 12);
+  return {
+    kind: error.name,
+    code: typeof code === 'string' ? code : undefined,
+    at,
+    cause: error.cause === undefined ? undefined : traceOf(error.cause),
+  };
+};
+
+const logError = (request: FastifyRequest, error: KeyholdError): void => {
+  if (error.code === 'internal') request.log.error({ error: traceOf(error.cause ?? error) }, 'unexpected error');
+  else if (error.code === 'unavailable') request.log.warn({ error: traceOf(error.cause ?? error) }, 'unavailable');
+};
+
+const badRequest = 'HTTP/1.1 400 Bad Request';
+const clientErrors: Readonly<Record<string, { line: string; code: 'request_timeout' | 'payload_too_large' }>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: { line: 'HTTP/1.1 408 Request Timeout', code: 'request_timeout' },
+  HPE_HEADER_OVERFLOW: { line: 'HTTP/1.1 431 Request Header Fields Too Large', code: 'payload_too_large' },
+};
+
+/** What isn't HTTP, or comes too slowly, gets an answer in our form and is hung up on. */
+const answerClientError = (error: NodeJS.ErrnoException, socket: Socket): void => {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const known = clientErrors[error.code ?? ''];
+  const problem = problemOf(
+    new KeyholdError(
+      known?.code ?? 'invalid_request',
+      known ? 'The request came too slowly or its headers are too large.' : 'This is not HTTP.',
+    ),
+  );
+  const body = JSON.stringify(problem);
+  socket.end(
+    `${known?.line ?? badRequest}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+};
+
+const createFastify = (config: HttpConfig, logger: FastifyBaseLogger): FastifyInstance => {
+  const options = {
+    loggerInstance: logger,
+    logController: new LogController({ disableRequestLogging: true }),
+    trustProxy: config.trustProxy.length === 0 ? false : [...config.trustProxy],
+    genReqId: () => newId<string>(),
+    requestIdHeader: false as const,
+    bodyLimit: 256 * kilobyte,
+    handlerTimeout,
+    requestTimeout: 30 * second,
+    connectionTimeout: 60 * second,
+    keepAliveTimeout: 72 * second,
+    exposeHeadRoutes: false,
+    forceCloseConnections: 'idle' as const,
+    routerOptions: { maxParamLength: 256 },
+    http: { headersTimeout: 10 * second, connectionsCheckingInterval: 500 },
+    clientErrorHandler: answerClientError as (error: Error, socket: Socket) => void,
+    frameworkErrors: (error: Error, _request: FastifyRequest, reply: FastifyReply) => {
+      sendProblem(reply, asKeyholdError(error));
+    },
+  };
+  if (config.tls === null) return Fastify(options) as unknown as FastifyInstance;
+  const https = {
+    cert: config.tls.cert,
+    key: config.tls.key.expose(),
+    headersTimeout: 10 * second,
+    connectionsCheckingInterval: 500,
+    minVersion: 'TLSv1.2' as const,
+  };
+  return Fastify({ ...options, https }) as unknown as FastifyInstance;
+};
+
+const registerDocs = async (app: FastifyInstance): Promise<void> => {
+  await app.register(swagger, { openapi: openApiDocument });
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true, uiConfig: { persistAuthorization: false } });
+  app.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+};
+
+/** Overload is answered before memory grows: a late event loop, a full heap, or a queue for the database. */
+const registerPressure = async (app: FastifyInstance, overloaded: () => boolean): Promise<void> => {
+  await app.register(underPressure, {
+    maxEventLoopDelay: 1500,
+    maxHeapUsedBytes: 1024 * 1024 * kilobyte,
+    retryAfter: 2,
+  });
+  app.addHook('onRequest', async () => {
+    if (overloaded())
+      throw new KeyholdError('overloaded', 'The service is overloaded. Try again shortly.', { retryAfterSeconds: 1 });
+  });
+};
+
+export interface ServerDeps {
+  readonly config: HttpConfig;
+  readonly logger: FastifyBaseLogger;
+  readonly overloaded: () => boolean;
+  readonly observe: (method: string, route: string, status: number, seconds: number) => void;
+}
+
+const logRequests = (app: FastifyInstance, observe: ServerDeps['observe']): void => {
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'unknown';
+    observe(request.method, route, reply.statusCode, reply.elapsedTime / second);
+    // The route's pattern and not the address: a query may hold search words, and a path a session's name.
+    request.log.info(
+      {
+        request_id: request.id,
+        method: request.method,
+        route,
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime),
+      },
+      'request',
+    );
+  });
+};
+
+/** The HTTP server with everything that all routes share; routes are added by the caller, then it listens. */
+export const createServer = async ({ config, logger, overloaded, observe }: ServerDeps): Promise<FastifyInstance> => {
+  const app = createFastify(config, logger);
+  app.server.maxConnections = mostConnections;
+  app.setValidatorCompiler(({ schema, httpPart }) => (data: unknown) => ({
+    value: httpPart === 'headers' ? data : check(schema as TSchema, parts[httpPart ?? 'body'] ?? 'body', data),
+  }));
+  app.setErrorHandler((error, request, reply) => {
+    const known = asKeyholdError(error);
+    logError(request, known);
+    return sendProblem(reply, known);
+  });
+  app.setNotFoundHandler((_request, reply) => sendProblem(reply, notFound()));
+  app.addHook('onRequest', async (request) => refuseUrl(request.url));
+  logRequests(app, observe);
+  registerBodies(app);
+  await registerPressure(app, overloaded);
+  await app.register(helmet, {
+    contentSecurityPolicy: { directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    hsts: config.tls !== null,
+  });
+  await registerDocs(app);
+  return app;
+};

@@ -1,0 +1,59 @@
+import type { TSchema } from 'typebox';
+import { Compile, type Validator } from 'typebox/compile';
+import { Value } from 'typebox/value';
+import { type FieldError, KeyholdError } from '../core/errors.ts';
+
+const mostErrors = 10;
+
+interface SchemaError {
+  readonly instancePath: string;
+  readonly message: string;
+  readonly params?: object;
+}
+
+const names = (params: object | undefined, key: string): string[] => {
+  const found = (params as Record<string, unknown> | undefined)?.[key];
+  return Array.isArray(found) ? found.map((name) => String(name).toWellFormed().slice(0, 64)) : [];
+};
+
+/** One error per field, named by its path; the sentence never repeats what was sent. */
+const fieldErrors = (error: SchemaError): FieldError[] => {
+  const path = error.instancePath.replace(/^\//, '');
+  const under = (name: string): string => (path === '' ? name : `${path}/${name}`);
+  const missing = names(error.params, 'requiredProperties').map((name) => ({
+    field: under(name),
+    detail: 'is needed.',
+  }));
+  const unknown = names(error.params, 'additionalProperties').map((name) => ({
+    field: under(name),
+    detail: 'is not a field here.',
+  }));
+  if (missing.length + unknown.length > 0) return [...missing, ...unknown];
+  return [{ field: path, detail: `${error.message}.` }];
+};
+
+const refusal = (part: string, errors: readonly SchemaError[]): KeyholdError => {
+  const fields = errors.flatMap(fieldErrors).slice(0, mostErrors);
+  const first = fields[0] ?? { field: part, detail: 'is not as it should be.' };
+  return new KeyholdError('invalid_request', `${first.field === '' ? part : first.field}: ${first.detail}`, {
+    errors: fields,
+  });
+};
+
+const compiled = new WeakMap<TSchema, Validator>();
+
+const validatorOf = (schema: TSchema): Validator => {
+  const known = compiled.get(schema);
+  if (known) return known;
+  const validator = Compile(schema);
+  compiled.set(schema, validator);
+  return validator;
+};
+
+/** Checks one part of a request by its schema; query strings are text, so their numbers and flags are read first. */
+export const check = (schema: TSchema, part: 'body' | 'params' | 'query', data: unknown): unknown => {
+  const value = part === 'query' ? Value.Convert(schema, data) : data;
+  const validator = validatorOf(schema);
+  if (validator.Check(value)) return value;
+  throw refusal(part, [...validator.Errors(value)]);
+};

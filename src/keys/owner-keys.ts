@@ -1,0 +1,113 @@
+import { randomBytes } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { RootKeys } from '../config/root-keys.ts';
+import type { Clock } from '../core/clock.ts';
+import { newId, type OwnerKeyId, type SecretId, type UserId } from '../core/ids.ts';
+import { secretKey } from '../crypto/derive.ts';
+import { decryptFernet, encryptFernet } from '../crypto/fernet-token.ts';
+import type { Db, Tx } from '../db/database.ts';
+import type { OwnerKeyRow } from '../db/tables.ts';
+import { integrityBroken, type Seals } from './seals.ts';
+import { unwrapKey, wrapKey } from './wrapping.ts';
+
+/** Which version of which secret a value belongs to. */
+export interface ValuePlace {
+  readonly secretId: SecretId;
+  readonly version: number;
+}
+
+export interface OwnerKeys {
+  /** Makes a new user's first owner key. */
+  create(tx: Tx, ownerId: UserId): Promise<OwnerKeyRow>;
+  /** The key that this user's new values are encrypted under; throws `integrity_broken` when it was tampered with. */
+  active(db: Db, ownerId: UserId): Promise<OwnerKeyRow>;
+  /** The owner keys with these ids whose seals hold. */
+  byId(db: Db, ids: readonly OwnerKeyId[]): Promise<ReadonlyMap<OwnerKeyId, OwnerKeyRow>>;
+  encrypt(key: OwnerKeyRow, place: ValuePlace, value: Buffer): string;
+  /** The value, or null when the token is not this secret's, this version's and this owner's. */
+  decrypt(key: OwnerKeyRow, place: ValuePlace, token: string): Buffer | null;
+}
+
+const cachedKeys = 10_000;
+
+interface Deps {
+  readonly clock: Clock;
+  readonly rootKeys: RootKeys;
+  readonly seals: Seals;
+}
+
+const purposeOf = (row: Pick<OwnerKeyRow, 'id' | 'owner_id'>) =>
+  ({ purpose: 'owner', rowId: row.id, ownerId: row.owner_id }) as const;
+
+export const createOwnerKeys = ({ clock, rootKeys, seals }: Deps): OwnerKeys => {
+  // Unwrapping costs an HKDF and a Fernet token; the wrapped text is part of the cache key, so a changed row misses.
+  const opened = new LRUCache<string, Buffer>({ max: cachedKeys });
+
+  const open = (row: OwnerKeyRow): Buffer | null => {
+    const cacheKey = `${row.id}.${row.owner_id}.${row.wrapped_key}`;
+    const cached = opened.get(cacheKey);
+    if (cached) return cached;
+    const root = rootKeys.keys.find((candidate) => candidate.id === row.root_key_id);
+    const key = root ? unwrapKey(root, purposeOf(row), row.wrapped_key) : null;
+    if (key) opened.set(cacheKey, key);
+    return key;
+  };
+
+  const fernetKey = (row: OwnerKeyRow, place: ValuePlace): Buffer | null => {
+    const ownerKey = open(row);
+    return ownerKey && secretKey(ownerKey, row.id, place.secretId, place.version);
+  };
+
+  return {
+    create: async (tx, ownerId) => {
+      const root = rootKeys.keys[0];
+      const row = { id: newId<OwnerKeyId>(), owner_id: ownerId };
+      const created_at = clock.now();
+      const wrapped_key = wrapKey(root, purposeOf(row), randomBytes(32), created_at);
+      return await seals.insert(tx, 'owner_keys', {
+        ...row,
+        wrapped_key,
+        root_key_id: root.id,
+        state: 'active',
+        created_at,
+      });
+    },
+
+    active: async (db, ownerId) => {
+      const row = await db
+        .selectFrom('owner_keys')
+        .selectAll()
+        .where('owner_id', '=', ownerId)
+        .where('state', '=', 'active')
+        .executeTakeFirst();
+      if (!row || !seals.holds('owner_keys', row)) throw integrityBroken();
+      return row;
+    },
+
+    byId: async (db, ids) => {
+      if (ids.length === 0) return new Map();
+      const rows = await db
+        .selectFrom('owner_keys')
+        .selectAll()
+        .where('id', 'in', [...new Set(ids)])
+        .execute();
+      return new Map(rows.filter((row) => seals.holds('owner_keys', row)).map((row) => [row.id, row]));
+    },
+
+    encrypt: (row, place, value) => {
+      const key = fernetKey(row, place);
+      if (!key) throw integrityBroken();
+      return encryptFernet({ key, plaintext: value, now: clock.now(), iv: randomBytes(16) });
+    },
+
+    decrypt: (row, place, token) => {
+      const key = fernetKey(row, place);
+      if (!key) return null;
+      try {
+        return decryptFernet({ key, token });
+      } catch {
+        return null;
+      }
+    },
+  };
+};

@@ -1,0 +1,85 @@
+import type { Insertable, UpdateObject } from 'kysely';
+import { KeyholdError } from '../core/errors.ts';
+import { type SealKey, sealHolds, sealRow } from '../crypto/seal.ts';
+import type { Tx } from '../db/database.ts';
+import { type SealedTableName, sealedTables, type Tables } from '../db/tables.ts';
+
+type Unsealed<T extends SealedTableName> = Omit<Tables[T], 'seal'>;
+
+export interface Seals {
+  /** True when the service itself wrote this row as it stands. Asked wherever the row decides anything. */
+  holds<T extends SealedTableName>(table: T, row: Tables[T]): boolean;
+  /** Writes a new row with its seal. */
+  insert<T extends SealedTableName>(tx: Tx, table: T, row: Unsealed<T>): Promise<Tables[T]>;
+  insertAll<T extends SealedTableName>(tx: Tx, table: T, rows: readonly Unsealed<T>[]): Promise<void>;
+  /**
+   * Writes changes to a row that was read, locked, in the same transaction. The old seal is verified first: no write
+   * ever seals what somebody else put there. Throws `integrity_broken` otherwise, with nothing written.
+   */
+  update<T extends SealedTableName>(
+    tx: Tx,
+    table: T,
+    row: Tables[T],
+    changes: Partial<Unsealed<T>>,
+  ): Promise<Tables[T]>;
+}
+
+export const integrityBroken = (): KeyholdError =>
+  new KeyholdError(
+    'integrity_broken',
+    'This record was changed outside of Keyhold and is not used any more. Tell your operator: "keyhold doctor" names it.',
+  );
+
+/** The row as the driver wants it: jsonb columns as text, since `pg` would make PostgreSQL arrays of JS arrays. */
+const columns = (table: SealedTableName, row: object): Record<string, unknown> => {
+  const kinds: Readonly<Record<string, string>> = sealedTables[table].sealed;
+  return Object.fromEntries(
+    Object.entries(row).map(([name, value]) => [name, kinds[name] === 'json' ? JSON.stringify(value) : value]),
+  );
+};
+
+/** The seals over rows: `keys` in the order of trust, the first one seals. */
+export const createSeals = (keys: readonly [SealKey, ...SealKey[]]): Seals => {
+  const sealed = <T extends SealedTableName>(table: T, row: Unsealed<T>): Tables[T] =>
+    ({ ...row, seal: sealRow(keys[0], sealedTables[table], row) }) as unknown as Tables[T];
+
+  const insertAll = async <T extends SealedTableName>(tx: Tx, table: T, rows: readonly Tables[T][]): Promise<void> => {
+    const values = rows.map((row) => columns(table, row)) as unknown as Insertable<Tables[T]>[];
+    await tx
+      .insertInto<SealedTableName>(table)
+      .values(values as never)
+      .execute();
+  };
+
+  const holds = <T extends SealedTableName>(table: T, row: Tables[T]): boolean =>
+    sealHolds(keys, sealedTables[table], row as unknown as Record<string, unknown>);
+
+  return {
+    holds,
+    insert: async (tx, table, row) => {
+      const whole = sealed(table, row);
+      await insertAll(tx, table, [whole]);
+      return whole;
+    },
+    insertAll: async (tx, table, rows) => {
+      if (rows.length > 0)
+        await insertAll(
+          tx,
+          table,
+          rows.map((row) => sealed(table, row)),
+        );
+    },
+    update: async (tx, table, row, changes) => {
+      if (!holds(table, row)) throw integrityBroken();
+      const { seal: _old, ...rest } = row as Tables[SealedTableName];
+      const whole = sealed(table, { ...rest, ...changes } as unknown as Unsealed<typeof table>);
+      const set = columns(table, { ...changes, seal: (whole as Tables[SealedTableName]).seal });
+      let query = tx.updateTable<SealedTableName>(table).set(set as UpdateObject<Tables, SealedTableName>);
+      for (const key of sealedTables[table].key) {
+        query = query.where(key as never, '=', (row as unknown as Record<string, unknown>)[key] as never);
+      }
+      await query.execute();
+      return whole;
+    },
+  };
+};

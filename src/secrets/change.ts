@@ -1,0 +1,117 @@
+import type { Caller } from '../core/caller.ts';
+import { invalid, KeyholdError } from '../core/errors.ts';
+import type { SecretId } from '../core/ids.ts';
+import type { SecretRow } from '../db/tables.ts';
+import type { ChangeOptions, Held, SecretsContext } from './context.ts';
+import { holdPlace } from './create.ts';
+import { type ChangeSecret, refuseUnlessFuture } from './input.ts';
+import { deleteSecret } from './queries.ts';
+import { activate, deactivate } from './secret.ts';
+import type { SecretView } from './view.ts';
+
+type Revision = Pick<ChangeOptions, 'revision'>;
+
+const given = (change: ChangeSecret): Partial<SecretRow> =>
+  Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
+
+/** Changes what is known about a secret; the value has a way of its own. */
+export const updateSecret = (
+  context: SecretsContext,
+  caller: Caller,
+  id: SecretId,
+  change: ChangeSecret,
+  revision: Revision,
+): Promise<SecretView> =>
+  context.change(caller, 'write', 'secret.update', id, revision, async (held) => {
+    const { row, now } = held.loaded;
+    const changes = given(change);
+    if (change.expires_at !== undefined && change.expires_at?.getTime() !== row.expires_at?.getTime())
+      refuseUnlessFuture('expires_at', change.expires_at, now);
+    const taken = change.name === undefined ? null : await context.nameTaken(held.tx, { ...row, name: change.name });
+    if (taken) return await held.refuse(taken);
+    return { ok: await held.write(changes, 'secret.update', { fields: Object.keys(changes) }) };
+  });
+
+const switchTo =
+  (state: () => Pick<SecretRow, 'is_active'>, action: 'secret.activate' | 'secret.deactivate') =>
+  (context: SecretsContext, caller: Caller, id: SecretId): Promise<SecretView> =>
+    context.change(caller, 'manage', action, id, {}, async (held) => ({ ok: await held.write(state(), action) }));
+
+export const activateSecret = switchTo(activate, 'secret.activate');
+export const deactivateSecret = switchTo(deactivate, 'secret.deactivate');
+
+/** Deletes softly: nobody reveals it from now on, and the owner can recover it. Deleting twice is the same as once. */
+export const deleteSoftly = (
+  context: SecretsContext,
+  caller: Caller,
+  id: SecretId,
+  revision: Revision,
+): Promise<void> =>
+  context.change(caller, 'manage', 'secret.delete', id, revision, async (held) => {
+    if (held.loaded.row.deleted_at === null) await held.write({ deleted_at: held.loaded.now }, 'secret.delete');
+    return { ok: undefined };
+  });
+
+/** Erases value and versions for good. */
+export const purge = (context: SecretsContext, caller: Caller, id: SecretId, revision: Revision): Promise<void> =>
+  context.change(caller, 'manage', 'secret.purge', id, revision, async (held) => {
+    await deleteSecret(held.tx, id);
+    await context.audit.record(held.tx, caller, {
+      action: 'secret.purge',
+      target: { type: 'secret', id },
+      outcome: 'allowed',
+      reason: 'owner',
+      details: { revision: held.loaded.row.revision },
+    });
+    return { ok: undefined };
+  });
+
+/** Brings a deleted secret back as it was, unless its name was taken since. */
+export const recoverSecret = (context: SecretsContext, caller: Caller, id: SecretId): Promise<SecretView> =>
+  context.change(caller, 'manage', 'secret.recover', id, {}, async (held) => {
+    const taken = held.loaded.row.deleted_at === null ? null : await context.nameTaken(held.tx, held.loaded.row);
+    if (taken) return await held.refuse(taken);
+    return { ok: await held.write({ deleted_at: null }, 'secret.recover') };
+  });
+
+const moved = (
+  held: Held,
+  scope: 'user' | 'session',
+  session: string | null,
+): Partial<SecretRow> & Pick<SecretRow, 'id' | 'owner_id' | 'name' | 'session_id'> => ({
+  id: held.loaded.row.id,
+  owner_id: held.loaded.row.owner_id,
+  name: held.loaded.row.name,
+  scope,
+  session_id: session,
+  shared_with: [],
+});
+
+/** Moves a secret to its owner alone or into a session. The value stays; whoever it was shared with loses it. */
+export const transferSecret = (
+  context: SecretsContext,
+  caller: Caller,
+  id: SecretId,
+  scope: SecretRow['scope'],
+  session?: string | null,
+): Promise<SecretView> =>
+  context.change(caller, 'manage', 'secret.transfer', id, {}, async (held) => {
+    if (scope === 'shared') return await held.refuse(invalid('scope', 'shared is reached by sharing: POST …/share.'));
+    if (scope === 'user' && session != null)
+      return await held.refuse(invalid('session_id', 'goes with scope session only.'));
+    if (held.loaded.row.deleted_at !== null)
+      return await held.refuse(new KeyholdError('state_conflict', 'This secret is deleted. Recover it first.'));
+    const place = await holdPlace(context, held.tx, caller, scope, session);
+    if ('refused' in place) return await held.refuse(place.refused);
+    const changes = moved(held, scope, place.ok.session);
+    const taken = await context.nameTaken(held.tx, changes);
+    if (taken) return await held.refuse(taken);
+    const details = {
+      scope,
+      from: held.loaded.row.scope,
+      ...(place.ok.session ? { session_id: place.ok.session } : {}),
+    };
+    return {
+      ok: await held.write({ scope, session_id: changes.session_id, shared_with: [] }, 'secret.transfer', details),
+    };
+  });

@@ -1,0 +1,177 @@
+import type { Action, Mutate } from '../access/index.ts';
+import type { Audit, AuditAction } from '../audit/index.ts';
+import type { Caller } from '../core/caller.ts';
+import { type Clock, later } from '../core/clock.ts';
+import { KeyholdError } from '../core/errors.ts';
+import type { SecretId } from '../core/ids.ts';
+import type { JsonObject } from '../core/json.ts';
+import { databaseNow } from '../db/checks.ts';
+import { type Db, type Outcome, reading, refusedWith, type Tx } from '../db/database.ts';
+import type { SecretRow } from '../db/tables.ts';
+import { violatedIndex } from '../db/trouble.ts';
+import type { Idempotency } from '../idempotency/index.ts';
+import type { OwnerKeys, Seals } from '../keys/index.ts';
+import type { Sessions } from '../sessions/index.ts';
+import type { Users } from '../users/index.ts';
+import { createLoad, type Load, type Loaded, type LoadOptions, refusalEntry } from './load.ts';
+import { namesInPlace } from './queries.ts';
+import { type SecretView, viewOf } from './view.ts';
+
+export interface SecretsDeps {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly seals: Seals;
+  readonly ownerKeys: OwnerKeys;
+  readonly audit: Audit;
+  readonly mutate: Mutate;
+  readonly idempotency: Idempotency;
+  readonly users: Users;
+  readonly sessions: Sessions;
+  readonly versionsKept: number;
+}
+
+/** One secret that a change is about, held by its lock until the transaction ends. */
+export interface Held {
+  readonly tx: Tx;
+  readonly loaded: Loaded;
+  /** Writes the changes under a new revision, with the record of what was done. */
+  write(changes: Partial<SecretRow>, action: AuditAction, details?: JsonObject): Promise<SecretView>;
+  /** Says no, on the record. */
+  refuse(error: KeyholdError): Promise<{ readonly refused: KeyholdError }>;
+}
+
+export interface ChangeOptions extends LoadOptions {
+  /** The revision that the client saw (If-Match); null where it named none. */
+  readonly revision?: number | null;
+}
+
+export interface SecretsContext extends SecretsDeps {
+  readonly load: Load;
+  now(handle: Db): Promise<Date>;
+  /** Looks at one secret and records it; throws what the rule refuses. */
+  look(caller: Caller, action: Action, as: AuditAction, id: SecretId): Promise<{ loaded: Loaded; view: SecretView }>;
+  /** The way of every change of one secret: confirm the caller, lock, verify, decide, then `work`. */
+  change<T>(
+    caller: Caller,
+    action: Action,
+    as: AuditAction,
+    id: SecretId,
+    options: ChangeOptions,
+    work: (held: Held) => Promise<Outcome<T>>,
+  ): Promise<T>;
+  /** As `change`, inside a transaction that has confirmed its caller already. */
+  changeIn<T>(
+    tx: Tx,
+    caller: Caller,
+    action: Action,
+    as: AuditAction,
+    id: SecretId,
+    options: ChangeOptions,
+    work: (held: Held) => Promise<Outcome<T>>,
+  ): Promise<Outcome<T>>;
+  /** Refuses a name that the owner has already in that place, before the index would end the transaction. */
+  nameTaken(tx: Tx, row: Pick<SecretRow, 'id' | 'owner_id' | 'name' | 'session_id'>): Promise<KeyholdError | null>;
+}
+
+const nameTaken = (cause?: unknown): KeyholdError =>
+  new KeyholdError('name_taken', 'A secret of this name is there already. Choose another name or change that secret.', {
+    cause,
+  });
+
+const revisionMismatch = (): KeyholdError =>
+  new KeyholdError(
+    'revision_mismatch',
+    'The secret was changed since you read it. Read it again and repeat the change.',
+  );
+
+const nameIndices = new Set(['ux_secrets_owner_name', 'ux_secrets_session_owner_name']);
+
+/** Turns the lost race for a name into the answer that the check before would have given. */
+export const orNameTaken = async <T>(work: Promise<T>): Promise<T> => {
+  try {
+    return await work;
+  } catch (error) {
+    if (nameIndices.has(violatedIndex(error) ?? '')) throw nameTaken(error);
+    throw error;
+  }
+};
+
+export const createContext = (deps: SecretsDeps): SecretsContext => {
+  const { db, clock, seals, audit, mutate } = deps;
+  const load = createLoad({ seals, clock });
+
+  const held = (tx: Tx, caller: Caller, as: AuditAction, loaded: Loaded): Held => ({
+    tx,
+    loaded,
+    write: async (changes, action, details = {}) => {
+      const revision = loaded.row.revision + 1;
+      const { encrypted_value: _absent, ...row } = loaded.row;
+      const changed = await seals.update(tx, 'secrets', row as SecretRow, {
+        ...changes,
+        revision,
+        updated_at: clock.now(),
+      });
+      await audit.record(tx, caller, {
+        action,
+        target: { type: 'secret', id: loaded.row.id },
+        outcome: 'allowed',
+        reason: 'owner',
+        details: { revision, ...details },
+      });
+      return viewOf(changed, caller.userId === changed.owner_id ? 'owner' : 'shared', caller.userId, loaded.now);
+    },
+    refuse: async (error) => {
+      await audit.record(tx, caller, {
+        action: as,
+        target: { type: 'secret', id: loaded.row.id },
+        outcome: 'refused',
+        reason: error.code,
+      });
+      return refusedWith(error);
+    },
+  });
+
+  const changeIn: SecretsContext['changeIn'] = async (tx, caller, action, as, id, options, work) => {
+    const judged = await load.judgeOne(tx, caller, action, id, { ...options, lock: 'update' });
+    if (judged.kind !== 'allowed') {
+      await audit.record(tx, caller, refusalEntry(as, id, judged));
+      return refusedWith(judged.error);
+    }
+    const one = held(tx, caller, as, judged.loaded);
+    const stale = options.revision != null && options.revision !== judged.loaded.row.revision;
+    return stale ? await one.refuse(revisionMismatch()) : await work(one);
+  };
+
+  return {
+    ...deps,
+    load,
+    now: async (handle) => later(clock.now(), await databaseNow(handle)),
+
+    look: async (caller, action, as, id) => {
+      const judged = await reading(load.judgeOne(db, caller, action, id));
+      if (judged.kind !== 'allowed') {
+        await audit.recordAlone(db, caller, refusalEntry(as, id, judged));
+        throw judged.error;
+      }
+      await audit.recordAlone(db, caller, {
+        action: as,
+        target: { type: 'secret', id },
+        outcome: 'allowed',
+        reason: judged.because,
+      });
+      return {
+        loaded: judged.loaded,
+        view: viewOf(judged.loaded.row, judged.because, caller.userId, judged.loaded.now),
+      };
+    },
+
+    changeIn,
+    change: (caller, action, as, id, options, work) =>
+      orNameTaken(mutate(caller, (tx) => changeIn(tx, caller, action, as, id, options, work))),
+
+    nameTaken: async (tx, row) => {
+      const taken = (await namesInPlace(tx, row.owner_id, row.session_id, [row.name])).get(row.name);
+      return taken !== undefined && taken !== row.id ? nameTaken() : null;
+    },
+  };
+};

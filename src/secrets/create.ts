@@ -1,0 +1,143 @@
+import { mayPlace } from '../access/index.ts';
+import type { Caller } from '../core/caller.ts';
+import { invalid, KeyholdError, sessionNotJoined } from '../core/errors.ts';
+import { newId, type SecretId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
+import { type Outcome, refusedWith, type Tx } from '../db/database.ts';
+import type { SecretRow } from '../db/tables.ts';
+import type { IdempotentRequest } from '../idempotency/index.ts';
+import { orNameTaken, type SecretsContext } from './context.ts';
+import { type CreateSecret, checkPlacement, refuseUnlessFuture, valueBytes } from './input.ts';
+
+/** Where a new secret goes: the session it enters, verified and held, or null. */
+export type Place = { readonly session: VerifiedSessionId | null };
+
+export const outOfReach = (): KeyholdError =>
+  new KeyholdError(
+    'permission_missing',
+    'A token bound to a session keeps secrets in that session only; it lacks secrets:own.',
+  );
+
+/** Verifies and holds the session that a creation or transfer names. A missing session never matches anything. */
+export const holdPlace = async (
+  context: SecretsContext,
+  tx: Tx,
+  caller: Caller,
+  scope: SecretRow['scope'],
+  name: string | null | undefined,
+): Promise<Outcome<Place>> => {
+  if (scope !== 'session') return mayPlace(caller, scope, null) ? { ok: { session: null } } : refusedWith(outOfReach());
+  const named = name ?? caller.session;
+  if (named === null) return refusedWith(invalid('session_id', 'is needed for scope session.'));
+  const session = await context.sessions.hold(tx, caller.userId, named);
+  if (session === null) return refusedWith(sessionNotJoined());
+  return mayPlace(caller, scope, session) ? { ok: { session } } : refusedWith(outOfReach());
+};
+
+/** The row of a new secret, its value encrypted under a key of its own. */
+export const newSecretRow = async (
+  context: SecretsContext,
+  tx: Tx,
+  ownerId: UserId,
+  input: CreateSecret,
+  session: VerifiedSessionId | null,
+): Promise<Omit<SecretRow, 'seal'>> => {
+  const id = newId<SecretId>();
+  const key = await context.ownerKeys.active(tx, ownerId);
+  const now = context.clock.now();
+  const value = valueBytes('value', input.value);
+  return {
+    id,
+    owner_id: ownerId,
+    name: input.name,
+    type: input.type,
+    scope: input.scope ?? 'user',
+    session_id: session,
+    shared_with: input.shared_with ?? [],
+    encrypted_value: context.ownerKeys.encrypt(key, { secretId: id, version: 1 }, value),
+    description: input.description ?? null,
+    tags: input.tags ?? [],
+    expires_at: input.expires_at ?? null,
+    is_active: true,
+    metadata: input.metadata ?? {},
+    created_at: now,
+    updated_at: now,
+    version: 1,
+    key_id: key.id,
+    exposure: input.exposure ?? 'reveal',
+    rotate_after: input.rotate_after ?? null,
+    deleted_at: null,
+    value_set_at: now,
+    revision: 1,
+  };
+};
+
+/** Why these users cannot be shared with, or null; those who can are held until the transaction ends. */
+export const refuseGrantees = async (
+  context: SecretsContext,
+  tx: Tx,
+  caller: Caller,
+  ids: readonly UserId[],
+): Promise<KeyholdError | null> => {
+  if (ids.length === 0) return null;
+  if (!caller.permissions.has('secrets:share'))
+    return new KeyholdError('permission_missing', 'Sharing needs the permission secrets:share.');
+  if (ids.includes(caller.userId)) return invalid('shared_with', 'names you, the owner.');
+  for (const userId of [...ids].sort()) {
+    if (!(await context.users.hold(tx, { userId })))
+      return invalid('shared_with', 'names a user who is unknown or disabled.');
+  }
+  return null;
+};
+
+const insertSecret = async (
+  context: SecretsContext,
+  tx: Tx,
+  caller: Caller,
+  input: CreateSecret,
+): Promise<Outcome<string[]>> => {
+  const refuse = async (error: KeyholdError): Promise<Outcome<string[]>> => {
+    await context.audit.record(tx, caller, { action: 'secret.create', outcome: 'refused', reason: error.code });
+    return refusedWith(error);
+  };
+  const granteesRefused = await refuseGrantees(context, tx, caller, input.shared_with ?? []);
+  if (granteesRefused) return await refuse(granteesRefused);
+  const place = await holdPlace(context, tx, caller, input.scope ?? 'user', input.session_id);
+  if ('refused' in place) return await refuse(place.refused);
+  refuseUnlessFuture('expires_at', input.expires_at, await context.now(tx));
+  const row = await newSecretRow(context, tx, caller.userId, input, place.ok.session);
+  const taken = await context.nameTaken(tx, row);
+  if (taken) return await refuse(taken);
+  await context.seals.insert(tx, 'secrets', row);
+  const details = {
+    revision: 1,
+    version: 1,
+    scope: row.scope,
+    ...(row.session_id ? { session_id: row.session_id } : {}),
+    shared_with: row.shared_with,
+  };
+  await context.audit.record(tx, caller, {
+    action: 'secret.create',
+    target: { type: 'secret', id: row.id },
+    outcome: 'allowed',
+    reason: 'owner',
+    details,
+  });
+  return { ok: [row.id] };
+};
+
+/** Creates a secret of the caller's, once for an idempotency key. Resolves to its id. */
+export const createSecret = async (
+  context: SecretsContext,
+  caller: Caller,
+  input: CreateSecret,
+  request: IdempotentRequest | null,
+): Promise<SecretId> => {
+  checkPlacement(input);
+  valueBytes('value', input.value);
+  const { ids } = await orNameTaken(
+    context.mutate(caller, (tx) =>
+      context.idempotency.once(tx, caller, request, () => insertSecret(context, tx, caller, input)),
+    ),
+  );
+  return (ids[0] ?? '') as SecretId;
+};

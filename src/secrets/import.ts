@@ -1,0 +1,292 @@
+import type { AuditEntry } from '../audit/index.ts';
+import type { Caller } from '../core/caller.ts';
+import { KeyholdError } from '../core/errors.ts';
+import type { SecretId, VerifiedSessionId } from '../core/ids.ts';
+import { type Outcome, refusedWith, type Tx } from '../db/database.ts';
+import type { SecretRow } from '../db/tables.ts';
+import type { IdempotentRequest } from '../idempotency/index.ts';
+import { orNameTaken, type SecretsContext } from './context.ts';
+import { holdPlace, newSecretRow, refuseGrantees } from './create.ts';
+import { type CreateSecret, checkPlacement, refuseUnlessFuture, valueBytes } from './input.ts';
+import { namesInPlace } from './queries.ts';
+import { setValueIn } from './versions.ts';
+
+export type OnConflict = 'fail' | 'skip' | 'update' | 'rename';
+
+export interface ImportSecrets {
+  readonly items: readonly CreateSecret[];
+  readonly on_conflict: OnConflict;
+  readonly dry_run: boolean;
+}
+
+export interface ImportedItem {
+  readonly index: number;
+  readonly name: string;
+  /** Null where nothing was or would be written. */
+  readonly id: SecretId | null;
+  readonly outcome: 'created' | 'updated' | 'skipped' | 'renamed' | 'conflict';
+}
+
+export interface ImportResult {
+  readonly dry_run: boolean;
+  readonly created: number;
+  readonly updated: number;
+  readonly skipped: number;
+  readonly renamed: number;
+  readonly items: readonly ImportedItem[];
+}
+
+/** Names the item in a problem, so that a file of thousands can be mended. */
+const atItem = <T>(index: number, work: () => T): T => {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof KeyholdError ? ofItem(index, error) : error;
+  }
+};
+
+const ofItem = (index: number, error: KeyholdError): KeyholdError =>
+  new KeyholdError(error.code, `items/${index}: ${error.message}`, {
+    errors: error.errors.map((one) => ({ field: `items/${index}/${one.field}`, detail: one.detail })),
+    cause: error,
+  });
+
+interface Plan {
+  readonly index: number;
+  readonly input: CreateSecret;
+  readonly session: VerifiedSessionId | null;
+  readonly name: string;
+  readonly outcome: ImportedItem['outcome'];
+  /** The live secret that bears the name already. */
+  readonly existing: SecretId | null;
+}
+
+const placeKey = (session: string | null): string => session ?? '';
+
+const longestName = 256;
+
+/** The first free name of `NAME-2`, `NAME-3`, …, cut so that it fits. */
+const freeName = (name: string, taken: ReadonlyMap<string, SecretId | null>): string => {
+  for (let count = 2; ; count += 1) {
+    const suffix = `-${count}`;
+    const candidate = `${name.slice(0, longestName - suffix.length)}${suffix}`;
+    if (!taken.has(candidate)) return candidate;
+  }
+};
+
+const outcomes = { fail: 'conflict', skip: 'skipped', update: 'updated', rename: 'renamed' } as const;
+
+/** Decides for each item, in the order of the file, what becomes of it; a name may also be met twice in one file. */
+const planItems = (
+  items: readonly CreateSecret[],
+  sessions: readonly (VerifiedSessionId | null)[],
+  taken: ReadonlyMap<string, Map<string, SecretId | null>>,
+  onConflict: OnConflict,
+): Plan[] =>
+  items.map((input, index) => {
+    const session = sessions[index] ?? null;
+    const names = taken.get(placeKey(session)) ?? new Map<string, SecretId | null>();
+    const clash = names.has(input.name);
+    const outcome = clash ? outcomes[onConflict] : 'created';
+    const name = outcome === 'renamed' ? freeName(input.name, names) : input.name;
+    const existing = names.get(name) ?? null;
+    if (!names.has(name)) names.set(name, null);
+    return {
+      index,
+      input,
+      session,
+      name,
+      outcome: clash && onConflict === 'update' && existing === null ? 'conflict' : outcome,
+      existing,
+    };
+  });
+
+const ownNames = async (
+  tx: Tx,
+  caller: Caller,
+  items: readonly CreateSecret[],
+  sessions: readonly (VerifiedSessionId | null)[],
+) => {
+  const taken = new Map<string, Map<string, SecretId | null>>();
+  for (const session of new Set(sessions)) {
+    const names = items.filter((_, index) => sessions[index] === session).map((item) => item.name);
+    // Renaming needs to know NAME-2, NAME-3, … as well: every name of the place that begins alike.
+    taken.set(placeKey(session), await namesInPlace(tx, caller.userId, session, names, true));
+  }
+  return taken;
+};
+
+const insertPlanned = async (
+  context: SecretsContext,
+  tx: Tx,
+  caller: Caller,
+  plans: readonly Plan[],
+): Promise<Map<number, SecretId>> => {
+  const rows: Omit<SecretRow, 'seal'>[] = [];
+  const ids = new Map<number, SecretId>();
+  for (const plan of plans) {
+    if (plan.outcome !== 'created' && plan.outcome !== 'renamed') continue;
+    const row = await newSecretRow(context, tx, caller.userId, { ...plan.input, name: plan.name }, plan.session);
+    rows.push(row);
+    ids.set(plan.index, row.id);
+  }
+  const atOnce = 200;
+  for (let at = 0; at < rows.length; at += atOnce) {
+    const batch = rows.slice(at, at + atOnce);
+    await context.seals.insertAll(tx, 'secrets', batch);
+    await context.audit.recordAll(tx, caller, batch.map(createdEntry));
+  }
+  return ids;
+};
+
+const createdEntry = (row: Omit<SecretRow, 'seal'>): AuditEntry => ({
+  action: 'secret.create',
+  target: { type: 'secret', id: row.id },
+  outcome: 'allowed',
+  reason: 'import',
+  details: { revision: 1, version: 1, scope: row.scope, shared_with: row.shared_with },
+});
+
+const updatePlanned = async (
+  context: SecretsContext,
+  tx: Tx,
+  caller: Caller,
+  plans: readonly Plan[],
+): Promise<KeyholdError | null> => {
+  for (const plan of plans) {
+    if (plan.outcome !== 'updated' || plan.existing === null) continue;
+    const outcome = await setValueIn(context, tx, caller, plan.existing, plan.input.value);
+    if (outcome !== null) return ofItem(plan.index, outcome);
+  }
+  return null;
+};
+
+const resultOf = (dryRun: boolean, plans: readonly Plan[], ids: ReadonlyMap<number, SecretId>): ImportResult => {
+  const count = (outcome: ImportedItem['outcome']): number => plans.filter((plan) => plan.outcome === outcome).length;
+  const items = plans.map((plan) => ({
+    index: plan.index,
+    name: plan.name,
+    id: ids.get(plan.index) ?? plan.existing,
+    outcome: plan.outcome,
+  }));
+  return {
+    dry_run: dryRun,
+    created: count('created'),
+    updated: count('updated'),
+    skipped: count('skipped'),
+    renamed: count('renamed'),
+    items,
+  };
+};
+
+const holdPlaces = async (
+  context: SecretsContext,
+  tx: Tx,
+  caller: Caller,
+  items: readonly CreateSecret[],
+): Promise<Outcome<(VerifiedSessionId | null)[]>> => {
+  const known = new Map<string, VerifiedSessionId | null>();
+  const sessions: (VerifiedSessionId | null)[] = [];
+  for (const [index, item] of items.entries()) {
+    const key = `${item.scope ?? 'user'} ${item.session_id ?? ''}`;
+    if (!known.has(key)) {
+      const place = await holdPlace(context, tx, caller, item.scope ?? 'user', item.session_id);
+      if ('refused' in place) return refusedWith(ofItem(index, place.refused));
+      known.set(key, place.ok.session);
+    }
+    sessions.push(known.get(key) ?? null);
+  }
+  return { ok: sessions };
+};
+
+const runImport = async (
+  context: SecretsContext,
+  tx: Tx,
+  caller: Caller,
+  input: ImportSecrets,
+): Promise<Outcome<ImportResult>> => {
+  const refuse = async (error: KeyholdError): Promise<Outcome<ImportResult>> => {
+    await context.audit.record(tx, caller, { action: 'secret.import', outcome: 'refused', reason: error.code });
+    return refusedWith(error);
+  };
+  const places = await holdPlaces(context, tx, caller, input.items);
+  if ('refused' in places) return await refuse(places.refused);
+  const grantees = await refuseGrantees(context, tx, caller, [
+    ...new Set(input.items.flatMap((item) => item.shared_with ?? [])),
+  ]);
+  if (grantees) return await refuse(grantees);
+  const now = await context.now(tx);
+  input.items.forEach((item, index) => {
+    atItem(index, () => refuseUnlessFuture('expires_at', item.expires_at, now));
+  });
+  const taken = await ownNames(tx, caller, input.items, places.ok);
+  const plans = planItems(input.items, places.ok, taken, input.on_conflict);
+  const clash = plans.find((plan) => plan.outcome === 'conflict');
+  if (clash)
+    return await refuse(
+      ofItem(
+        clash.index,
+        new KeyholdError('name_taken', 'the name is taken, by a secret of yours or by an earlier item.'),
+      ),
+    );
+  if (input.dry_run) return { ok: resultOf(true, plans, new Map()) };
+  const ids = await insertPlanned(context, tx, caller, plans);
+  const failed = await updatePlanned(context, tx, caller, plans);
+  if (failed) throw failed;
+  const result = resultOf(false, plans, ids);
+  const { created, updated, skipped, renamed } = result;
+  await context.audit.record(tx, caller, {
+    action: 'secret.import',
+    outcome: 'allowed',
+    details: { created, updated, skipped, renamed },
+  });
+  return { ok: result };
+};
+
+/**
+ * Imports all items or none, in one transaction. `on_conflict` says what becomes of an item whose name the caller has
+ * already in that place; `update` sets the value (a new version) and leaves everything else as it is.
+ */
+export const importSecrets = async (
+  context: SecretsContext,
+  caller: Caller,
+  input: ImportSecrets,
+  request: IdempotentRequest | null,
+): Promise<ImportResult> => {
+  input.items.forEach((item, index) => {
+    atItem(index, () => {
+      checkPlacement(item);
+      valueBytes('value', item.value);
+    });
+  });
+  let result: ImportResult | null = null;
+  const { ids, repeated } = await orNameTaken(
+    context.mutate(caller, (tx) =>
+      context.idempotency.once(tx, caller, input.dry_run ? null : request, async () => {
+        const outcome = await runImport(context, tx, caller, input);
+        if ('refused' in outcome) return outcome;
+        result = outcome.ok;
+        return { ok: outcome.ok.items.map((item) => item.id ?? '') };
+      }),
+    ),
+  );
+  if (!repeated && result) return result;
+  return await repeatedResult(context, caller, ids as SecretId[]);
+};
+
+/** A repeat tells of the same secrets as they are now. */
+const repeatedResult = async (
+  context: SecretsContext,
+  caller: Caller,
+  ids: readonly SecretId[],
+): Promise<ImportResult> => {
+  const judged = await context.load.judge(context.db, caller, 'list', ids);
+  const items = ids.map((id, index): ImportedItem => {
+    const one = judged.get(id);
+    return one?.kind === 'allowed'
+      ? { index, id, name: one.loaded.row.name, outcome: 'created' }
+      : { index, id: null, name: '', outcome: 'skipped' };
+  });
+  const created = items.filter((item) => item.outcome === 'created').length;
+  return { dry_run: false, created, updated: 0, skipped: items.length - created, renamed: 0, items };
+};

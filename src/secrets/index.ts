@@ -1,0 +1,100 @@
+import type { Caller } from '../core/caller.ts';
+import type { SecretId, UserId } from '../core/ids.ts';
+import type { Page } from '../core/page.ts';
+import { reading, type Tx } from '../db/database.ts';
+import type { Scope } from '../db/tables.ts';
+import type { IdempotentRequest } from '../idempotency/index.ts';
+import type { UserReference } from '../users/index.ts';
+import * as change from './change.ts';
+import { type ChangeOptions, createContext, type SecretsDeps } from './context.ts';
+import { createSecret } from './create.ts';
+import { eraseUser } from './erase.ts';
+import { type ImportResult, type ImportSecrets, importSecrets } from './import.ts';
+import type { ChangeSecret, CreateSecret } from './input.ts';
+import { listSecrets, type SecretPage, type SecretStats, secretStats, secretsInSession } from './listing.ts';
+import type { SecretFilter } from './queries.ts';
+import { type Revealed, type RevealItem, revealByIds, revealByNames, revealOne } from './reveal.ts';
+import { type AccessEntry, leaveShare, listAccess, shareSecret, unshareSecret } from './sharing.ts';
+import { listVersions, restoreVersion, setValue, type VersionView } from './versions.ts';
+import { type SecretView, viewOf } from './view.ts';
+
+export type { ImportResult, ImportSecrets, OnConflict } from './import.ts';
+export type { ChangeSecret, CreateSecret } from './input.ts';
+export type { SecretPage, SecretStats } from './listing.ts';
+export type { SecretFilter } from './queries.ts';
+export type { Revealed, RevealItem } from './reveal.ts';
+export type { AccessEntry } from './sharing.ts';
+export type { VersionView } from './versions.ts';
+export type { SecretView } from './view.ts';
+
+type Revision = Pick<ChangeOptions, 'revision'>;
+
+/** Everything that can be done with secrets; each call decides by the one rule, for the caller that comes first. */
+export interface Secrets {
+  create(caller: Caller, input: CreateSecret, request: IdempotentRequest | null): Promise<SecretView>;
+  import(caller: Caller, input: ImportSecrets, request: IdempotentRequest | null): Promise<ImportResult>;
+  list(caller: Caller, filter: SecretFilter, page: Page): Promise<SecretPage>;
+  /** What the caller sees of the secrets that lie in one session, own ones also after its end. */
+  inSession(caller: Caller, sessionId: string): Promise<readonly SecretView[]>;
+  stats(caller: Caller): Promise<SecretStats>;
+  get(caller: Caller, id: SecretId): Promise<SecretView>;
+  /** The plaintext, once its audit record is committed. */
+  reveal(caller: Caller, id: SecretId): Promise<Revealed>;
+  revealMany(caller: Caller, ids: readonly SecretId[]): Promise<readonly RevealItem[]>;
+  revealNamed(caller: Caller, names: readonly string[]): Promise<readonly RevealItem[]>;
+  update(caller: Caller, id: SecretId, input: ChangeSecret, revision: Revision): Promise<SecretView>;
+  setValue(caller: Caller, id: SecretId, value: string, revision: Revision): Promise<SecretView>;
+  versions(caller: Caller, id: SecretId): Promise<readonly VersionView[]>;
+  restore(caller: Caller, id: SecretId, version: number, request: IdempotentRequest | null): Promise<SecretView>;
+  share(caller: Caller, id: SecretId, who: UserReference): Promise<SecretView>;
+  unshare(caller: Caller, id: SecretId, who: UserReference): Promise<SecretView>;
+  leaveShare(caller: Caller, id: SecretId): Promise<void>;
+  access(caller: Caller, id: SecretId): Promise<readonly AccessEntry[]>;
+  activate(caller: Caller, id: SecretId): Promise<SecretView>;
+  deactivate(caller: Caller, id: SecretId): Promise<SecretView>;
+  remove(caller: Caller, id: SecretId, purge: boolean, revision: Revision): Promise<void>;
+  recover(caller: Caller, id: SecretId): Promise<SecretView>;
+  transfer(caller: Caller, id: SecretId, scope: Scope, session?: string | null): Promise<SecretView>;
+  /** Erases every secret of a user and takes them off the secrets of others; resolves to how many of each. */
+  eraseUser(tx: Tx, userId: UserId): Promise<{ readonly erased: number; readonly unshared: number }>;
+}
+
+export const createSecrets = (deps: SecretsDeps): Secrets => {
+  const context = createContext(deps);
+
+  /** The answer to a creation, whose own record tells of it already. A repeat decides afresh. */
+  const created = async (caller: Caller, id: SecretId): Promise<SecretView> => {
+    const asking = { ...caller, permissions: new Set([...caller.permissions, 'secrets:list' as const]) };
+    const judged = await reading(context.load.judgeOne(deps.db, asking, 'list', id));
+    if (judged.kind !== 'allowed') throw judged.error;
+    return viewOf(judged.loaded.row, judged.because, caller.userId, judged.loaded.now);
+  };
+
+  return {
+    create: async (caller, input, request) =>
+      await created(caller, await createSecret(context, caller, input, request)),
+    import: (caller, input, request) => importSecrets(context, caller, input, request),
+    list: (caller, filter, page) => listSecrets(context, caller, filter, page),
+    inSession: (caller, sessionId) => secretsInSession(context, caller, sessionId),
+    stats: (caller) => secretStats(context, caller),
+    get: async (caller, id) => (await context.look(caller, 'list', 'secret.get', id)).view,
+    reveal: (caller, id) => revealOne(context, caller, id),
+    revealMany: (caller, ids) => revealByIds(context, caller, ids),
+    revealNamed: (caller, names) => revealByNames(context, caller, names),
+    update: (caller, id, input, revision) => change.updateSecret(context, caller, id, input, revision),
+    setValue: (caller, id, value, revision) => setValue(context, caller, id, value, revision),
+    versions: (caller, id) => listVersions(context, caller, id),
+    restore: (caller, id, version, request) => restoreVersion(context, caller, id, version, request),
+    share: (caller, id, who) => shareSecret(context, caller, id, who),
+    unshare: (caller, id, who) => unshareSecret(context, caller, id, who),
+    leaveShare: (caller, id) => leaveShare(context, caller, id),
+    access: (caller, id) => listAccess(context, caller, id),
+    activate: (caller, id) => change.activateSecret(context, caller, id),
+    deactivate: (caller, id) => change.deactivateSecret(context, caller, id),
+    remove: (caller, id, purge, revision) =>
+      (purge ? change.purge : change.deleteSoftly)(context, caller, id, revision),
+    recover: (caller, id) => change.recoverSecret(context, caller, id),
+    eraseUser: (tx, userId) => eraseUser(context, tx, userId),
+    transfer: (caller, id, scope, session) => change.transferSecret(context, caller, id, scope, session),
+  };
+};

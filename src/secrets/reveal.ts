@@ -1,0 +1,166 @@
+import { visibleBranches } from '../access/index.ts';
+import type { AuditEntry } from '../audit/index.ts';
+import type { Caller } from '../core/caller.ts';
+import { KeyholdError, notFound } from '../core/errors.ts';
+import type { SecretId } from '../core/ids.ts';
+import { inTransaction, reading, type Tx } from '../db/database.ts';
+import { integrityBroken } from '../keys/index.ts';
+import type { SecretsContext } from './context.ts';
+import { type Judged, refusalEntry } from './load.ts';
+import { visibleIds } from './queries.ts';
+
+/** The plaintext of one version. It exists only once its record is committed. */
+export interface Revealed {
+  readonly id: SecretId;
+  readonly name: string;
+  readonly version: number;
+  readonly value: string;
+}
+
+export interface Candidate {
+  readonly id: SecretId;
+  readonly owner_id: string;
+}
+
+/** What one asked-for secret comes to: the value, or the error that a single reveal would have thrown. */
+export type RevealItem =
+  | { readonly asked: string; readonly revealed: Revealed }
+  | { readonly asked: string; readonly error: KeyholdError; readonly candidates?: readonly Candidate[] };
+
+interface Opened {
+  readonly item: RevealItem;
+  readonly entry: AuditEntry;
+}
+
+const allowedEntry = (id: SecretId, because: string, version: number): AuditEntry => ({
+  action: 'secret.reveal',
+  target: { type: 'secret', id },
+  outcome: 'allowed',
+  reason: because,
+  details: { version },
+});
+
+const brokenEntry = (id: SecretId): AuditEntry => ({
+  action: 'row.integrity_broken',
+  target: { type: 'secret', id },
+  outcome: 'failed',
+  reason: 'value',
+  details: { table: 'secrets', during: 'secret.reveal' },
+});
+
+const openValue = (context: SecretsContext, id: SecretId, judged: Judged): Opened => {
+  if (judged.kind !== 'allowed')
+    return { item: { asked: id, error: judged.error }, entry: refusalEntry('secret.reveal', id, judged) };
+  const { row, key } = judged.loaded;
+  const bytes = key && context.ownerKeys.decrypt(key, { secretId: row.id, version: row.version }, row.encrypted_value);
+  if (!bytes) {
+    return {
+      item: { asked: id, error: judged.because === 'owner' ? integrityBroken() : notFound() },
+      entry: brokenEntry(id),
+    };
+  }
+  const revealed = { id: row.id, name: row.name, version: row.version, value: bytes.toString('utf8') };
+  return { item: { asked: id, revealed }, entry: allowedEntry(id, judged.because, row.version) };
+};
+
+/** Decides, opens and records in one transaction; the caller of this sends nothing before it has committed. */
+const revealIn = async (
+  context: SecretsContext,
+  tx: Tx,
+  caller: Caller,
+  ids: readonly SecretId[],
+): Promise<RevealItem[]> => {
+  const judged = await context.load.judge(tx, caller, 'reveal', ids, { value: true });
+  const opened = [...judged].map(([id, one]) => openValue(context, id, one));
+  await context.audit.recordAll(
+    tx,
+    caller,
+    opened.map((one) => one.entry),
+  );
+  return opened.map((one) => one.item);
+};
+
+/** Reveals up to 100 secrets by id, each by itself: one that is refused refuses no other. */
+export const revealByIds = (context: SecretsContext, caller: Caller, ids: readonly SecretId[]): Promise<RevealItem[]> =>
+  inTransaction(context.db, (tx) => revealIn(context, tx, caller, ids));
+
+export const revealOne = async (context: SecretsContext, caller: Caller, id: SecretId): Promise<Revealed> => {
+  const [item] = await revealByIds(context, caller, [id]);
+  if (!item) throw notFound();
+  if ('error' in item) throw item.error;
+  return item.revealed;
+};
+
+interface Named extends Candidate {
+  readonly name: string;
+  readonly level: 0 | 1 | 2;
+}
+
+const ambiguous = (): KeyholdError =>
+  new KeyholdError('state_conflict', 'Several secrets bear this name here. Ask for one of the candidates by its id.');
+
+/** The secrets that a name can mean: the session's, then one's own, then those shared with one; the first level that has any. */
+const findNamed = async (
+  context: SecretsContext,
+  caller: Caller,
+  names: readonly string[],
+): Promise<Map<string, Named[]>> => {
+  const now = context.clock.now();
+  // Every name can be borne by many owners' secrets; more candidates than this help nobody to choose.
+  const page = { limit: names.length * 20, cursor: null };
+  const ids = await visibleIds(context.db, visibleBranches(caller, now), { names }, caller.userId, now, page);
+  const judged = await context.load.judge(context.db, caller, 'list', ids);
+  const found = new Map<string, Named[]>(names.map((name) => [name, []]));
+  for (const one of judged.values()) {
+    if (one.kind !== 'allowed') continue;
+    const { row } = one.loaded;
+    const inSession = row.scope === 'session' && row.session_id === caller.session;
+    // One's own secrets of other sessions are not meant by a name; they are reached by id.
+    if (row.scope === 'session' && !inSession) continue;
+    const level = inSession ? 0 : row.owner_id === caller.userId ? 1 : 2;
+    found.get(row.name)?.push({ id: row.id, owner_id: row.owner_id, name: row.name, level });
+  }
+  return found;
+};
+
+const chooseLevel = (named: readonly Named[]): readonly Named[] => {
+  const level = Math.min(...named.map((one) => one.level));
+  return named.filter((one) => one.level === level);
+};
+
+/** Reveals up to 100 secrets by name. A name that means none or several is a problem of its own. */
+export const revealByNames = async (
+  context: SecretsContext,
+  caller: Caller,
+  names: readonly string[],
+): Promise<RevealItem[]> => {
+  const found = await reading(findNamed(context, caller, names));
+  const chosen = new Map([...found].map(([name, named]) => [name, chooseLevel(named)]));
+  const ids = [...chosen.values()].flatMap((named) => (named.length === 1 && named[0] ? [named[0].id] : []));
+  const unclear = [...chosen].filter(([, named]) => named.length !== 1);
+  const revealed = await inTransaction(context.db, async (tx) => {
+    const items = await revealIn(context, tx, caller, ids);
+    await context.audit.recordAll(
+      tx,
+      caller,
+      unclear.map(([, named]) => unclearEntry(named)),
+    );
+    return new Map(items.map((item) => [item.asked, item]));
+  });
+  return [...chosen].map(([name, named]) => {
+    const item = named.length === 1 && named[0] ? revealed.get(named[0].id) : undefined;
+    return item ? { ...item, asked: name } : unclearItem(name, named);
+  });
+};
+
+const unclearEntry = (named: readonly Named[]): AuditEntry => ({
+  action: 'secret.reveal',
+  outcome: 'refused',
+  reason: named.length === 0 ? 'nothing' : 'ambiguous',
+  details: { candidates: named.map((one) => one.id) },
+});
+
+const unclearItem = (name: string, named: readonly Named[]): RevealItem =>
+  named.length === 0
+    ? { asked: name, error: notFound() }
+    : { asked: name, error: ambiguous(), candidates: named.map(({ id, owner_id }) => ({ id, owner_id })) };

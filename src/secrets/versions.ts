@@ -1,0 +1,164 @@
+import type { Caller } from '../core/caller.ts';
+import { KeyholdError, notFound } from '../core/errors.ts';
+import type { SecretId } from '../core/ids.ts';
+import { type Outcome, reading, type Tx } from '../db/database.ts';
+import type { SecretVersionRow } from '../db/tables.ts';
+import type { IdempotentRequest } from '../idempotency/index.ts';
+import { integrityBroken } from '../keys/index.ts';
+import type { ChangeOptions, Held, SecretsContext } from './context.ts';
+import { valueBytes } from './input.ts';
+import { lockVersionsUpTo, versionsOf } from './queries.ts';
+import { type SecretView, viewOf } from './view.ts';
+
+export interface VersionView {
+  readonly version: number;
+  readonly created_by: string;
+  readonly created_at: Date;
+  readonly destroyed_at: Date | null;
+  readonly current: boolean;
+}
+
+const lastVersion = 2 ** 31 - 1;
+
+const conflict = (detail: string): KeyholdError => new KeyholdError('state_conflict', detail);
+
+/** Puts the current value among the old versions, exactly as it lies there: it is of its own version and stays readable. */
+const keepCurrent = async (context: SecretsContext, { tx, loaded: { row } }: Held): Promise<void> => {
+  await context.seals.insert(tx, 'secret_versions', {
+    secret_id: row.id,
+    version: row.version,
+    encrypted_value: row.encrypted_value,
+    key_id: row.key_id,
+    created_by: row.owner_id,
+    created_at: row.value_set_at,
+    destroyed_at: null,
+  });
+};
+
+/** Destroys what is older than the versions to keep. A row that isn't ours is left for the doctor to find. */
+const dropOld = async (context: SecretsContext, { tx, loaded }: Held, newest: number): Promise<void> => {
+  const old = await lockVersionsUpTo(tx, loaded.row.id, newest - context.versionsKept);
+  for (const version of old) {
+    if (!context.seals.holds('secret_versions', version)) continue;
+    await context.seals.update(tx, 'secret_versions', version, {
+      encrypted_value: null,
+      destroyed_at: context.clock.now(),
+    });
+  }
+};
+
+const writeVersion = async (
+  context: SecretsContext,
+  held: Held,
+  value: Buffer,
+  action: 'secret.value_set' | 'secret.version_restore',
+  details: { restored?: number } = {},
+): Promise<Outcome<SecretView>> => {
+  const { row } = held.loaded;
+  if (row.version >= lastVersion)
+    return await held.refuse(new KeyholdError('state_conflict', 'This secret has used up its versions.'));
+  const version = row.version + 1;
+  const key = await context.ownerKeys.active(held.tx, row.owner_id);
+  await keepCurrent(context, held);
+  await dropOld(context, held, version);
+  const encrypted_value = context.ownerKeys.encrypt(key, { secretId: row.id, version }, value);
+  const changes = { encrypted_value, key_id: key.id, version, value_set_at: context.clock.now() };
+  return { ok: await held.write(changes, action, { version, ...details }) };
+};
+
+/** Sets a new value, as a new version. */
+export const setValue = (
+  context: SecretsContext,
+  caller: Caller,
+  id: SecretId,
+  value: string,
+  revision: Pick<ChangeOptions, 'revision'>,
+): Promise<SecretView> => {
+  const bytes = valueBytes('value', value);
+  return context.change(caller, 'write', 'secret.value_set', id, { ...revision, value: true }, (held) =>
+    writeVersion(context, held, bytes, 'secret.value_set'),
+  );
+};
+
+/** Sets a new value inside a running transaction; resolves to the refusal, or null. */
+export const setValueIn = async (
+  context: SecretsContext,
+  tx: Tx,
+  caller: Caller,
+  id: SecretId,
+  value: string,
+): Promise<KeyholdError | null> => {
+  const bytes = valueBytes('value', value);
+  const outcome = await context.changeIn(tx, caller, 'write', 'secret.value_set', id, { value: true }, (held) =>
+    writeVersion(context, held, bytes, 'secret.value_set'),
+  );
+  return 'refused' in outcome ? outcome.refused : null;
+};
+
+/** Every version there is or was, newest first; without values, and the owner's alone. */
+export const listVersions = async (context: SecretsContext, caller: Caller, id: SecretId): Promise<VersionView[]> => {
+  const { loaded } = await context.look(caller, 'manage', 'secret.versions_list', id);
+  const rows = (await reading(versionsOf(context.db, id))).filter((row) => context.seals.holds('secret_versions', row));
+  const { row } = loaded;
+  const current = {
+    version: row.version,
+    created_by: row.owner_id,
+    created_at: row.value_set_at,
+    destroyed_at: null,
+    current: true,
+  };
+  const old = rows.filter((one) => one.version < row.version);
+  return [
+    current,
+    ...old.map((one) => ({
+      version: one.version,
+      created_by: one.created_by,
+      created_at: one.created_at,
+      destroyed_at: one.destroyed_at,
+      current: false,
+    })),
+  ];
+};
+
+const openOld = async (context: SecretsContext, held: Held, version: SecretVersionRow): Promise<Buffer | null> => {
+  if (version.encrypted_value === null) return null;
+  const key = (await context.ownerKeys.byId(held.tx, [version.key_id])).get(version.key_id);
+  if (!key || key.owner_id !== held.loaded.row.owner_id) return null;
+  return context.ownerKeys.decrypt(
+    key,
+    { secretId: version.secret_id, version: version.version },
+    version.encrypted_value,
+  );
+};
+
+const restoreHeld = async (context: SecretsContext, held: Held, version: number): Promise<Outcome<SecretView>> => {
+  const { row } = held.loaded;
+  if (row.deleted_at !== null) return await held.refuse(conflict('This secret is deleted. Recover it first.'));
+  if (version === row.version) return await held.refuse(conflict('This version is the current one.'));
+  const found = (await versionsOf(held.tx, row.id)).find((one) => one.version === version);
+  if (!found || version > row.version) return await held.refuse(notFound());
+  if (!context.seals.holds('secret_versions', found)) return await held.refuse(integrityBroken());
+  if (found.destroyed_at !== null) return await held.refuse(conflict('The value of this version was destroyed.'));
+  const value = await openOld(context, held, found);
+  if (!value) return await held.refuse(integrityBroken());
+  return await writeVersion(context, held, value, 'secret.version_restore', { restored: version });
+};
+
+/** Writes the value of an old version anew, as the newest version: versions only grow. Once for an idempotency key. */
+export const restoreVersion = (
+  context: SecretsContext,
+  caller: Caller,
+  id: SecretId,
+  version: number,
+  request: IdempotentRequest | null,
+): Promise<SecretView> =>
+  context.change(caller, 'manage', 'secret.version_restore', id, { value: true }, async (held) => {
+    let view = viewOf(held.loaded.row, 'owner', caller.userId, held.loaded.now);
+    const made = await context.idempotency.once(held.tx, caller, request, async () => {
+      const outcome = await restoreHeld(context, held, version);
+      if ('refused' in outcome) return outcome;
+      view = outcome.ok;
+      return { ok: [id] };
+    });
+    return 'refused' in made ? made : { ok: view };
+  });

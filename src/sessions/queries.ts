@@ -1,0 +1,97 @@
+import type { SessionId, UserId } from '../core/ids.ts';
+import type { Page } from '../core/page.ts';
+import type { Db, Tx } from '../db/database.ts';
+import type { ParticipantRow, SessionRow } from '../db/tables.ts';
+
+/** All SQL of this domain. Rows come unverified: whoever decides by one asks for its seal first. */
+
+export const sessionById = (db: Db, id: SessionId): Promise<SessionRow | undefined> =>
+  db.selectFrom('sessions').selectAll().where('id', '=', id).executeTakeFirst();
+
+export const lockSession = (tx: Tx, id: SessionId): Promise<SessionRow | undefined> =>
+  tx.selectFrom('sessions').selectAll().where('id', '=', id).forUpdate().executeTakeFirst();
+
+/** Sessions with this external id in which the user is present or which they own; a handful at most. */
+export const sessionsByExternalId = (db: Db, externalId: string, userId: UserId): Promise<SessionRow[]> =>
+  db
+    .selectFrom('sessions')
+    .selectAll('sessions')
+    .leftJoin('session_participants as p', (join) =>
+      join.onRef('p.session_id', '=', 'sessions.id').on('p.user_id', '=', userId),
+    )
+    .where('sessions.external_id', '=', externalId)
+    .where((eb) =>
+      eb.or([
+        eb('sessions.owner_id', '=', userId),
+        eb.and([eb('p.user_id', 'is not', null), eb('p.left_at', 'is', null)]),
+      ]),
+    )
+    .execute();
+
+export const participantsOf = (db: Db, ids: readonly SessionId[]): Promise<ParticipantRow[]> =>
+  ids.length === 0
+    ? Promise.resolve([])
+    : db
+        .selectFrom('session_participants')
+        .selectAll()
+        .where('session_id', 'in', ids)
+        .where('left_at', 'is', null)
+        .orderBy('joined_at')
+        .execute();
+
+export const lockParticipant = (tx: Tx, sessionId: SessionId, userId: UserId): Promise<ParticipantRow | undefined> =>
+  tx
+    .selectFrom('session_participants')
+    .selectAll()
+    .where('session_id', '=', sessionId)
+    .where('user_id', '=', userId)
+    .forUpdate()
+    .executeTakeFirst();
+
+export const participant = (db: Db, sessionId: SessionId, userId: UserId): Promise<ParticipantRow | undefined> =>
+  db
+    .selectFrom('session_participants')
+    .selectAll()
+    .where('session_id', '=', sessionId)
+    .where('user_id', '=', userId)
+    .executeTakeFirst();
+
+/** One row more than the page: sessions that the user owns or is present in, newest first. */
+export const listSessions = (db: Db, userId: UserId, page: Page): Promise<SessionRow[]> => {
+  let query = db
+    .selectFrom('sessions')
+    .selectAll('sessions')
+    .leftJoin('session_participants as p', (join) =>
+      join.onRef('p.session_id', '=', 'sessions.id').on('p.user_id', '=', userId),
+    )
+    .where((eb) =>
+      eb.or([
+        eb('sessions.owner_id', '=', userId),
+        eb.and([eb('p.user_id', 'is not', null), eb('p.left_at', 'is', null)]),
+      ]),
+    )
+    .orderBy('sessions.id', 'desc')
+    .limit(page.limit + 1);
+  if (page.cursor !== null) query = query.where('sessions.id', '<', page.cursor as SessionId);
+  return query.execute();
+};
+
+export const lockPresences = (tx: Tx, userId: UserId): Promise<ParticipantRow[]> =>
+  tx
+    .selectFrom('session_participants')
+    .selectAll()
+    .where('user_id', '=', userId)
+    .where('left_at', 'is', null)
+    .orderBy('session_id')
+    .forUpdate()
+    .execute();
+
+export const lockOwnedActive = (tx: Tx, ownerId: UserId): Promise<SessionRow[]> =>
+  tx
+    .selectFrom('sessions')
+    .selectAll()
+    .where('owner_id', '=', ownerId)
+    .where('status', '=', 'active')
+    .orderBy('id')
+    .forUpdate()
+    .execute();

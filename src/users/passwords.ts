@@ -1,0 +1,59 @@
+import { randomBytes } from 'node:crypto';
+import { hash, verify } from '@node-rs/argon2';
+import { KeyholdError } from '../core/errors.ts';
+
+/** OWASP's recommendation for Argon2id (`algorithm` 2): 19 MiB, two passes, one lane. */
+const cost = { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism: 1 };
+
+const atOnce = 4;
+const longestQueue = 64;
+
+export interface Passwords {
+  hash(password: string): Promise<string>;
+  /** With no hash to compare, the same work is done and the answer is false: an unknown user takes as long. */
+  verify(passwordHash: string | null, password: string): Promise<boolean>;
+}
+
+/** Argon2id, at most 4 at once (each takes 19 MiB and a core), with a bounded queue: beyond it `overloaded`. */
+export const createPasswords = (): Passwords => {
+  let running = 0;
+  const queue: (() => void)[] = [];
+  const absent = hash(randomBytes(16).toString('hex'), cost);
+
+  const enter = async (): Promise<void> => {
+    if (running < atOnce) {
+      running += 1;
+      return;
+    }
+    if (queue.length >= longestQueue) {
+      throw new KeyholdError('overloaded', 'Too many logins at once. Try again shortly.', { retryAfterSeconds: 2 });
+    }
+    await new Promise<void>((resolve) => queue.push(resolve));
+  };
+
+  // A finished one hands its place to the next in the queue, so that nobody can slip in between.
+  const leave = (): void => {
+    const next = queue.shift();
+    if (next) next();
+    else running -= 1;
+  };
+
+  const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
+    await enter();
+    try {
+      return await work();
+    } finally {
+      leave();
+    }
+  };
+
+  return {
+    hash: (password) => inTurn(() => hash(password, cost)),
+    verify: (passwordHash, password) =>
+      inTurn(async () => {
+        if (passwordHash !== null) return await verify(passwordHash, password);
+        await verify(await absent, password);
+        return false;
+      }),
+  };
+};

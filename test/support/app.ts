@@ -1,0 +1,80 @@
+import { randomBytes } from 'node:crypto';
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
+import { type App, createApp } from '../../src/app.ts';
+import { type Config, readConfig } from '../../src/config/config.ts';
+import type { RootKeys } from '../../src/config/root-keys.ts';
+import { loadRootKeys } from '../../src/config/root-keys.ts';
+import type { Database } from '../../src/db/database.ts';
+import { settableClock } from './clock.ts';
+import { freshDatabase, type TestDatabase } from './database.ts';
+import { type Answer, type RequestOptions, send } from './http.ts';
+
+export const adminPassword = 'the first admin password';
+
+export interface TestApp {
+  readonly app: App;
+  readonly url: string;
+  readonly database: TestDatabase;
+  /** The service's own pool. */
+  readonly db: Database;
+  readonly clock: ReturnType<typeof settableClock>;
+  readonly config: Config;
+  readonly rootKeys: RootKeys;
+  /** Everything that was logged. */
+  readonly logged: () => string;
+  /** Sends a request to `/api/v1` + path. */
+  call(method: string, path: string, options?: RequestOptions): Promise<Answer<any>>;
+  close(): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly env?: Parameters<typeof readConfig>[0];
+  readonly clock?: ReturnType<typeof settableClock>;
+  readonly database?: TestDatabase;
+  readonly rootKey?: string;
+}
+
+export const newRootKey = (): string => `${randomBytes(32).toString('base64url')}=`;
+
+/** The whole service in this process, on a database of its own, over a real socket. */
+export const startApp = async (options: StartOptions = {}): Promise<TestApp> => {
+  const database = options.database ?? (await freshDatabase());
+  const clock = options.clock ?? settableClock();
+  const env = {
+    KEYHOLD_PORT: '0',
+    KEYHOLD_BOOTSTRAP_PASSWORD: adminPassword,
+    KEYHOLD_ROOT_KEYS: options.rootKey ?? newRootKey(),
+    KEYHOLD_RATE_LIMIT: '1000000',
+    ...options.env,
+  };
+  const config = readConfig(env);
+  const rootKeys = loadRootKeys(env, '/nonexistent');
+  const lines: string[] = [];
+  const sink = new Writable({
+    write: (chunk, _encoding, done) => {
+      lines.push(String(chunk));
+      done();
+    },
+  });
+  const db = database.open(config.database.connections);
+  const app = await createApp({ config, rootKeys, clock, database: db, logger: pino({ level: 'debug' }, sink) });
+  await app.bootstrap();
+  const url = await app.listen();
+  return {
+    app,
+    url,
+    database,
+    db,
+    clock,
+    config,
+    rootKeys,
+    logged: () => lines.join(''),
+    call: (method, path, request) => send(url, method, `/api/v1${path}`, request),
+    close: async () => {
+      await app.close();
+      await db.close();
+      if (options.database === undefined) await database.drop();
+    },
+  };
+};
