@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { createMutate, createStanding } from './access/index.ts';
-import { createAudit } from './audit/index.ts';
+import { createAudit, createIntegrityWatch } from './audit/index.ts';
 import {
   createAccessTokens,
   createAuthenticate,
@@ -21,12 +21,8 @@ import type { Database } from './db/database.ts';
 import { isCurrentSchema } from './db/migrate.ts';
 import { createLimits, registerRateLimit } from './http/limits.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
-import { createRoutes } from './http/route.ts';
-import { authRoutes } from './http/routes/auth.ts';
-import { metricsOnly, operationRoutes, type Readiness } from './http/routes/operation.ts';
-import { secretRoutes } from './http/routes/secrets.ts';
-import { sessionRoutes } from './http/routes/sessions.ts';
-import { userRoutes } from './http/routes/users.ts';
+import { registerRoutes } from './http/routes/index.ts';
+import { metricsOnly, type Readiness } from './http/routes/operation.ts';
 import { createServer } from './http/server.ts';
 import { createIdempotency } from './idempotency/index.ts';
 import { createOwnerKeys, createSeals, openServiceKeys } from './keys/index.ts';
@@ -87,9 +83,11 @@ const createDomains = async ({ config, rootKeys, clock, database }: AppDeps, met
   const { db } = database;
   const sealKeys = await openServiceKeys(db, clock, rootKeys);
   const digest = digestKey((sealKeys.at(-1) ?? sealKeys[0]).key);
-  const seals = createSeals(sealKeys);
+  const watch = createIntegrityWatch(clock);
+  const seals = createSeals(sealKeys, watch.note);
   const ownerKeys = createOwnerKeys({ clock, rootKeys, seals });
   const audit = createAudit({ clock, seals, onRecord: metrics.recorded });
+  watch.recordTo(db, audit);
   const standing = createStanding({ seals, clock });
   const mutate = createMutate({ db, standing, audit });
   const idempotency = createIdempotency({ clock, seals, digestKey: digest });
@@ -155,19 +153,7 @@ const addRoutes = async (
   const limits = createLimits({ db, audit: domains.audit });
   await registerRateLimit(http, deps.config.rateLimit, limits);
   const gate = { db, audit: domains.audit, authenticate: domains.authenticate, limits };
-  await http.register(async (scope) =>
-    operationRoutes(createRoutes(scope, gate), { ...domains, metrics, readiness: createReadiness(deps) }),
-  );
-  await http.register(
-    async (scope) => {
-      const routes = createRoutes(scope, gate);
-      authRoutes(routes, domains);
-      userRoutes(routes, domains);
-      sessionRoutes(routes, domains);
-      secretRoutes(routes, domains.secrets);
-    },
-    { prefix: '/api/v1' },
-  );
+  await registerRoutes(http, gate, { ...domains, metrics, readiness: createReadiness(deps) });
   return limits.flush;
 };
 

@@ -10,7 +10,7 @@ import type { LoginRow, UserRow } from '../db/tables.ts';
 import type { Seals } from '../keys/index.ts';
 import { type Passwords, type Users, type UserView, viewOf } from '../users/index.ts';
 import type { AccessTokens } from './access-tokens.ts';
-import type { RefreshTokens } from './refresh-token.ts';
+import type { RefreshToken, RefreshTokens } from './refresh-token.ts';
 import type { Throttle } from './throttle.ts';
 
 /** What a login or a refresh hands out. */
@@ -154,39 +154,38 @@ export const createLogins = (deps: Deps): Logins => {
     if (row.ended_at === null) await seals.update(tx, 'logins', row, { ended_at: clock.now() });
   };
 
+  const refuseRefresh = async (tx: Tx, origin: RequestOrigin, id: LoginId, userId: UserId | null, reason: string) => {
+    const target = { type: 'login', id } as const;
+    await audit.record(tx, { origin, userId }, { action: 'login.refresh', target, outcome: 'refused', reason });
+    return refusedWith(credentialGone());
+  };
+
+  /** The next generation of a login, or its end when an old one is shown again. */
+  const advance = async (
+    tx: Tx,
+    origin: RequestOrigin,
+    read: RefreshToken,
+  ): Promise<Outcome<{ row: LoginRow; user: UserRow }>> => {
+    const row = await lockLogin(tx, read.loginId);
+    const live = await deps.standing.login(tx, read.loginId);
+    if (!row) return await refuseRefresh(tx, origin, read.loginId, null, 'unknown');
+    if ('dead' in live) return await refuseRefresh(tx, origin, read.loginId, live.userId, live.dead);
+    if (row.refresh_generation !== read.generation) {
+      await endRow(tx, row);
+      return await refuseRefresh(tx, origin, row.id, row.user_id, 'reused');
+    }
+    const expires_at = new Date(live.now.getTime() + deps.refreshMs);
+    const newer = { refresh_generation: row.refresh_generation + 1, expires_at, last_used_at: live.now };
+    const next = await seals.update(tx, 'logins', row, newer);
+    const target = { type: 'login', id: row.id } as const;
+    await audit.record(tx, { origin, userId: row.user_id }, { action: 'login.refresh', target, outcome: 'allowed' });
+    return { ok: { row: next, user: live.user } };
+  };
+
   const refresh: Logins['refresh'] = async (origin, refreshToken) => {
     const read = refreshTokens.read(refreshToken);
     if (!read) throw credentialGone();
-    const made = await settle<{ row: LoginRow; user: UserRow }>(db, async (tx) => {
-      const row = await lockLogin(tx, read.loginId);
-      const live = await deps.standing.login(tx, read.loginId);
-      const refuse = async (reason: string, userId: UserId | null) => {
-        await audit.record(
-          tx,
-          { origin, userId },
-          { action: 'login.refresh', target: { type: 'login', id: read.loginId }, outcome: 'refused', reason },
-        );
-        return refusedWith(credentialGone());
-      };
-      if (!row || 'dead' in live)
-        return await refuse('dead' in live ? live.dead : 'unknown', 'dead' in live ? live.userId : null);
-      if (row.refresh_generation !== read.generation) {
-        await endRow(tx, row);
-        return await refuse('reused', row.user_id);
-      }
-      const expires_at = new Date(live.now.getTime() + deps.refreshMs);
-      const next = await seals.update(tx, 'logins', row, {
-        refresh_generation: row.refresh_generation + 1,
-        expires_at,
-        last_used_at: live.now,
-      });
-      await audit.record(
-        tx,
-        { origin, userId: row.user_id },
-        { action: 'login.refresh', target: { type: 'login', id: row.id }, outcome: 'allowed' },
-      );
-      return { ok: { row: next, user: live.user } };
-    });
+    const made = await settle(db, (tx) => advance(tx, origin, read));
     return await grant(made.row, made.user);
   };
 

@@ -29,7 +29,8 @@ export interface RootKeys {
   readonly created: boolean;
 }
 
-const refuse = (detail: string): KeyholdError => new KeyholdError('invalid_request', detail);
+const refuse = (detail: string, cause?: unknown): KeyholdError =>
+  new KeyholdError('invalid_request', detail, cause === undefined ? {} : { cause });
 
 const rootKeyId = (key: Buffer): string =>
   createHash('sha256').update('keyhold/root-key-id/v1').update(key).digest('hex').slice(0, 16);
@@ -55,7 +56,7 @@ const fileLines = (path: string): string[] => {
     const lines = readFileSync(path, 'utf8').split('\n');
     return lines.map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'));
   } catch (cause) {
-    throw new KeyholdError('invalid_request', `The root key file ${path} cannot be read.`, { cause });
+    throw refuse(`The root key file ${path} cannot be read.`, cause);
   }
 };
 

@@ -40,13 +40,16 @@ export const registerBodies = (app: FastifyInstance): void => {
   });
 };
 
+const badAddress = (detail: string, cause?: unknown): KeyholdError =>
+  new KeyholdError('invalid_request', detail, cause === undefined ? {} : { cause });
+
 /** Paths and queries whose percent-encoding is no UTF-8, or hides a NUL, are refused: the router would replace it. */
 export const refuseUrl = (url: string): void => {
   let decoded: string;
   try {
     decoded = decodeURIComponent(url);
   } catch (cause) {
-    throw new KeyholdError('invalid_request', 'The address is not valid percent-encoded UTF-8.', { cause });
+    throw badAddress('The address is not valid percent-encoded UTF-8.', cause);
   }
-  if (decoded.includes('\0')) throw new KeyholdError('invalid_request', 'The address must not hold a NUL character.');
+  if (decoded.includes('\0')) throw badAddress('The address must not hold a NUL character.');
 };

@@ -15,19 +15,15 @@ const decode = (bytes: Uint8Array): string => {
   }
 };
 
-const opening = new Set(['{', '[']);
-const closing = new Set(['}', ']']);
+/** A whole string, or one bracket. */
+const stringOrBracket = /"[^"\\]*(?:\\[\s\S][^"\\]*)*"|[[\]{}]/g;
+const stepOf: Readonly<Record<string, number>> = { '[': 1, '{': 1, ']': -1, '}': -1 };
 
 /** Looks only at brackets outside of strings, before anything recursive sees the text. */
 const refuseDepth = (text: string): void => {
   let depth = 0;
-  let inString = false;
-  for (let at = 0; at < text.length; at += 1) {
-    const mark = text[at] ?? '';
-    if (inString && mark === '\\') at += 1;
-    else if (mark === '"') inString = !inString;
-    else if (!inString && opening.has(mark)) depth += 1;
-    else if (!inString && closing.has(mark)) depth -= 1;
+  for (const [token] of text.matchAll(stringOrBracket)) {
+    depth += stepOf[token] ?? 0;
     if (depth > deepest) throw malformed(`The body is nested deeper than ${deepest} levels.`);
   }
 };

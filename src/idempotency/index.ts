@@ -76,33 +76,38 @@ export const createIdempotency = ({ clock, seals, digestKey }: Deps): Idempotenc
       .executeTakeFirst();
   };
 
+  /** What an earlier request with this key comes to; the answer to it is then decided afresh. */
+  const repeat = (found: IdempotencyRow, bodyMac: Buffer): Outcome<Created> => {
+    if (!seals.holds('idempotency_keys', found)) return refusedWith(integrityBroken());
+    return timingSafeEqual(found.body_mac, bodyMac)
+      ? { ok: { ids: found.resource_ids, repeated: true } }
+      : refusedWith(reused());
+  };
+
+  const first = (outcome: Outcome<readonly string[]>): Outcome<Created> =>
+    'refused' in outcome ? outcome : { ok: { ids: outcome.ok, repeated: false } };
+
+  const keep = async (
+    tx: Tx,
+    caller: Caller,
+    { route, key }: IdempotentRequest,
+    body_mac: Buffer,
+    ids: readonly string[],
+  ) => {
+    const row = { user_id: caller.userId, route, key, body_mac, resource_ids: ids, created_at: clock.now() };
+    await seals.insert(tx, 'idempotency_keys', row);
+  };
+
   return {
     once: async (tx, caller, request, create) => {
-      if (request === null) {
-        const outcome = await create();
-        return 'refused' in outcome ? outcome : { ok: { ids: outcome.ok, repeated: false } };
-      }
+      if (request === null) return first(await create());
       await takeTurn(tx, caller, request);
-      const body_mac = macOf(request.body);
+      const bodyMac = macOf(request.body);
       const found = await find(tx, caller, request);
-      if (found) {
-        if (!seals.holds('idempotency_keys', found)) return refusedWith(integrityBroken());
-        return timingSafeEqual(found.body_mac, body_mac)
-          ? { ok: { ids: found.resource_ids, repeated: true } }
-          : refusedWith(reused());
-      }
+      if (found) return repeat(found, bodyMac);
       const outcome = await create();
-      if ('refused' in outcome) return outcome;
-      const row = {
-        user_id: caller.userId,
-        route: request.route,
-        key: request.key,
-        body_mac,
-        resource_ids: outcome.ok,
-        created_at: clock.now(),
-      };
-      await seals.insert(tx, 'idempotency_keys', row);
-      return { ok: { ids: outcome.ok, repeated: false } };
+      if ('ok' in outcome) await keep(tx, caller, request, bodyMac, outcome.ok);
+      return first(outcome);
     },
   };
 };

@@ -38,8 +38,11 @@ const columns = (table: SealedTableName, row: object): Record<string, unknown> =
   );
 };
 
-/** The seals over rows: `keys` in the order of trust, the first one seals. */
-export const createSeals = (keys: readonly [SealKey, ...SealKey[]]): Seals => {
+/** The seals over rows: the first key seals, all verify. `onBroken` sees every row whose seal does not hold. */
+export const createSeals = (
+  keys: readonly [SealKey, ...SealKey[]],
+  onBroken: (table: SealedTableName, row: object) => void = () => undefined,
+): Seals => {
   const sealed = <T extends SealedTableName>(table: T, row: Unsealed<T>): Tables[T] =>
     ({ ...row, seal: sealRow(keys[0], sealedTables[table], row) }) as unknown as Tables[T];
 
@@ -51,8 +54,11 @@ export const createSeals = (keys: readonly [SealKey, ...SealKey[]]): Seals => {
       .execute();
   };
 
-  const holds = <T extends SealedTableName>(table: T, row: Tables[T]): boolean =>
-    sealHolds(keys, sealedTables[table], row as unknown as Record<string, unknown>);
+  const holds = <T extends SealedTableName>(table: T, row: Tables[T]): boolean => {
+    const intact = sealHolds(keys, sealedTables[table], row as unknown as Record<string, unknown>);
+    if (!intact) onBroken(table, row);
+    return intact;
+  };
 
   return {
     holds,

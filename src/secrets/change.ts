@@ -74,18 +74,17 @@ export const recoverSecret = (context: SecretsContext, caller: Caller, id: Secre
     return { ok: await held.write({ deleted_at: null }, 'secret.recover') };
   });
 
-const moved = (
-  held: Held,
-  scope: 'user' | 'session',
-  session: string | null,
-): Partial<SecretRow> & Pick<SecretRow, 'id' | 'owner_id' | 'name' | 'session_id'> => ({
-  id: held.loaded.row.id,
-  owner_id: held.loaded.row.owner_id,
-  name: held.loaded.row.name,
-  scope,
-  session_id: session,
-  shared_with: [],
-});
+/** Why a secret cannot be moved so, whoever asks, or null. */
+const refuseMove = (
+  { loaded }: Held,
+  scope: SecretRow['scope'],
+  session: string | null | undefined,
+): KeyholdError | null => {
+  if (scope === 'shared') return invalid('scope', 'shared is reached by sharing: POST …/share.');
+  if (scope === 'user' && session != null) return invalid('session_id', 'goes with scope session only.');
+  if (loaded.row.deleted_at === null) return null;
+  return new KeyholdError('state_conflict', 'This secret is deleted. Recover it first.');
+};
 
 /** Moves a secret to its owner alone or into a session. The value stays; whoever it was shared with loses it. */
 export const transferSecret = (
@@ -96,22 +95,14 @@ export const transferSecret = (
   session?: string | null,
 ): Promise<SecretView> =>
   context.change(caller, 'manage', 'secret.transfer', id, {}, async (held) => {
-    if (scope === 'shared') return await held.refuse(invalid('scope', 'shared is reached by sharing: POST …/share.'));
-    if (scope === 'user' && session != null)
-      return await held.refuse(invalid('session_id', 'goes with scope session only.'));
-    if (held.loaded.row.deleted_at !== null)
-      return await held.refuse(new KeyholdError('state_conflict', 'This secret is deleted. Recover it first.'));
+    const refusal = refuseMove(held, scope, session);
+    if (refusal) return await held.refuse(refusal);
     const place = await holdPlace(context, held.tx, caller, scope, session);
     if ('refused' in place) return await held.refuse(place.refused);
-    const changes = moved(held, scope, place.ok.session);
-    const taken = await context.nameTaken(held.tx, changes);
+    const { row } = held.loaded;
+    const session_id = place.ok.session;
+    const taken = await context.nameTaken(held.tx, { ...row, session_id });
     if (taken) return await held.refuse(taken);
-    const details = {
-      scope,
-      from: held.loaded.row.scope,
-      ...(place.ok.session ? { session_id: place.ok.session } : {}),
-    };
-    return {
-      ok: await held.write({ scope, session_id: changes.session_id, shared_with: [] }, 'secret.transfer', details),
-    };
+    const details = { scope, from: row.scope, ...(session_id ? { session_id } : {}) };
+    return { ok: await held.write({ scope, session_id, shared_with: [] }, 'secret.transfer', details) };
   });

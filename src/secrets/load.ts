@@ -72,28 +72,37 @@ export interface Load {
 }
 
 export const createLoad = ({ seals, clock }: Deps): Load => {
-  const verified = ({ secret, owner, presence, key, dbNow }: SecretBeside): Loaded | null => {
+  const ownerOf = ({ owner, presence }: SecretBeside) => ({
+    active: owner !== null && owner.status === 'active' && seals.holds('users', owner),
+    present: presence !== null && presence.left_at === null && seals.holds('session_participants', presence),
+  });
+
+  const keyOf = ({ secret, key }: SecretBeside): OwnerKeyRow | null =>
+    key !== null && key.owner_id === secret.owner_id && seals.holds('owner_keys', key) ? key : null;
+
+  const verified = (beside: SecretBeside): Loaded | null => {
+    const { secret, dbNow } = beside;
     if (!seals.holds('secrets', secret)) return null;
-    const active = owner !== null && seals.holds('users', owner) && owner.status === 'active';
-    const present = presence !== null && presence.left_at === null && seals.holds('session_participants', presence);
-    const ownKey = key !== null && key.owner_id === secret.owner_id && seals.holds('owner_keys', key);
-    return {
-      row: secret,
-      facts: factsOf(secret, { active, present }),
-      key: ownKey ? key : null,
-      now: later(clock.now(), dbNow),
-    };
+    return { row: secret, facts: factsOf(secret, ownerOf(beside)), key: keyOf(beside), now: later(clock.now(), dbNow) };
   };
 
-  const judgeBeside = (caller: Caller, action: Action, beside: SecretBeside | undefined): Judged => {
-    const loaded = beside ? verified(beside) : null;
-    if (beside && !loaded) {
-      return { kind: 'broken', error: beside.secret.owner_id === caller.userId ? integrityBroken() : notFound() };
-    }
+  const decided = (caller: Caller, action: Action, loaded: Loaded | null): Judged => {
     const decision = decide(caller, action, loaded?.facts ?? null, loaded?.now ?? clock.now());
     if (loaded && decision.allowed) return { kind: 'allowed', loaded, because: decision.because };
     const reason = decision.allowed ? 'nothing' : decision.reason;
     return { kind: 'refused', error: refusalError(reason), reason };
+  };
+
+  /** A broken row is nothing to anybody but the one whom it names as owner, who is told once. */
+  const broken = (caller: Caller, { secret }: SecretBeside): Judged => ({
+    kind: 'broken',
+    error: secret.owner_id === caller.userId ? integrityBroken() : notFound(),
+  });
+
+  const judgeBeside = (caller: Caller, action: Action, beside: SecretBeside | undefined): Judged => {
+    if (!beside) return decided(caller, action, null);
+    const loaded = verified(beside);
+    return loaded ? decided(caller, action, loaded) : broken(caller, beside);
   };
 
   const judge: Load['judge'] = async (db, caller, action, ids, options = {}) => {

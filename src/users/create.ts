@@ -21,10 +21,11 @@ export interface NewUser {
   readonly outside: { readonly issuer: string; readonly subject: string } | null;
 }
 
-export const usernameTaken = (): KeyholdError =>
+export const usernameTaken = (cause?: unknown): KeyholdError =>
   new KeyholdError(
     'name_taken',
     'This username is taken. Choose another; names that differ in case or width only are the same.',
+    { cause },
   );
 
 interface Deps {
@@ -62,8 +63,7 @@ export const insertUser = async ({ clock, seals, ownerKeys }: Deps, tx: Tx, user
     await ownerKeys.create(tx, row.id);
     return row;
   } catch (error) {
-    if (violatedIndex(error) !== undefined)
-      throw new KeyholdError('name_taken', usernameTaken().message, { cause: error });
+    if (violatedIndex(error) !== undefined) throw usernameTaken(error);
     throw error;
   }
 };

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { UserId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
 import type { Db, Tx } from '../db/database.ts';
-import type { UserRow } from '../db/tables.ts';
+import type { LoginRow, TokenRow, UserRow } from '../db/tables.ts';
 
 /** All SQL of this domain. Rows come unverified: whoever decides by one asks for its seal first. */
 
@@ -59,3 +59,21 @@ export const deleteCredentials = async (tx: Tx, id: UserId): Promise<void> => {
   await tx.deleteFrom('idempotency_keys').where('user_id', '=', id).execute();
   await tx.deleteFrom('owner_keys').where('owner_id', '=', id).execute();
 };
+
+/** Logins that have not ended, of a moment or later (null: all), locked. */
+export const lockLogins = (tx: Tx, userId: UserId, since: Date | null): Promise<LoginRow[]> => {
+  const query = tx.selectFrom('logins').selectAll().where('user_id', '=', userId).where('ended_at', 'is', null);
+  return (since === null ? query : query.where('created_at', '>=', since)).orderBy('id').forUpdate().execute();
+};
+
+/** Tokens that are not revoked, of a moment or later, locked. */
+export const lockTokens = (tx: Tx, userId: UserId, since: Date): Promise<TokenRow[]> =>
+  tx
+    .selectFrom('tokens')
+    .selectAll()
+    .where('user_id', '=', userId)
+    .where('revoked_at', 'is', null)
+    .where('created_at', '>=', since)
+    .orderBy('id')
+    .forUpdate()
+    .execute();

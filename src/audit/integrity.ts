@@ -1,0 +1,67 @@
+import type { Clock } from '../core/clock.ts';
+import type { Db } from '../db/database.ts';
+import { type SealedTableName, sealedTables } from '../db/tables.ts';
+import type { Audit } from './record.ts';
+
+/** One row that was met and is not as the service wrote it. */
+interface BrokenRow {
+  readonly table: SealedTableName;
+  readonly key: string;
+}
+
+export interface IntegrityWatch {
+  /** Notes a broken row; it is recorded at once, and at most once a minute. */
+  note(table: SealedTableName, row: object): void;
+  /** Where the records go, once there is somewhere to write them. */
+  recordTo(db: Db, audit: Audit): void;
+}
+
+const quietMs = 60_000;
+const mostRows = 10_000;
+
+/** The secrets domain records its own broken rows, with who asked, in the transaction that met them. */
+const recordedElsewhere: ReadonlySet<SealedTableName> = new Set(['secrets']);
+
+const keyOf = (table: SealedTableName, row: object): string => {
+  const columns = row as Readonly<Record<string, unknown>>;
+  return sealedTables[table].key
+    .map((column) => String(columns[column]))
+    .join(' ')
+    .slice(0, 512);
+};
+
+/**
+ * Sees every seal that does not hold, wherever a row decides something, and has it recorded: nothing broken is passed over
+ * in silence, and a row that is met a thousand times makes one record a minute.
+ */
+export const createIntegrityWatch = (clock: Clock): IntegrityWatch => {
+  const lastSeen = new Map<string, number>();
+  let sink: ((broken: BrokenRow) => Promise<void>) | null = null;
+
+  const isNews = (name: string): boolean => {
+    const now = clock.now().getTime();
+    if (now - (lastSeen.get(name) ?? Number.NEGATIVE_INFINITY) < quietMs) return false;
+    if (lastSeen.size >= mostRows) lastSeen.clear();
+    lastSeen.set(name, now);
+    return true;
+  };
+
+  return {
+    note: (table, row) => {
+      const key = keyOf(table, row);
+      const name = `${table} ${key}`;
+      if (recordedElsewhere.has(table) || sink === null || !isNews(name)) return;
+      // What cannot be recorded now is news again the next time that it is met.
+      sink({ table, key }).catch(() => lastSeen.delete(name));
+    },
+    recordTo: (db, audit) => {
+      const origin = { requestId: 'integrity', ip: null, userAgent: null };
+      sink = ({ table, key }) =>
+        audit.recordAlone(
+          db,
+          { origin, userId: null },
+          { action: 'row.integrity_broken', outcome: 'failed', reason: 'seal', details: { table, key } },
+        );
+    },
+  };
+};

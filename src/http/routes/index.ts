@@ -1,0 +1,29 @@
+import type { FastifyInstance, FastifyPluginCallback } from 'fastify';
+import { createRoutes, type RouteDeps } from '../route.ts';
+import { authRoutes } from './auth.ts';
+import { operationRoutes } from './operation.ts';
+import { secretRoutes } from './secrets.ts';
+import { sessionRoutes } from './sessions.ts';
+import { userRoutes } from './users.ts';
+
+export type Services = Parameters<typeof operationRoutes>[1] &
+  Parameters<typeof authRoutes>[1] &
+  Parameters<typeof userRoutes>[1] &
+  Parameters<typeof sessionRoutes>[1];
+
+/** Every route of the service. Services are not asked for anything before a request comes. */
+export const registerRoutes = async (http: FastifyInstance, gate: RouteDeps, services: Services): Promise<void> => {
+  await http.register((scope, _options, done) => {
+    operationRoutes(createRoutes(scope, gate), services);
+    done();
+  });
+  const addResources: FastifyPluginCallback = (scope, _options, done) => {
+    const routes = createRoutes(scope, gate);
+    authRoutes(routes, services);
+    userRoutes(routes, services);
+    sessionRoutes(routes, services);
+    secretRoutes(routes, services.secrets);
+    done();
+  };
+  await http.register(addResources, { prefix: '/api/v1' });
+};

@@ -1,0 +1,117 @@
+import { isSessionActive, type Mutate, type Standing } from '../access/index.ts';
+import type { Audit, AuditAction } from '../audit/index.ts';
+import type { Caller } from '../core/caller.ts';
+import { type Clock, later } from '../core/clock.ts';
+import { type KeyholdError, sessionNotJoined } from '../core/errors.ts';
+import type { SessionId } from '../core/ids.ts';
+import type { JsonObject } from '../core/json.ts';
+import { databaseNow } from '../db/checks.ts';
+import { type Db, type Outcome, refusedWith, type Tx } from '../db/database.ts';
+import type { SessionRow } from '../db/tables.ts';
+import type { Idempotency } from '../idempotency/index.ts';
+import { integrityBroken, type Seals } from '../keys/index.ts';
+import type { Users } from '../users/index.ts';
+import { createFinding, type Finding } from './finding.ts';
+import { lockSession, participantsOf } from './queries.ts';
+import { type SessionView, sessionEnded, sessionOwnerOnly, viewOf } from './session.ts';
+
+export interface SessionsDeps {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly seals: Seals;
+  readonly audit: Audit;
+  readonly mutate: Mutate;
+  readonly idempotency: Idempotency;
+  readonly standing: Standing;
+  readonly users: Users;
+}
+
+type Work<T> = (tx: Tx, row: SessionRow) => Promise<Outcome<T>>;
+
+/** What the parts of this domain have in common. */
+export interface SessionsContext extends SessionsDeps {
+  readonly finding: Finding;
+  now(db: Db): Promise<Date>;
+  show(db: Db, rows: readonly SessionRow[]): Promise<SessionView[]>;
+  showOne(db: Db, row: SessionRow): Promise<SessionView>;
+  record(tx: Tx, caller: Caller, action: AuditAction, id: SessionId, details?: JsonObject): Promise<void>;
+  /** Says no, on the record. */
+  refuse(
+    tx: Tx,
+    caller: Caller,
+    action: AuditAction,
+    id: SessionId | null,
+    error: KeyholdError,
+  ): Promise<{ refused: KeyholdError }>;
+  /** The way of every change of a session: confirm the caller, find, lock, verify that it may be looked at, then `work`. */
+  locked<T>(caller: Caller, name: string, action: AuditAction, work: Work<T>): Promise<T>;
+  /** As `locked`, for the session's owner only. */
+  asOwner<T>(caller: Caller, name: string, action: AuditAction, work: Work<T>): Promise<T>;
+  /** As `asOwner`, while the session is active. */
+  asOwnerOfActive<T>(caller: Caller, name: string, action: AuditAction, work: Work<T>): Promise<T>;
+}
+
+/** A credential bound to a session has nothing to do with other sessions, unless it carries `secrets:own`. */
+export const outOfReach = (caller: Caller, id: SessionId): boolean =>
+  caller.boundToSession && !caller.permissions.has('secrets:own') && caller.session !== id;
+
+export const createContext = (deps: SessionsDeps): SessionsContext => {
+  const { clock, seals, audit, mutate, users } = deps;
+  const finding = createFinding(deps);
+
+  const now: SessionsContext['now'] = async (db) => later(clock.now(), await databaseNow(db));
+
+  const show: SessionsContext['show'] = async (db, rows) => {
+    const found = await participantsOf(
+      db,
+      rows.map((row) => row.id),
+    );
+    const participants = found.filter((row) => seals.holds('session_participants', row));
+    const cards = await users.cards(db, [...new Set(participants.map((row) => row.user_id))]);
+    const moment = clock.now();
+    const of = (row: SessionRow) => participants.filter((one) => one.session_id === row.id);
+    return rows.map((row) => viewOf(row, of(row), cards, moment));
+  };
+
+  const refuse: SessionsContext['refuse'] = async (tx, caller, action, id, error) => {
+    const target = id === null ? {} : { target: { type: 'session', id } as const };
+    await audit.record(tx, caller, { action, ...target, outcome: 'refused', reason: error.code });
+    return refusedWith(error);
+  };
+
+  const locked: SessionsContext['locked'] = (caller, name, action, work) =>
+    mutate(caller, async (tx) => {
+      const found = await finding.find(tx, caller.userId, name);
+      const row = found && (await lockSession(tx, found.id));
+      const mine = row && !outOfReach(caller, row.id) && (await finding.mayLook(tx, caller.userId, row));
+      return mine ? await work(tx, row) : await refuse(tx, caller, action, found?.id ?? null, sessionNotJoined());
+    });
+
+  const asOwner: SessionsContext['asOwner'] = (caller, name, action, work) =>
+    locked(caller, name, action, async (tx, row) => {
+      if (row.owner_id === caller.userId) return await work(tx, row);
+      return await refuse(tx, caller, action, row.id, sessionOwnerOnly());
+    });
+
+  return {
+    ...deps,
+    finding,
+    now,
+    show,
+    showOne: async (db, row) => {
+      const [view] = await show(db, [row]);
+      if (!view) throw integrityBroken();
+      return view;
+    },
+    record: (tx, caller, action, id, details = {}) =>
+      audit.record(tx, caller, { action, target: { type: 'session', id }, outcome: 'allowed', details }),
+    refuse,
+    locked,
+    asOwner,
+    asOwnerOfActive: (caller, name, action, work) =>
+      asOwner(caller, name, action, async (tx, row) => {
+        if (isSessionActive(row, await now(tx))) return await work(tx, row);
+        return await refuse(tx, caller, action, row.id, sessionEnded());
+      }),
+  };
+};

@@ -1,0 +1,68 @@
+import type { AuditAction } from '../audit/index.ts';
+import type { Caller, Role } from '../core/caller.ts';
+import { KeyholdError, notFound } from '../core/errors.ts';
+import type { UserId } from '../core/ids.ts';
+import type { Tx } from '../db/database.ts';
+import type { UserRow } from '../db/tables.ts';
+import { integrityBroken } from '../keys/index.ts';
+import { adminNeeded, isAdmin, lastAdmin, type UsersContext } from './context.ts';
+import { lockAdministration, lockUser } from './queries.ts';
+import { type UserView, viewOf } from './user.ts';
+
+export interface ChangeUser {
+  readonly email?: string | null;
+  readonly display_name?: string | null;
+  readonly role?: Role;
+  readonly status?: 'active' | 'disabled';
+}
+
+const concernsRank = (input: ChangeUser): boolean => input.role !== undefined || input.status !== undefined;
+const concernsPerson = (input: ChangeUser): boolean => input.email !== undefined || input.display_name !== undefined;
+
+const losesAdmin = (row: UserRow, input: ChangeUser): boolean =>
+  row.role === 'admin' &&
+  row.status === 'active' &&
+  (input.status === 'disabled' || (input.role !== undefined && input.role !== 'admin'));
+
+/** Why there is nobody here to change for this caller, or null. */
+const refuseMissing = (caller: Caller, row: UserRow | null, id: UserId): KeyholdError | null => {
+  if (row && row.status !== 'erased') return null;
+  return !row && id === caller.userId ? integrityBroken() : notFound();
+};
+
+/** Why this caller may not make this change to that user, or null. */
+const refuseChange = async (
+  context: UsersContext,
+  tx: Tx,
+  caller: Caller,
+  row: UserRow,
+  input: ChangeUser,
+): Promise<KeyholdError | null> => {
+  if (concernsPerson(input) && row.id !== caller.userId) {
+    return new KeyholdError('permission_missing', 'Email and display name are the user’s own to change.');
+  }
+  if (!concernsRank(input)) return null;
+  if (!isAdmin(caller)) return adminNeeded();
+  return losesAdmin(row, input) && (await context.isLastAdmin(tx, row.id)) ? lastAdmin() : null;
+};
+
+const actionOf = (input: ChangeUser): AuditAction => {
+  if (input.status === undefined) return 'user.update';
+  return input.status === 'disabled' ? 'user.disable' : 'user.enable';
+};
+
+/** Changes a user: email and display name by themself, role and status by an administrator. */
+export const updateUser = (context: UsersContext, caller: Caller, id: UserId, input: ChangeUser): Promise<UserView> =>
+  context.mutate(caller, async (tx) => {
+    if (concernsRank(input)) await lockAdministration(tx);
+    const row = context.intact(await lockUser(tx, id));
+    const missing = refuseMissing(caller, row, id);
+    if (!row || missing) return await context.refuse(tx, caller, 'user.update', id, missing ?? notFound());
+    const refusal = await refuseChange(context, tx, caller, row, input);
+    if (refusal) return await context.refuse(tx, caller, 'user.update', id, refusal);
+    const changed = await context.change(tx, row, input);
+    const rank = { ...(input.role ? { role: input.role } : {}), ...(input.status ? { status: input.status } : {}) };
+    const details = { fields: Object.keys(input), revision: changed.revision, ...rank };
+    await context.record(tx, caller, actionOf(input), id, details);
+    return { ok: viewOf(changed) };
+  });

@@ -1,0 +1,71 @@
+import type { Mutate } from '../access/index.ts';
+import type { Audit, AuditAction } from '../audit/index.ts';
+import type { Caller } from '../core/caller.ts';
+import type { Clock } from '../core/clock.ts';
+import { KeyholdError } from '../core/errors.ts';
+import type { UserId } from '../core/ids.ts';
+import type { JsonObject } from '../core/json.ts';
+import { type Db, refusedWith, type Tx } from '../db/database.ts';
+import type { UserRow } from '../db/tables.ts';
+import type { Idempotency } from '../idempotency/index.ts';
+import type { OwnerKeys, Seals } from '../keys/index.ts';
+import type { Passwords } from './passwords.ts';
+import { activeAdmins } from './queries.ts';
+
+export interface UsersDeps {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly seals: Seals;
+  readonly ownerKeys: OwnerKeys;
+  readonly audit: Audit;
+  readonly mutate: Mutate;
+  readonly idempotency: Idempotency;
+  readonly passwords: Passwords;
+  /** How long a password that an administrator set waits before it opens secrets, in milliseconds. */
+  readonly waitingMs: number;
+}
+
+/** What the parts of this domain have in common. */
+export interface UsersContext extends UsersDeps {
+  /** The row, when the service itself wrote it as it stands; a forged one is nobody. */
+  intact(row: UserRow | undefined): UserRow | null;
+  /** Writes a change under a new revision. */
+  change(tx: Tx, row: UserRow, changes: Partial<UserRow>): Promise<UserRow>;
+  record(tx: Tx, caller: Caller, action: AuditAction, id: UserId, details?: JsonObject): Promise<void>;
+  /** Says no, on the record. */
+  refuse(
+    tx: Tx,
+    caller: Caller,
+    action: AuditAction,
+    id: UserId | null,
+    error: KeyholdError,
+  ): Promise<{ refused: KeyholdError }>;
+  isLastAdmin(tx: Tx, id: UserId): Promise<boolean>;
+}
+
+export const isAdmin = (caller: Caller): boolean => caller.permissions.has('admin');
+
+export const adminNeeded = (): KeyholdError =>
+  new KeyholdError('permission_missing', 'Only an administrator may do this.');
+
+export const lastAdmin = (): KeyholdError =>
+  new KeyholdError('state_conflict', 'This is the last active administrator. Make another one first.');
+
+export const createContext = (deps: UsersDeps): UsersContext => {
+  const { clock, seals, audit } = deps;
+  return {
+    ...deps,
+    intact: (row) => (row && seals.holds('users', row) ? row : null),
+    change: (tx, row, changes) =>
+      seals.update(tx, 'users', row, { ...changes, revision: row.revision + 1, updated_at: clock.now() }),
+    record: (tx, caller, action, id, details = {}) =>
+      audit.record(tx, caller, { action, target: { type: 'user', id }, outcome: 'allowed', details }),
+    refuse: async (tx, caller, action, id, error) => {
+      const target = id === null ? {} : { target: { type: 'user', id } as const };
+      await audit.record(tx, caller, { action, ...target, outcome: 'refused', reason: error.code });
+      return refusedWith(error);
+    },
+    isLastAdmin: async (tx, id) =>
+      !(await activeAdmins(tx)).some((admin) => admin.id !== id && seals.holds('users', admin)),
+  };
+};
