@@ -1,7 +1,6 @@
 export {
   type Action,
   type Asking,
-  actions,
   type Because,
   type Decision,
   decide,

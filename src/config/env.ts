@@ -46,6 +46,3 @@ export const readEnv = (source: NodeJS.ProcessEnv = process.env): Env => {
   }
   return env;
 };
-
-/** What a child process may inherit: nothing of ours, since root keys and passwords come by environment. */
-export const childEnv = (): Record<string, string> => ({ PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C' });

@@ -62,6 +62,9 @@ export class CertainPool {
       keepAlive: true,
     });
     this.#pool.on('error', settings.onIdleError);
+    // The pool listens to idle connections only. One that breaks while it is lent out and between two statements would
+    // end the process; the next statement on it tells.
+    this.#pool.on('connect', (client) => client.on('error', () => undefined));
   }
 
   get waiting(): number {

@@ -9,8 +9,13 @@ const isUtf8 = (contentType: string): boolean => {
   return charset === undefined || /^utf-?8$/i.test(charset);
 };
 
-const readJson = (request: FastifyRequest, bytes: Buffer): unknown => {
+/** JSON has one encoding (RFC 8259 section 8.1); a request that names another is refused, not read as if it had not. */
+export const refuseCharset = (request: FastifyRequest): void => {
   if (!isUtf8(request.headers['content-type'] ?? '')) throw unsupported('JSON is sent as UTF-8.');
+};
+
+const readJson = (request: FastifyRequest, bytes: Buffer): unknown => {
+  refuseCharset(request);
   return bytes.length === 0 ? undefined : readJsonBody(bytes);
 };
 

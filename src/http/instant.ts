@@ -8,7 +8,7 @@ const daysIn = (year: number, month: number): number => new Date(Date.UTC(year, 
  * An RFC 3339 instant, to the millisecond. Days that no calendar has are refused where `Date` would silently move them,
  * and so are leap seconds, which it doesn't know.
  */
-export const readInstant = (field: string, text: string): Date => {
+const readInstant = (field: string, text: string): Date => {
   const [, year, month, day] = (rfc3339.exec(text) ?? []).map(Number);
   const date = new Date(text.toUpperCase());
   const real = year !== undefined && month !== undefined && day !== undefined && day <= daysIn(year, month);

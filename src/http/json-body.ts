@@ -59,14 +59,13 @@ const parse = (text: string): unknown => {
   }
 };
 
-/** Where NUL is content and not an accident: the value of a secret, and a password, which is hashed only. */
-const mayHoldNul = (path: readonly string[]): boolean =>
-  (path.length === 1 && path[0] === 'value') || (path.length === 3 && path[0] === 'items' && path[2] === 'value');
+/** The value of a secret is content through and through; in every other text NUL is an accident or an attack. */
+const valueMayHoldNul = (path: readonly string[]): boolean => path.length === 1 && path[0] === 'value';
 
 const refuseText = (text: string, path: readonly string[]): void => {
   const field = path.slice(0, 4).join('/').toWellFormed().slice(0, 80);
   if (!text.isWellFormed()) throw invalid(field, 'holds half a surrogate pair, which no UTF-8 text can hold.');
-  if (text.includes('\0') && !mayHoldNul(path)) throw invalid(field, 'must not hold a NUL character.');
+  if (text.includes('\0') && !valueMayHoldNul(path)) throw invalid(field, 'must not hold a NUL character.');
 };
 
 const refuseTexts = (value: unknown, path: readonly string[]): void => {
@@ -78,14 +77,16 @@ const refuseTexts = (value: unknown, path: readonly string[]): void => {
   }
 };
 
-/**
- * Strict JSON (RFC 8259): valid UTF-8, at most 32 levels, numbers that stay what they are, well-formed strings without NUL
- * (but for values). Throws invalid_request with a sentence; nothing is replaced or repaired.
- */
-export const readJsonBody = (bytes: Uint8Array): unknown => {
-  const text = decode(bytes);
+/** As `readJsonBody`, of text that was decoded already. */
+export const readJsonText = (text: string): unknown => {
   refuseDepth(text);
   const body = parse(text);
   refuseTexts(body, []);
   return body;
 };
+
+/**
+ * Strict JSON (RFC 8259): valid UTF-8, at most 32 levels, numbers that stay what they are, well-formed strings without NUL
+ * (but for values). Throws invalid_request with a sentence; nothing is replaced or repaired.
+ */
+export const readJsonBody = (bytes: Uint8Array): unknown => readJsonText(decode(bytes));

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaCompiler } from 'fastify';
 import type { Static, TSchema } from 'typebox';
 import type { Audit } from '../audit/index.ts';
 import type { Presented } from '../auth/index.ts';
@@ -8,8 +8,10 @@ import type { Permission } from '../core/permissions.ts';
 import type { Db } from '../db/database.ts';
 import type { IdempotentRequest } from '../idempotency/index.ts';
 import type { Limits } from './limits.ts';
+import type { RequestHeader } from './openapi.ts';
 import { originOf } from './origin.ts';
-import { Nothing, ProblemSchema } from './schemas/common.ts';
+import { Nothing, ProblemSchema, problemExample } from './schemas/common.ts';
+import { validatorCompiler } from './validation.ts';
 
 /**
  * Who may ask at all: everybody, anybody with a credential, or whoever is a login or holds one of the permissions. It is
@@ -45,8 +47,13 @@ interface RouteShape<P extends TSchema, Q extends TSchema, B extends TSchema> {
   /** Successful answer: its status and shape; null for one without content. */
   readonly status: 200 | 201 | 204;
   readonly answer: TSchema | null;
-  readonly headers?: TSchema;
+  /** The answer's media type, where it isn't JSON. */
+  readonly answerType?: string;
+  /** True where If-Match is heeded. */
+  readonly ifMatch?: true;
   readonly bodyLimit?: number;
+  /** True where the body was checked while it was read, and is no longer what the schema describes. */
+  readonly bodyIsChecked?: true;
   readonly handlerTimeout?: number;
   /** True where the answer carries a value or a token. */
   readonly confidential?: boolean;
@@ -104,6 +111,13 @@ const passes = ({ login, anyOf = [] }: Narrow, caller: Caller): boolean =>
   (login === true && caller.credential.kind !== 'token') ||
   anyOf.some((permission) => caller.permissions.has(permission));
 
+const answerOf = ({ answer, answerType, status }: RouteShape<TSchema, TSchema, TSchema>): object => {
+  if (answer === null) return { type: 'null', description: 'Done' };
+  const described = status === 201 ? 'Created' : 'Done';
+  if (answerType === undefined) return { ...answer, 'x-response-description': described };
+  return { description: described, content: { [answerType]: { schema: answer } } };
+};
+
 const operation = (route: RouteShape<TSchema, TSchema, TSchema>, gate: Gate) => ({
   tags: [route.tag],
   summary: route.summary,
@@ -112,12 +126,21 @@ const operation = (route: RouteShape<TSchema, TSchema, TSchema>, gate: Gate) => 
   params: route.params ?? Nothing,
   querystring: route.query ?? Nothing,
   ...(route.body === undefined ? {} : { body: route.body }),
-  ...(route.headers === undefined ? {} : { headers: route.headers }),
   response: {
-    [route.status]: route.answer ?? { type: 'null', description: 'Done', examples: [null] },
-    default: { description: 'Refused', content: { 'application/problem+json': { schema: ProblemSchema } } },
+    [route.status]: answerOf(route),
+    default: {
+      description: 'Refused',
+      content: { 'application/problem+json': { schema: ProblemSchema, example: problemExample } },
+    },
   },
 });
+
+/** The request headers that the OpenAPI document shows for a route. */
+const shownHeaders = (route: RouteShape<TSchema, TSchema, TSchema>, gate: Gate): RequestHeader[] => [
+  ...(gate === 'public' ? [] : (['X-Session-Id'] as const)),
+  ...(route.method === 'POST' && route.status === 201 ? (['Idempotency-Key'] as const) : []),
+  ...(route.ifMatch ? (['If-Match'] as const) : []),
+];
 
 const contextOf = (request: FastifyRequest, reply: FastifyReply): RouteContext<unknown, unknown, unknown> => ({
   params: request.params,
@@ -128,6 +151,9 @@ const contextOf = (request: FastifyRequest, reply: FastifyReply): RouteContext<u
   reply,
   idempotent: idempotencyKey(request),
 });
+
+const validatorBesidesBody: FastifySchemaCompiler<TSchema> = (definition) =>
+  definition.httpPart === 'body' ? (data: unknown) => ({ value: data }) : validatorCompiler(definition);
 
 /** The two ways to add a route: one for everybody, one behind authentication and its gate. */
 export const createRoutes = (app: FastifyInstance, { db, audit, authenticate, limits }: RouteDeps) => {
@@ -159,7 +185,9 @@ export const createRoutes = (app: FastifyInstance, { db, audit, authenticate, li
       method: route.method,
       url: route.url,
       schema: operation(route, gate),
+      config: { shownHeaders: shownHeaders(route, gate) },
       ...(route.bodyLimit === undefined ? {} : { bodyLimit: route.bodyLimit }),
+      ...(route.bodyIsChecked ? { validatorCompiler: validatorBesidesBody } : {}),
       ...(route.handlerTimeout === undefined ? {} : { handlerTimeout: route.handlerTimeout }),
       ...(gate === 'public' ? {} : { onRequest: (request) => enter(request, gate) }),
       handler: async (request, reply) => {

@@ -10,14 +10,13 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify';
-import type { TSchema } from 'typebox';
 import type { Config } from '../config/config.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
 import { newId } from '../core/ids.ts';
 import { refuseUrl, registerBodies } from './body.ts';
-import { openApiDocument } from './openapi.ts';
+import { swaggerOptions } from './openapi.ts';
 import { asKeyholdError, problemOf, statusOf } from './problem.ts';
-import { check } from './validation.ts';
+import { validatorCompiler } from './validation.ts';
 
 const kilobyte = 1024;
 const second = 1000;
@@ -28,14 +27,10 @@ const mostConnections = 4096;
 
 type HttpConfig = Pick<Config, 'tls' | 'trustProxy'>;
 
-const parts: Readonly<Record<string, 'body' | 'params' | 'query'>> = {
-  body: 'body',
-  params: 'params',
-  querystring: 'query',
-};
-
 const sendProblem = (reply: FastifyReply, error: KeyholdError): FastifyReply => {
   if (error.code === 'unauthenticated') reply.header('www-authenticate', 'Bearer');
+  // What is still being sent is not read any more.
+  if (!reply.request.raw.complete) reply.header('connection', 'close');
   if (error.retryAfterSeconds !== undefined) reply.header('retry-after', String(error.retryAfterSeconds));
   return reply
     .code(statusOf(error.code))
@@ -46,7 +41,7 @@ const sendProblem = (reply: FastifyReply, error: KeyholdError): FastifyReply => 
 };
 
 /** What the log may know of an unexpected error: its kind and where it was, never its sentence, which may quote data. */
-export const traceOf = (error: unknown): object => {
+const traceOf = (error: unknown): object => {
   if (!(error instanceof Error)) return { kind: typeof error };
   const code = (error as { code?: unknown }).code;
   const at = (error.stack ?? '')
@@ -123,9 +118,18 @@ const createFastify = (config: HttpConfig, logger: FastifyBaseLogger): FastifyIn
   return Fastify({ ...options, https }) as unknown as FastifyInstance;
 };
 
+/** The docs come whole from the package, so that a browser need ask nobody else, over TLS or not. */
+const docsPolicy =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 const registerDocs = async (app: FastifyInstance): Promise<void> => {
-  await app.register(swagger, { openapi: openApiDocument });
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true, uiConfig: { persistAuthorization: false } });
+  await app.register(swagger, swaggerOptions);
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: docsPolicy,
+    uiConfig: { persistAuthorization: false },
+  });
   app.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger());
 };
 
@@ -171,9 +175,7 @@ const logRequests = (app: FastifyInstance, observe: ServerDeps['observe']): void
 export const createServer = async ({ config, logger, overloaded, observe }: ServerDeps): Promise<FastifyInstance> => {
   const app = createFastify(config, logger);
   app.server.maxConnections = mostConnections;
-  app.setValidatorCompiler(({ schema, httpPart }) => (data: unknown) => ({
-    value: httpPart === 'headers' ? data : check(schema as TSchema, parts[httpPart ?? 'body'] ?? 'body', data),
-  }));
+  app.setValidatorCompiler(validatorCompiler);
   app.setErrorHandler((error, request, reply) => {
     const known = asKeyholdError(error);
     logError(request, known);

@@ -1,3 +1,4 @@
+import type { FastifySchemaCompiler } from 'fastify';
 import type { TSchema } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
 import { Value } from 'typebox/value';
@@ -56,4 +57,16 @@ export const check = (schema: TSchema, part: 'body' | 'params' | 'query', data: 
   const validator = validatorOf(schema);
   if (validator.Check(value)) return value;
   throw refusal(part, [...validator.Errors(value)]);
+};
+
+const parts: Readonly<Record<string, 'body' | 'params' | 'query'>> = {
+  body: 'body',
+  params: 'params',
+  querystring: 'query',
+};
+
+/** How Fastify has requests checked; headers are read by whoever needs one. */
+export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+  const part = parts[httpPart ?? ''];
+  return (data: unknown) => ({ value: part === undefined ? data : check(schema, part, data) });
 };

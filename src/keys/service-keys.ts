@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
-import type { RootKeys } from '../config/root-keys.ts';
+import type { RootKey, RootKeys } from '../config/root-keys.ts';
 import type { Clock } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { newId } from '../core/ids.ts';
@@ -17,7 +17,7 @@ const purposeOf = (id: string) => ({ purpose: 'seal', rowId: id, ownerId: null }
 
 type SealKeys = readonly [SealKey, ...SealKey[]];
 
-const insertWrapped = async (tx: Tx, clock: Clock, rootKeys: RootKeys['keys'], key: SealKey): Promise<void> => {
+const insertWrapped = async (tx: Tx, clock: Clock, rootKeys: readonly RootKey[], key: SealKey): Promise<void> => {
   const created_at = clock.now();
   const rows: ServiceKeyRow[] = rootKeys.map((root) => ({
     id: key.id,
@@ -77,7 +77,7 @@ const openSealKeys = async (
     await insertWrapped(
       tx,
       clock,
-      rootKeys.keys.filter((root) => !known.includes(root.id)) as unknown as RootKeys['keys'],
+      rootKeys.keys.filter((root) => !known.includes(root.id)),
       key,
     );
   }

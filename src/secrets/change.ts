@@ -34,8 +34,8 @@ export const updateSecret = (
 
 const switchTo =
   (state: () => Pick<SecretRow, 'is_active'>, action: 'secret.activate' | 'secret.deactivate') =>
-  (context: SecretsContext, caller: Caller, id: SecretId): Promise<SecretView> =>
-    context.change(caller, 'manage', action, id, {}, async (held) => ({ ok: await held.write(state(), action) }));
+  (context: SecretsContext, caller: Caller, id: SecretId, revision: Revision): Promise<SecretView> =>
+    context.change(caller, 'manage', action, id, revision, async (held) => ({ ok: await held.write(state(), action) }));
 
 export const activateSecret = switchTo(activate, 'secret.activate');
 export const deactivateSecret = switchTo(deactivate, 'secret.deactivate');
@@ -67,21 +67,28 @@ export const purge = (context: SecretsContext, caller: Caller, id: SecretId, rev
   });
 
 /** Brings a deleted secret back as it was, unless its name was taken since. */
-export const recoverSecret = (context: SecretsContext, caller: Caller, id: SecretId): Promise<SecretView> =>
-  context.change(caller, 'manage', 'secret.recover', id, {}, async (held) => {
+export const recoverSecret = (
+  context: SecretsContext,
+  caller: Caller,
+  id: SecretId,
+  revision: Revision,
+): Promise<SecretView> =>
+  context.change(caller, 'manage', 'secret.recover', id, revision, async (held) => {
     const taken = held.loaded.row.deleted_at === null ? null : await context.nameTaken(held.tx, held.loaded.row);
     if (taken) return await held.refuse(taken);
     return { ok: await held.write({ deleted_at: null }, 'secret.recover') };
   });
 
+/** Where a secret is to go: a scope, and for scope session the session's name. */
+export interface Destination {
+  readonly scope: SecretRow['scope'];
+  readonly session: string | null;
+}
+
 /** Why a secret cannot be moved so, whoever asks, or null. */
-const refuseMove = (
-  { loaded }: Held,
-  scope: SecretRow['scope'],
-  session: string | null | undefined,
-): KeyholdError | null => {
+const refuseMove = ({ loaded }: Held, { scope, session }: Destination): KeyholdError | null => {
   if (scope === 'shared') return invalid('scope', 'shared is reached by sharing: POST …/share.');
-  if (scope === 'user' && session != null) return invalid('session_id', 'goes with scope session only.');
+  if (scope === 'user' && session !== null) return invalid('session_id', 'goes with scope session only.');
   if (loaded.row.deleted_at === null) return null;
   return new KeyholdError('state_conflict', 'This secret is deleted. Recover it first.');
 };
@@ -91,18 +98,18 @@ export const transferSecret = (
   context: SecretsContext,
   caller: Caller,
   id: SecretId,
-  scope: SecretRow['scope'],
-  session?: string | null,
+  to: Destination,
+  revision: Revision,
 ): Promise<SecretView> =>
-  context.change(caller, 'manage', 'secret.transfer', id, {}, async (held) => {
-    const refusal = refuseMove(held, scope, session);
+  context.change(caller, 'manage', 'secret.transfer', id, revision, async (held) => {
+    const refusal = refuseMove(held, to);
     if (refusal) return await held.refuse(refusal);
-    const place = await holdPlace(context, held.tx, caller, scope, session);
+    const place = await holdPlace(context, held.tx, caller, to.scope, to.session);
     if ('refused' in place) return await held.refuse(place.refused);
     const { row } = held.loaded;
     const session_id = place.ok.session;
     const taken = await context.nameTaken(held.tx, { ...row, session_id });
     if (taken) return await held.refuse(taken);
-    const details = { scope, from: row.scope, ...(session_id ? { session_id } : {}) };
-    return { ok: await held.write({ scope, session_id, shared_with: [] }, 'secret.transfer', details) };
+    const details = { scope: to.scope, from: row.scope, ...(session_id ? { session_id } : {}) };
+    return { ok: await held.write({ scope: to.scope, session_id, shared_with: [] }, 'secret.transfer', details) };
   });

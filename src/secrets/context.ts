@@ -7,10 +7,10 @@ import type { SecretId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import { databaseNow } from '../db/checks.ts';
 import { type Db, type Outcome, reading, refusedWith, type Tx } from '../db/database.ts';
-import type { SecretRow } from '../db/tables.ts';
+import type { SealedTableName, SecretRow } from '../db/tables.ts';
 import { violatedIndex } from '../db/trouble.ts';
 import type { Idempotency } from '../idempotency/index.ts';
-import type { OwnerKeys, Seals } from '../keys/index.ts';
+import { integrityBroken, type OwnerKeys, type Seals } from '../keys/index.ts';
 import type { Sessions } from '../sessions/index.ts';
 import type { Users } from '../users/index.ts';
 import { createLoad, type Load, type Loaded, type LoadOptions, refusalEntry } from './load.ts';
@@ -38,6 +38,8 @@ export interface Held {
   write(changes: Partial<SecretRow>, action: AuditAction, details?: JsonObject): Promise<SecretView>;
   /** Says no, on the record. */
   refuse(error: KeyholdError): Promise<{ readonly refused: KeyholdError }>;
+  /** Says no because a value in this table doesn't open, on the record. Broken seals are recorded where they are met. */
+  valueBroken(table: SealedTableName): Promise<{ readonly refused: KeyholdError }>;
 }
 
 export interface ChangeOptions extends LoadOptions {
@@ -128,6 +130,16 @@ export const createContext = (deps: SecretsDeps): SecretsContext => {
         reason: error.code,
       });
       return refusedWith(error);
+    },
+    valueBroken: async (table) => {
+      await audit.record(tx, caller, {
+        action: 'row.integrity_broken',
+        target: { type: 'secret', id: loaded.row.id },
+        outcome: 'failed',
+        reason: 'value',
+        details: { table, during: as },
+      });
+      return refusedWith(integrityBroken());
     },
   });
 

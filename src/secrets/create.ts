@@ -3,7 +3,7 @@ import type { Caller } from '../core/caller.ts';
 import { invalid, KeyholdError, sessionNotJoined } from '../core/errors.ts';
 import { newId, type SecretId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
 import { type Outcome, refusedWith, type Tx } from '../db/database.ts';
-import type { SecretRow } from '../db/tables.ts';
+import type { OwnerKeyRow, SecretRow } from '../db/tables.ts';
 import type { IdempotentRequest } from '../idempotency/index.ts';
 import { orNameTaken, type SecretsContext } from './context.ts';
 import { type CreateSecret, checkPlacement, refuseUnlessFuture, valueBytes } from './input.ts';
@@ -11,7 +11,7 @@ import { type CreateSecret, checkPlacement, refuseUnlessFuture, valueBytes } fro
 /** Where a new secret goes: the session it enters, verified and held, or null. */
 export type Place = { readonly session: VerifiedSessionId | null };
 
-export const outOfReach = (): KeyholdError =>
+const outOfReach = (): KeyholdError =>
   new KeyholdError(
     'permission_missing',
     'A token bound to a session keeps secrets in that session only; it lacks secrets:own.',
@@ -33,21 +33,19 @@ export const holdPlace = async (
   return mayPlace(caller, scope, session) ? { ok: { session } } : refusedWith(outOfReach());
 };
 
-/** The row of a new secret, its value encrypted under a key of its own. */
-export const newSecretRow = async (
+/** The row of a new secret of the key's owner, its value encrypted under a key of its own. */
+export const newSecretRow = (
   context: SecretsContext,
-  tx: Tx,
-  ownerId: UserId,
+  key: OwnerKeyRow,
   input: CreateSecret,
   session: VerifiedSessionId | null,
-): Promise<Omit<SecretRow, 'seal'>> => {
+): Omit<SecretRow, 'seal'> => {
   const id = newId<SecretId>();
-  const key = await context.ownerKeys.active(tx, ownerId);
   const now = context.clock.now();
   const value = valueBytes('value', input.value);
   return {
     id,
-    owner_id: ownerId,
+    owner_id: key.owner_id,
     name: input.name,
     type: input.type,
     scope: input.scope ?? 'user',
@@ -104,7 +102,8 @@ const insertSecret = async (
   const place = await holdPlace(context, tx, caller, input.scope ?? 'user', input.session_id);
   if ('refused' in place) return await refuse(place.refused);
   refuseUnlessFuture('expires_at', input.expires_at, await context.now(tx));
-  const row = await newSecretRow(context, tx, caller.userId, input, place.ok.session);
+  const key = await context.ownerKeys.active(tx, caller.userId);
+  const row = newSecretRow(context, key, input, place.ok.session);
   const taken = await context.nameTaken(tx, row);
   if (taken) return await refuse(taken);
   await context.seals.insert(tx, 'secrets', row);

@@ -122,11 +122,12 @@ const insertPlanned = async (
   caller: Caller,
   plans: readonly Plan[],
 ): Promise<Map<number, SecretId>> => {
+  const key = await context.ownerKeys.active(tx, caller.userId);
   const rows: Omit<SecretRow, 'seal'>[] = [];
   const ids = new Map<number, SecretId>();
   for (const plan of plans) {
     if (plan.outcome !== 'created' && plan.outcome !== 'renamed') continue;
-    const row = await newSecretRow(context, tx, caller.userId, { ...plan.input, name: plan.name }, plan.session);
+    const row = newSecretRow(context, key, { ...plan.input, name: plan.name }, plan.session);
     rows.push(row);
     ids.set(plan.index, row.id);
   }

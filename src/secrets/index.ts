@@ -2,7 +2,6 @@ import type { Caller } from '../core/caller.ts';
 import type { SecretId, UserId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
 import { reading, type Tx } from '../db/database.ts';
-import type { Scope } from '../db/tables.ts';
 import type { IdempotentRequest } from '../idempotency/index.ts';
 import type { UserReference } from '../users/index.ts';
 import * as change from './change.ts';
@@ -46,15 +45,15 @@ export interface Secrets {
   setValue(caller: Caller, id: SecretId, value: string, revision: Revision): Promise<SecretView>;
   versions(caller: Caller, id: SecretId): Promise<readonly VersionView[]>;
   restore(caller: Caller, id: SecretId, version: number, request: IdempotentRequest | null): Promise<SecretView>;
-  share(caller: Caller, id: SecretId, who: UserReference): Promise<SecretView>;
-  unshare(caller: Caller, id: SecretId, who: UserReference): Promise<SecretView>;
+  share(caller: Caller, id: SecretId, who: UserReference, revision: Revision): Promise<SecretView>;
+  unshare(caller: Caller, id: SecretId, who: UserReference, revision: Revision): Promise<SecretView>;
   leaveShare(caller: Caller, id: SecretId): Promise<void>;
   access(caller: Caller, id: SecretId): Promise<readonly AccessEntry[]>;
-  activate(caller: Caller, id: SecretId): Promise<SecretView>;
-  deactivate(caller: Caller, id: SecretId): Promise<SecretView>;
+  activate(caller: Caller, id: SecretId, revision: Revision): Promise<SecretView>;
+  deactivate(caller: Caller, id: SecretId, revision: Revision): Promise<SecretView>;
   remove(caller: Caller, id: SecretId, purge: boolean, revision: Revision): Promise<void>;
-  recover(caller: Caller, id: SecretId): Promise<SecretView>;
-  transfer(caller: Caller, id: SecretId, scope: Scope, session?: string | null): Promise<SecretView>;
+  recover(caller: Caller, id: SecretId, revision: Revision): Promise<SecretView>;
+  transfer(caller: Caller, id: SecretId, to: change.Destination, revision: Revision): Promise<SecretView>;
   /** Erases every secret of a user and takes them off the secrets of others; resolves to how many of each. */
   eraseUser(tx: Tx, userId: UserId): Promise<{ readonly erased: number; readonly unshared: number }>;
 }
@@ -85,16 +84,16 @@ export const createSecrets = (deps: SecretsDeps): Secrets => {
     setValue: (caller, id, value, revision) => setValue(context, caller, id, value, revision),
     versions: (caller, id) => listVersions(context, caller, id),
     restore: (caller, id, version, request) => restoreVersion(context, caller, id, version, request),
-    share: (caller, id, who) => shareSecret(context, caller, id, who),
-    unshare: (caller, id, who) => unshareSecret(context, caller, id, who),
+    share: (caller, id, who, revision) => shareSecret(context, caller, id, who, revision),
+    unshare: (caller, id, who, revision) => unshareSecret(context, caller, id, who, revision),
     leaveShare: (caller, id) => leaveShare(context, caller, id),
     access: (caller, id) => listAccess(context, caller, id),
-    activate: (caller, id) => change.activateSecret(context, caller, id),
-    deactivate: (caller, id) => change.deactivateSecret(context, caller, id),
+    activate: (caller, id, revision) => change.activateSecret(context, caller, id, revision),
+    deactivate: (caller, id, revision) => change.deactivateSecret(context, caller, id, revision),
     remove: (caller, id, purge, revision) =>
       (purge ? change.purge : change.deleteSoftly)(context, caller, id, revision),
-    recover: (caller, id) => change.recoverSecret(context, caller, id),
+    recover: (caller, id, revision) => change.recoverSecret(context, caller, id, revision),
     eraseUser: (tx, userId) => eraseUser(context, tx, userId),
-    transfer: (caller, id, scope, session) => change.transferSecret(context, caller, id, scope, session),
+    transfer: (caller, id, to, revision) => change.transferSecret(context, caller, id, to, revision),
   };
 };

@@ -31,7 +31,7 @@ export interface ChangeSecret {
   readonly exposure?: 'reveal' | 'use';
 }
 
-export const largestValue = 64 * 1024;
+const largestValue = 64 * 1024;
 
 /** A value's bytes: 1 byte to 64 KiB of UTF-8, exactly as sent. A lone surrogate has no UTF-8 and is refused. */
 export const valueBytes = (field: string, value: string): Buffer => {

@@ -5,7 +5,7 @@ import { type SecretId, type SessionId, toId, type UserId, type VerifiedSessionI
 import { permissions } from '../core/permissions.ts';
 import { reading } from '../db/database.ts';
 import type { UserReference } from '../users/index.ts';
-import type { Held, SecretsContext } from './context.ts';
+import type { ChangeOptions, Held, SecretsContext } from './context.ts';
 import type { Loaded } from './load.ts';
 import { shareWith, unshareWith } from './secret.ts';
 import type { SecretView } from './view.ts';
@@ -43,8 +43,9 @@ export const shareSecret = (
   caller: Caller,
   id: SecretId,
   who: UserReference,
+  revision: Pick<ChangeOptions, 'revision'>,
 ): Promise<SecretView> =>
-  context.change(caller, 'share', 'secret.share', id, {}, (held) => shareHeld(context, held, who));
+  context.change(caller, 'share', 'secret.share', id, revision, (held) => shareHeld(context, held, who));
 
 /** An id as it is, a username looked up: who is disabled or erased can be taken off all the same. */
 const grantee = async (context: SecretsContext, held: Held, who: UserReference): Promise<UserId | null> =>
@@ -56,8 +57,9 @@ export const unshareSecret = (
   caller: Caller,
   id: SecretId,
   who: UserReference,
+  revision: Pick<ChangeOptions, 'revision'>,
 ): Promise<SecretView> =>
-  context.change(caller, 'share', 'secret.unshare', id, {}, async (held) => {
+  context.change(caller, 'share', 'secret.unshare', id, revision, async (held) => {
     const userId = await grantee(context, held, who);
     if (userId === null) return await held.refuse(invalid(fieldOf(who), 'names a user who is unknown.'));
     return { ok: await held.write(unshareWith(held.loaded.row, userId), 'secret.unshare', { user_id: userId }) };

@@ -140,7 +140,7 @@ const restoreHeld = async (context: SecretsContext, held: Held, version: number)
   if (!context.seals.holds('secret_versions', found)) return await held.refuse(integrityBroken());
   if (found.destroyed_at !== null) return await held.refuse(conflict('The value of this version was destroyed.'));
   const value = await openOld(context, held, found);
-  if (!value) return await held.refuse(integrityBroken());
+  if (!value) return await held.valueBroken('secret_versions');
   return await writeVersion(context, held, value, 'secret.version_restore', { restored: version });
 };
 

@@ -25,9 +25,6 @@ export interface SessionView {
   readonly updated_at: Date;
 }
 
-/** The platform's own names for sessions; `.` and `..` would mean something else in a path. */
-export const externalIdPattern = '^(?!\\.{1,2}$)[A-Za-z0-9._:-]{1,128}$';
-
 export const sessionEnded = (): KeyholdError =>
   new KeyholdError('state_conflict', 'This session has ended. Start a new one.');
 

@@ -23,7 +23,7 @@ const complaints: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** A file error as a sentence that says what to do; every other error, and one already explained, as it is. */
-export const explainFileError = (error: unknown, path: string): unknown => {
+const explainFileError = (error: unknown, path: string): unknown => {
   const remedy = remedies[errorCode(error) ?? ''];
   return remedy === undefined ? error : unavailable(`${path} cannot be used: ${remedy}`, error);
 };

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyPluginCallback } from 'fastify';
 import { createRoutes, type RouteDeps } from '../route.ts';
 import { authRoutes } from './auth.ts';
+import { importRoute } from './import.ts';
 import { operationRoutes } from './operation.ts';
 import { secretRoutes } from './secrets.ts';
 import { sessionRoutes } from './sessions.ts';
@@ -23,6 +24,10 @@ export const registerRoutes = async (http: FastifyInstance, gate: RouteDeps, ser
     userRoutes(routes, services);
     sessionRoutes(routes, services);
     secretRoutes(routes, services.secrets);
+    scope.register((inner, _inner, ready) => {
+      importRoute(inner, createRoutes(inner, gate), services.secrets);
+      ready();
+    });
     done();
   };
   await http.register(addResources, { prefix: '/api/v1' });

@@ -98,6 +98,7 @@ export const operationRoutes = ({ open, gated }: Routes, { accessTokens, metrics
     gate: { anyOf: ['admin'] },
     status: 200,
     answer: Exposition,
+    answerType: 'text/plain',
     handler: async (_caller, { reply }) => {
       reply.type(metrics.registry.contentType).serializer(String);
       return await metrics.registry.metrics();

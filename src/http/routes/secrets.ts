@@ -1,6 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
-import { invalid } from '../../core/errors.ts';
 import { type SecretId, toId, type UserId } from '../../core/ids.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { checkMetadata } from '../../core/metadata.ts';
@@ -53,7 +52,7 @@ const described = ({
   };
 };
 
-const createOf = (body: Static<typeof schema.CreateSecretBody>): CreateSecret => {
+export const createOf = (body: Static<typeof schema.CreateSecretBody>): CreateSecret => {
   const { expires_at: _expires, rotate_after: _rotate, metadata: _metadata, shared_with, ...rest } = body;
   return {
     ...rest,
@@ -209,26 +208,6 @@ const addWriting = ({ gated }: Routes, secrets: Secrets): void => {
       tagged(reply, await secrets.create(caller, createOf(body), idempotent)),
   });
   gated({
-    method: 'POST',
-    url: '/secrets/import',
-    tag,
-    summary: 'Keep many secrets, all or none',
-    gate: may.write,
-    body: schema.ImportBody,
-    bodyLimit: 64 * megabyte,
-    handlerTimeout: 60_000,
-    status: 201,
-    answer: schema.Imported,
-    handler: (caller, { body, idempotent }) => {
-      const items = body.items.map((item, index) => atItem(index, () => createOf(item)));
-      return secrets.import(
-        caller,
-        { items, on_conflict: body.on_conflict, dry_run: body.dry_run ?? false },
-        idempotent,
-      );
-    },
-  });
-  gated({
     method: 'PATCH',
     url: '/secrets/:id',
     tag,
@@ -238,6 +217,7 @@ const addWriting = ({ gated }: Routes, secrets: Secrets): void => {
     body: schema.ChangeSecretBody,
     status: 200,
     answer: schema.Secret,
+    ifMatch: true,
     handler: async (caller, context) =>
       tagged(
         context.reply,
@@ -255,6 +235,7 @@ const addWriting = ({ gated }: Routes, secrets: Secrets): void => {
     bodyLimit: valueBodyLimit,
     status: 200,
     answer: schema.Secret,
+    ifMatch: true,
     handler: async (caller, context) =>
       tagged(
         context.reply,
@@ -271,17 +252,10 @@ const addWriting = ({ gated }: Routes, secrets: Secrets): void => {
     query: schema.RemoveQuery,
     status: 204,
     answer: null,
+    ifMatch: true,
     handler: (caller, context) =>
       secrets.remove(caller, secretId(context.params), context.query.purge ?? false, revisionOf(context)),
   });
-};
-
-const atItem = <T>(index: number, work: () => T): T => {
-  try {
-    return work();
-  } catch (cause) {
-    throw invalid(`items/${index}`, cause instanceof Error ? cause.message : 'is malformed.');
-  }
 };
 
 const addSharing = ({ gated }: Routes, secrets: Secrets): void => {
@@ -295,8 +269,12 @@ const addSharing = ({ gated }: Routes, secrets: Secrets): void => {
     body: WhoBody,
     status: 200,
     answer: schema.Secret,
-    handler: async (caller, { params, body, reply }) =>
-      tagged(reply, await secrets.share(caller, secretId(params), whoOf(body))),
+    ifMatch: true,
+    handler: async (caller, context) =>
+      tagged(
+        context.reply,
+        await secrets.share(caller, secretId(context.params), whoOf(context.body), revisionOf(context)),
+      ),
   });
   gated({
     method: 'POST',
@@ -308,8 +286,12 @@ const addSharing = ({ gated }: Routes, secrets: Secrets): void => {
     body: WhoBody,
     status: 200,
     answer: schema.Secret,
-    handler: async (caller, { params, body, reply }) =>
-      tagged(reply, await secrets.unshare(caller, secretId(params), whoOf(body))),
+    ifMatch: true,
+    handler: async (caller, context) =>
+      tagged(
+        context.reply,
+        await secrets.unshare(caller, secretId(context.params), whoOf(context.body), revisionOf(context)),
+      ),
   });
   gated({
     method: 'DELETE',
@@ -335,7 +317,9 @@ const addManaging = ({ gated }: Routes, secrets: Secrets): void => {
       params: ById,
       status: 200,
       answer: schema.Secret,
-      handler: async (caller, { params, reply }) => tagged(reply, await secrets[verb](caller, secretId(params))),
+      ifMatch: true,
+      handler: async (caller, context) =>
+        tagged(context.reply, await secrets[verb](caller, secretId(context.params), revisionOf(context))),
     });
   one('activate', 'Let a secret be revealed and used again (its owner)');
   one('deactivate', 'Let nobody reveal or use a secret (its owner)');
@@ -350,8 +334,12 @@ const addManaging = ({ gated }: Routes, secrets: Secrets): void => {
     body: schema.TransferBody,
     status: 200,
     answer: schema.Secret,
-    handler: async (caller, { params, body, reply }) =>
-      tagged(reply, await secrets.transfer(caller, secretId(params), body.scope, body.session_id)),
+    ifMatch: true,
+    handler: async (caller, context) => {
+      const { scope, session_id } = context.body;
+      const to = { scope, session: session_id ?? null };
+      return tagged(context.reply, await secrets.transfer(caller, secretId(context.params), to, revisionOf(context)));
+    },
   });
   gated({
     method: 'POST',

@@ -46,7 +46,7 @@ const login = {
   current: true,
 };
 
-export const Login = Type.Object({
+const Login = Type.Object({
   id: Type.String(),
   created_at: Instant,
   last_used_at: Instant,

@@ -17,7 +17,7 @@ export const Metadata = Type.Record(Type.String(), Type.Unknown(), { description
 export const Username = Type.String({ minLength: 1, maxLength: 128 });
 export const Email = Type.String({ minLength: 3, maxLength: 254, pattern: '^[^\\s@]+@[^\\s@]+$' });
 export const PermissionName = Type.Enum(permissions);
-/** Our id of a session, or the platform's own. */
+/** Our id of a session, or the platform's own; `.` and `..` would mean something else in a path. */
 export const SessionName = Type.String({ pattern: '^(?!\\.{1,2}$)[A-Za-z0-9._:-]{1,128}$' });
 
 export const PageQuery = {
@@ -28,7 +28,16 @@ export const PageQuery = {
 export const ById = strict({ id: Id });
 export const Nothing = strict({});
 
-export const FieldErrorSchema = Type.Object({ field: Type.String(), detail: Type.String() });
+const FieldErrorSchema = Type.Object({ field: Type.String(), detail: Type.String() });
+
+export const problemExample = {
+  type: 'urn:keyhold:problem:not_found',
+  title: 'Not found',
+  status: 404,
+  detail: 'There is nothing here that you can reach.',
+  code: 'not_found',
+  request_id: '0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e0f',
+};
 
 export const ProblemSchema = Type.Object(
   {
@@ -40,19 +49,7 @@ export const ProblemSchema = Type.Object(
     request_id: Type.Optional(Type.String()),
     errors: Type.Optional(Type.Array(FieldErrorSchema)),
   },
-  {
-    description: 'RFC 9457 problem',
-    examples: [
-      {
-        type: 'urn:keyhold:problem:not_found',
-        title: 'Not found',
-        status: 404,
-        detail: 'There is nothing here that you can reach.',
-        code: 'not_found',
-        request_id: '0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e0f',
-      },
-    ],
-  },
+  { title: 'Problem', description: 'RFC 9457 problem', examples: [problemExample] },
 );
 
 /** What users and sessions are named by in a body: exactly one of the two. */

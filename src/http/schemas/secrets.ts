@@ -27,7 +27,7 @@ const example = {
   deleted_at: null,
 };
 
-export const TypeName = Type.Enum(secretTypes);
+const TypeName = Type.Enum(secretTypes);
 const ScopeName = Type.Enum(['user', 'session', 'shared']);
 const Exposure = Type.Enum(['reveal', 'use']);
 const Name = Type.String({ pattern: '^[A-Za-z0-9_.-]{1,256}$' });
@@ -64,7 +64,7 @@ export const Secret = Type.Object(
     value_set_at: Instant,
     deleted_at: nullable(Instant),
   },
-  { examples: [example] },
+  { title: 'Secret', examples: [example] },
 );
 
 export const SecretList = Type.Object(
@@ -113,14 +113,20 @@ const createExample = {
 
 export const CreateSecretBody = strict(createFields, { examples: [createExample] });
 
+export const ImportItem = CreateSecretBody;
+
+const importFields = {
+  on_conflict: Type.Enum(['fail', 'skip', 'update', 'rename']),
+  dry_run: Type.Optional(Type.Boolean()),
+};
+
 export const ImportBody = strict(
-  {
-    items: Type.Array(strict(createFields), { minItems: 1, maxItems: 100_000 }),
-    on_conflict: Type.Enum(['fail', 'skip', 'update', 'rename']),
-    dry_run: Type.Optional(Type.Boolean()),
-  },
+  { items: Type.Array(strict(createFields), { minItems: 1, maxItems: 100_000 }), ...importFields },
   { examples: [{ items: [createExample], on_conflict: 'skip', dry_run: true }] },
 );
+
+/** An import whose items were read and checked one by one, as they came. */
+export const ImportRead = strict({ items: Type.Array(Type.Unknown(), { minItems: 1 }), ...importFields });
 
 export const Imported = Type.Object(
   {

@@ -43,7 +43,7 @@ export const Session = Type.Object(
     created_at: Instant,
     updated_at: Instant,
   },
-  { examples: [example] },
+  { title: 'Session', examples: [example] },
 );
 
 export const SessionList = Type.Object(

@@ -33,7 +33,7 @@ export const User = Type.Object(
     created_at: Type.Optional(Instant),
     updated_at: Type.Optional(Instant),
   },
-  { description: 'Of others one sees id, username and display_name.', examples: [userExample] },
+  { title: 'User', description: 'Of others one sees id, username and display_name.', examples: [userExample] },
 );
 
 export const Users = Type.Object(

@@ -1,0 +1,45 @@
+/**
+ * The house as data: each folder (or file) of src/ and what it may import. Nothing imports upward. ARCHITECTURE.md
+ * shows this table, and scripts/layers-check.mjs holds the imports to it.
+ */
+const base = ['core', 'db', 'keys', 'audit', 'access', 'idempotency'];
+
+/** @type {Readonly<Record<string, readonly string[]>>} */
+export const layers = {
+  core: [],
+  config: ['core'],
+  crypto: ['core'],
+  db: ['core', 'config', 'crypto'],
+  keys: ['core', 'config', 'crypto', 'db'],
+  audit: ['core', 'db', 'keys'],
+  access: ['core', 'db', 'keys', 'audit'],
+  idempotency: ['core', 'db', 'keys'],
+  users: base,
+  sessions: [...base, 'users'],
+  auth: [...base, 'config', 'crypto', 'users', 'sessions'],
+  secrets: [...base, 'users', 'sessions'],
+  rotation: [...base, 'users', 'sessions', 'auth', 'secrets'],
+  http: ['core', 'config', 'db', 'audit', 'idempotency', 'users', 'sessions', 'auth', 'secrets', 'rotation'],
+  'app.ts': [...base, 'config', 'crypto', 'users', 'sessions', 'auth', 'secrets', 'rotation', 'http'],
+  client: [],
+  cli: ['core', 'config', 'crypto', 'db', 'client', 'app.ts'],
+  'main.ts': ['cli'],
+};
+
+/**
+ * Folders that others enter by their front door (index.ts) only.
+ * @type {readonly string[]}
+ */
+export const frontDoors = [
+  'keys',
+  'audit',
+  'access',
+  'idempotency',
+  'users',
+  'sessions',
+  'auth',
+  'secrets',
+  'rotation',
+  'client',
+  'cli',
+];

@@ -1,0 +1,69 @@
+// The files that are made from the code: `--write` makes them, `--check` fails when one is not as the code says.
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startEmbedded } from '../src/db/embedded/index.ts';
+import { prepareSchema, serviceRole } from '../src/db/grants.ts';
+import { asMigrator, embeddedAccess } from '../src/db/open.ts';
+import { schemaSnapshot } from '../src/db/schema-snapshot.ts';
+import { clientTypesAreCurrent, writeClientTypes } from './client-types.ts';
+import { routesOnly } from './routes-only.ts';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+const openApi = async (): Promise<string> => {
+  const http = await routesOnly();
+  const document = http.swagger();
+  await http.close();
+  return `${JSON.stringify(document, null, 2)}\n`;
+};
+
+const schema = async (): Promise<string> => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'keyhold-derived-'));
+  const server = await startEmbedded({ dataDir, log: () => undefined });
+  try {
+    return await asMigrator(embeddedAccess(server), async (db) => {
+      await prepareSchema(db, serviceRole);
+      return await schemaSnapshot(db);
+    });
+  } finally {
+    await server.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  }
+};
+
+interface Derived {
+  readonly path: string;
+  isCurrent(): Promise<boolean>;
+  write(): Promise<void>;
+}
+
+const madeBy = (path: string, make: () => Promise<string>): Derived => ({
+  path,
+  isCurrent: async () => (await readFile(join(root, path), 'utf8').catch(() => '')) === (await make()),
+  write: async () => await writeFile(join(root, path), await make()),
+});
+
+/** In the order in which they are made: the client's types come from the document. */
+const derived: readonly Derived[] = [
+  madeBy('openapi.json', openApi),
+  {
+    path: 'src/client/schema.ts',
+    isCurrent: async () => clientTypesAreCurrent(await openApi()),
+    write: async () => writeClientTypes(await openApi()),
+  },
+  madeBy(
+    'src/db/schema.sql',
+    async () => `-- Made from the catalogues of a migrated database by "npm run derive".\n${await schema()}`,
+  ),
+];
+
+const [mode] = process.argv.slice(2);
+for (const file of derived) {
+  if (mode === '--write') await file.write();
+  else if (!(await file.isCurrent())) {
+    console.error(`${file.path} is not what the code makes of it. Run "npm run derive" and look at the difference.`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,21 @@
+import type { FastifyInstance } from 'fastify';
+import { pino } from 'pino';
+import type { RouteDeps } from '../src/http/route.ts';
+import { registerRoutes, type Services } from '../src/http/routes/index.ts';
+import { createServer } from '../src/http/server.ts';
+
+/**
+ * The HTTP server with its routes and nothing behind them: enough for the OpenAPI document and the docs. Services are not
+ * asked for anything before a request comes, so that there are none.
+ */
+export const routesOnly = async (): Promise<FastifyInstance> => {
+  const http = await createServer({
+    config: { tls: null, trustProxy: [] },
+    logger: pino({ level: 'silent' }),
+    overloaded: () => false,
+    observe: () => undefined,
+  });
+  await registerRoutes(http, {} as RouteDeps, {} as Services);
+  await http.ready();
+  return http;
+};

@@ -1,0 +1,98 @@
+import type { Client } from '../client/index.ts';
+import { type CliEnv, readCliEnv } from './env.ts';
+import { createInput, type Input } from './input.ts';
+import { createOutput, type Output } from './output.ts';
+import { createProfiles, type Profiles } from './profiles/index.ts';
+
+/** The options that every command understands, before or after its name. */
+export interface GlobalOptions {
+  readonly profile?: string;
+  readonly session?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+export interface ClientWishes {
+  /** How long one request may take; 30 s when it is left out. */
+  readonly timeoutMs?: number;
+  /** Another session than that of the command line; null names none. */
+  readonly session?: string | null;
+}
+
+/** Whose credential is used where. */
+export interface Standing {
+  readonly server: string;
+  readonly token: string;
+  /** Null where KEYHOLD_CLI_TOKEN gave the credential. */
+  readonly profile: string | null;
+}
+
+/** What every command is given: it reads the command line's options through it and says everything through `out`. */
+export interface CliContext {
+  readonly env: CliEnv;
+  readonly out: Output;
+  readonly input: Input;
+  readonly profiles: Profiles;
+  /** The session that --session or KEYHOLD_CLI_SESSION names, or null. */
+  readonly session: string | null;
+  /** True once a request that changes something was acknowledged. */
+  readonly changed: boolean;
+  options(): GlobalOptions;
+  /** The chosen profile's server and credential. Throws loggedOut where there is none. */
+  standing(): Promise<Standing>;
+  /** A client that is authenticated as the chosen profile and names the session. Throws loggedOut. */
+  client(wishes?: ClientWishes): Promise<Client>;
+  /** A client of any server with any credential, or none. */
+  clientOf(options: { server: string; token?: string; session?: string }): Promise<Client>;
+}
+
+/** The context of one command line, and the way to tell it the options once they are parsed. */
+export const createContext = (env: CliEnv = readCliEnv()) => {
+  let options: GlobalOptions = {};
+  let changed = false;
+  const out = createOutput(() => ({ json: options.json ?? false, quiet: options.quiet ?? false }));
+  const profiles = createProfiles(env, out, () => options.profile ?? env.own.KEYHOLD_CLI_PROFILE ?? null);
+  const session = (): string | null => options.session ?? env.own.KEYHOLD_CLI_SESSION ?? null;
+
+  const make = async (of: { server: string; token?: string | undefined; session?: string; timeoutMs?: number }) => {
+    const { createKeyholdClient } = await import('../client/index.ts');
+    return createKeyholdClient({
+      ...of,
+      onChange: () => {
+        changed = true;
+      },
+    });
+  };
+
+  const context: CliContext = {
+    env,
+    out,
+    input: createInput(),
+    profiles,
+    get session() {
+      return session();
+    },
+    get changed() {
+      return changed;
+    },
+    options: () => options,
+    standing: () => profiles.standing(),
+    client: async ({ timeoutMs, session: other } = {}) => {
+      const { server, token } = await profiles.standing();
+      const named = other === undefined ? session() : other;
+      return await make({
+        server,
+        token,
+        ...(named === null ? {} : { session: named }),
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      });
+    },
+    clientOf: (of) => make(of),
+  };
+  return {
+    context,
+    configure: (parsed: GlobalOptions): void => {
+      options = parsed;
+    },
+  };
+};

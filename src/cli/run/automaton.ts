@@ -1,0 +1,89 @@
+/**
+ * Finds many byte strings in one pass over a stream (Aho and Corasick, 1975). A state is the longest end of what was read
+ * that begins some needle; 0 is none.
+ */
+export class Automaton {
+  readonly #label: Uint8Array;
+  readonly #firstChild: Int32Array;
+  readonly #nextSibling: Int32Array;
+  readonly #fallback: Int32Array;
+  readonly #depth: Int32Array;
+  readonly #found: Int32Array;
+  readonly #fromRoot = new Int32Array(256);
+  #size = 1;
+
+  constructor(needles: readonly Uint8Array[]) {
+    const most = needles.reduce((sum, needle) => sum + needle.length, 1);
+    this.#label = new Uint8Array(most);
+    this.#firstChild = new Int32Array(most);
+    this.#nextSibling = new Int32Array(most);
+    this.#fallback = new Int32Array(most);
+    this.#depth = new Int32Array(most);
+    this.#found = new Int32Array(most);
+    for (const needle of needles) this.#add(needle);
+    this.#link();
+  }
+
+  /** The state after one more byte. */
+  next(state: number, byte: number): number {
+    let at = state;
+    while (at !== 0) {
+      const child = this.#child(at, byte);
+      if (child !== 0) return child;
+      at = this.#fallback[at] ?? 0;
+    }
+    return this.#fromRoot[byte] ?? 0;
+  }
+
+  /** How many of the last bytes may still belong to a needle. */
+  depth(state: number): number {
+    return this.#depth[state] ?? 0;
+  }
+
+  /** The length of the longest needle that ends here; 0 for none. */
+  found(state: number): number {
+    return this.#found[state] ?? 0;
+  }
+
+  #child(state: number, byte: number): number {
+    let child = this.#firstChild[state] ?? 0;
+    while (child !== 0 && this.#label[child] !== byte) child = this.#nextSibling[child] ?? 0;
+    return child;
+  }
+
+  #add(needle: Uint8Array): void {
+    let state = 0;
+    for (const byte of needle) {
+      const known = state === 0 ? (this.#fromRoot[byte] ?? 0) : this.#child(state, byte);
+      state = known === 0 ? this.#grow(state, byte) : known;
+    }
+    this.#found[state] = needle.length;
+  }
+
+  #grow(parent: number, byte: number): number {
+    const child = this.#size;
+    this.#size += 1;
+    this.#label[child] = byte;
+    this.#depth[child] = this.depth(parent) + 1;
+    if (parent === 0) this.#fromRoot[byte] = child;
+    this.#nextSibling[child] = this.#firstChild[parent] ?? 0;
+    this.#firstChild[parent] = child;
+    return child;
+  }
+
+  /** Level by level: where a state falls back to, and what ends there as well. */
+  #link(): void {
+    const queue = new Int32Array(this.#size);
+    let end = 1;
+    for (let at = 0; at < end; at += 1) {
+      const state = queue[at] ?? 0;
+      for (let child = this.#firstChild[state] ?? 0; child !== 0; child = this.#nextSibling[child] ?? 0) {
+        const fallback = state === 0 ? 0 : this.next(this.#fallback[state] ?? 0, this.#label[child] ?? 0);
+        this.#fallback[child] = fallback;
+        this.#found[child] = Math.max(this.found(child), this.found(fallback));
+        queue[end] = child;
+        end += 1;
+      }
+    }
+  }
+}

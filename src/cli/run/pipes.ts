@@ -1,0 +1,39 @@
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+
+/** One real pipe: the end that the command writes to as a descriptor, the other one to read from. */
+export interface Pipe {
+  readonly writeEnd: number;
+  readonly output: Readable;
+}
+
+/**
+ * Makes pipes as a shell does. Node itself gives its children sockets, on which `> /dev/stdout` and `tee /dev/stderr`
+ * fail. Nothing is written to disk: the names of the pipes are gone before anything runs.
+ */
+export const makePipes = (count: number): Pipe[] => {
+  if (count === 0) return [];
+  const directory = mkdtempSync(join(tmpdir(), 'keyhold-run-'));
+  try {
+    const paths = Array.from({ length: count }, (_, index) => join(directory, String(index)));
+    execFileSync('mkfifo', ['-m', '600', ...paths], { stdio: 'ignore' });
+    return paths.map(openPipe);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+};
+
+const openPipe = (path: string): Pipe => {
+  const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const writeEnd = openSync(path, constants.O_WRONLY);
+  return { writeEnd, output: new Socket({ fd: readEnd, readable: true, writable: false }) };
+};
+
+/** After the command has them, ours have to go: the pipe ends when its last writer does. */
+export const closeWriteEnds = (pipes: readonly Pipe[]): void => {
+  for (const { writeEnd } of pipes) closeSync(writeEnd);
+};

@@ -1,0 +1,54 @@
+/**
+ * Variables that the loader, shells, interpreters and common tools obey: by setting one, whoever wrote the value would
+ * decide what the command does. A name that ends with `*` stands for all that begin so.
+ */
+const obeyed = [
+  // The loader and the C library.
+  ...['LD_*', 'DYLD_*', 'GLIBC_TUNABLES', 'MALLOC_*', 'GCONV_PATH', 'LOCPATH', 'NLSPATH', 'HOSTALIASES', 'RES_OPTIONS'],
+  ...['RESOLV_HOST_CONF', 'LOCALDOMAIN', 'TZDIR', 'TERMINFO*', 'TERMCAP'],
+  // Shells and who one is.
+  ...['PATH', 'HOME', 'SHELL', 'IFS', 'ENV', 'BASH_*', 'BASHOPTS', 'SHELLOPTS', 'PS0', 'PS1', 'PS2', 'PS4', 'CDPATH'],
+  ...[
+    'PROMPT_COMMAND',
+    'ZDOTDIR',
+    'FPATH',
+    'USER',
+    'LOGNAME',
+    'PWD',
+    'OLDPWD',
+    'TMPDIR',
+    'TMP',
+    'TEMP',
+    'TERM',
+    'XDG_*',
+  ],
+  ...['PATHEXT', 'COMSPEC', 'PSMODULEPATH'],
+  // Interpreters and their package managers.
+  ...['NODE_*', 'NPM_CONFIG_*', 'DENO_*', 'BUN_*', 'PYTHON*', 'PIP_*', 'PERL*', 'RUBY*', 'GEM_*', 'BUNDLE_*', 'LUA_*'],
+  ...['PHPRC', 'PHP_INI_SCAN_DIR', 'CLASSPATH', 'JAVA_TOOL_OPTIONS', 'JDK_JAVA_OPTIONS', '_JAVA_OPTIONS', 'JAVA_OPTS'],
+  ...[
+    'MAVEN_OPTS',
+    'GRADLE_OPTS',
+    'DOTNET_STARTUP_HOOKS',
+    'CORECLR_*',
+    'COR_*',
+    'R_*',
+    'JULIA_*',
+    'ERL_*',
+    'TCLLIBPATH',
+  ],
+  ...['GOFLAGS', 'RUSTC_WRAPPER', 'RUSTFLAGS', 'CARGO_*', 'CC', 'CXX', 'CFLAGS', 'LDFLAGS', 'MAKEFLAGS'],
+  // Tools that start others, and whom they trust.
+  ...['GIT_*', 'SSH_ASKPASS*', 'SSH_AUTH_SOCK', 'SUDO_*', 'EDITOR', 'VISUAL', 'PAGER', 'MANPAGER', 'BROWSER', 'LESS*'],
+  ...['OPENSSL_*', 'SSL_CERT_*', 'SSLKEYLOGFILE', 'CURL_CA_BUNDLE', 'CURL_HOME', 'REQUESTS_CA_BUNDLE', 'KEYHOLD_*'],
+  ...['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY', 'FTP_PROXY', 'DOCKER_HOST', 'KUBECONFIG'],
+];
+
+const exact = new Set(obeyed.filter((name) => !name.endsWith('*')));
+const beginnings = obeyed.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1));
+
+/** True for a variable that programs obey rather than read. Compared without case: proxies and Windows ignore it. */
+export const isUnsafeName = (name: string): boolean => {
+  const upper = name.toUpperCase();
+  return exact.has(upper) || beginnings.some((beginning) => upper.startsWith(beginning));
+};

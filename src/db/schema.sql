@@ -1,0 +1,273 @@
+-- Made from the catalogues of a migrated database by "npm run derive".
+CREATE TABLE audit_log (
+  id uuid NOT NULL,
+  recorded_at timestamp with time zone NOT NULL,
+  request_id character varying(64) NOT NULL,
+  actor_id uuid,
+  agent character varying(128),
+  session_id uuid,
+  token_id uuid,
+  action character varying(40) NOT NULL,
+  target_type character varying(20),
+  target_id uuid,
+  outcome character varying(10) NOT NULL,
+  reason character varying(40),
+  ip character varying(64),
+  user_agent character varying(256),
+  details jsonb NOT NULL DEFAULT '{}'::jsonb,
+  nonce bytea NOT NULL,
+  seal bytea NOT NULL
+);
+CREATE TABLE idempotency_keys (
+  user_id uuid NOT NULL,
+  route character varying(256) NOT NULL,
+  key character varying(255) NOT NULL,
+  body_mac bytea NOT NULL,
+  resource_ids jsonb NOT NULL,
+  created_at timestamp with time zone NOT NULL,
+  seal bytea NOT NULL
+);
+CREATE TABLE kysely_migration (
+  name character varying(255) NOT NULL,
+  "timestamp" character varying(255) NOT NULL
+);
+CREATE TABLE kysely_migration_lock (
+  id character varying(255) NOT NULL,
+  is_locked integer NOT NULL DEFAULT 0
+);
+CREATE TABLE login_failures (
+  subject bytea NOT NULL,
+  failures integer NOT NULL,
+  window_started_at timestamp with time zone NOT NULL
+);
+CREATE TABLE logins (
+  id uuid NOT NULL,
+  user_id uuid NOT NULL,
+  refresh_generation integer NOT NULL DEFAULT 0,
+  created_at timestamp with time zone NOT NULL,
+  expires_at timestamp with time zone NOT NULL,
+  ended_at timestamp with time zone,
+  ip character varying(64),
+  user_agent character varying(256),
+  last_used_at timestamp with time zone NOT NULL,
+  seal bytea NOT NULL
+);
+CREATE TABLE owner_keys (
+  id uuid NOT NULL,
+  owner_id uuid NOT NULL,
+  wrapped_key text NOT NULL,
+  root_key_id character varying(16) NOT NULL,
+  state character varying(10) NOT NULL DEFAULT 'active'::character varying,
+  created_at timestamp with time zone NOT NULL,
+  seal bytea NOT NULL
+);
+CREATE TABLE secret_versions (
+  secret_id uuid NOT NULL,
+  version integer NOT NULL,
+  encrypted_value text,
+  key_id uuid NOT NULL,
+  created_by uuid NOT NULL,
+  created_at timestamp with time zone NOT NULL,
+  destroyed_at timestamp with time zone,
+  seal bytea NOT NULL
+);
+CREATE TABLE secrets (
+  id uuid NOT NULL,
+  owner_id uuid NOT NULL,
+  name character varying(256) NOT NULL,
+  type character varying(50) NOT NULL,
+  scope character varying(20) NOT NULL DEFAULT 'user'::character varying,
+  session_id character varying(128),
+  shared_with jsonb NOT NULL DEFAULT '[]'::jsonb,
+  encrypted_value text NOT NULL,
+  description character varying(1024),
+  tags jsonb NOT NULL DEFAULT '[]'::jsonb,
+  expires_at timestamp with time zone,
+  is_active boolean NOT NULL DEFAULT true,
+  metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  updated_at timestamp with time zone NOT NULL DEFAULT now(),
+  version integer NOT NULL DEFAULT 1,
+  key_id uuid NOT NULL,
+  exposure character varying(10) NOT NULL DEFAULT 'reveal'::character varying,
+  rotate_after timestamp with time zone,
+  deleted_at timestamp with time zone,
+  value_set_at timestamp with time zone NOT NULL DEFAULT now(),
+  revision bigint NOT NULL DEFAULT 1,
+  seal bytea NOT NULL
+);
+CREATE TABLE service_keys (
+  id uuid NOT NULL,
+  root_key_id character varying(16) NOT NULL,
+  purpose character varying(20) NOT NULL,
+  wrapped_key text NOT NULL,
+  created_at timestamp with time zone NOT NULL
+);
+CREATE TABLE session_participants (
+  session_id uuid NOT NULL,
+  user_id uuid NOT NULL,
+  role character varying(12) NOT NULL DEFAULT 'collaborator'::character varying,
+  joined_at timestamp with time zone NOT NULL,
+  left_at timestamp with time zone,
+  seal bytea NOT NULL
+);
+CREATE TABLE sessions (
+  id uuid NOT NULL,
+  external_id character varying(128),
+  owner_id uuid NOT NULL,
+  title character varying(256),
+  status character varying(10) NOT NULL DEFAULT 'active'::character varying,
+  expires_at timestamp with time zone,
+  ended_at timestamp with time zone,
+  metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
+  created_at timestamp with time zone NOT NULL,
+  updated_at timestamp with time zone NOT NULL,
+  seal bytea NOT NULL
+);
+CREATE TABLE tokens (
+  id uuid NOT NULL,
+  user_id uuid NOT NULL,
+  name character varying(128) NOT NULL,
+  token_hash bytea NOT NULL,
+  permissions jsonb NOT NULL,
+  agent character varying(128),
+  session_id uuid,
+  created_at timestamp with time zone NOT NULL,
+  expires_at timestamp with time zone NOT NULL,
+  revoked_at timestamp with time zone,
+  last_used_at timestamp with time zone,
+  seal bytea NOT NULL
+);
+CREATE TABLE users (
+  id uuid NOT NULL,
+  username character varying(128) NOT NULL,
+  username_key character varying(256) NOT NULL,
+  email character varying(254),
+  display_name character varying(128),
+  password_hash text,
+  previous_password_hash text,
+  password_reset_at timestamp with time zone,
+  issuer text,
+  subject character varying(255),
+  role character varying(10) NOT NULL DEFAULT 'member'::character varying,
+  status character varying(10) NOT NULL DEFAULT 'active'::character varying,
+  secrets_from timestamp with time zone,
+  metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
+  revision bigint NOT NULL DEFAULT 1,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  updated_at timestamp with time zone NOT NULL DEFAULT now(),
+  seal bytea NOT NULL
+);
+
+ALTER TABLE audit_log ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
+ALTER TABLE audit_log ADD CONSTRAINT ck_audit_log_outcome CHECK (((outcome)::text = ANY ((ARRAY['allowed'::character varying, 'refused'::character varying, 'failed'::character varying])::text[])));
+ALTER TABLE idempotency_keys ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (user_id, route, key);
+ALTER TABLE idempotency_keys ADD CONSTRAINT idempotency_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE;
+ALTER TABLE kysely_migration ADD CONSTRAINT kysely_migration_pkey PRIMARY KEY (name);
+ALTER TABLE kysely_migration_lock ADD CONSTRAINT kysely_migration_lock_pkey PRIMARY KEY (id);
+ALTER TABLE login_failures ADD CONSTRAINT login_failures_pkey PRIMARY KEY (subject);
+ALTER TABLE logins ADD CONSTRAINT logins_pkey PRIMARY KEY (id);
+ALTER TABLE logins ADD CONSTRAINT logins_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE;
+ALTER TABLE owner_keys ADD CONSTRAINT owner_keys_pkey PRIMARY KEY (id);
+ALTER TABLE owner_keys ADD CONSTRAINT owner_keys_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id);
+ALTER TABLE owner_keys ADD CONSTRAINT ck_owner_keys_state CHECK (((state)::text = ANY ((ARRAY['active'::character varying, 'retiring'::character varying])::text[])));
+ALTER TABLE secret_versions ADD CONSTRAINT secret_versions_pkey PRIMARY KEY (secret_id, version);
+ALTER TABLE secret_versions ADD CONSTRAINT secret_versions_key_id_fkey FOREIGN KEY (key_id) REFERENCES owner_keys(id);
+ALTER TABLE secret_versions ADD CONSTRAINT secret_versions_secret_id_fkey FOREIGN KEY (secret_id) REFERENCES secrets(id) ON DELETE CASCADE;
+ALTER TABLE secret_versions ADD CONSTRAINT ck_secret_versions_destroyed CHECK (((encrypted_value IS NULL) = (destroyed_at IS NOT NULL)));
+ALTER TABLE secrets ADD CONSTRAINT secrets_pkey PRIMARY KEY (id);
+ALTER TABLE secrets ADD CONSTRAINT secrets_key_id_fkey FOREIGN KEY (key_id) REFERENCES owner_keys(id);
+ALTER TABLE secrets ADD CONSTRAINT secrets_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id);
+ALTER TABLE secrets ADD CONSTRAINT ck_secrets_exposure CHECK (((exposure)::text = ANY ((ARRAY['reveal'::character varying, 'use'::character varying])::text[])));
+ALTER TABLE secrets ADD CONSTRAINT ck_secrets_scope CHECK (((scope)::text = ANY ((ARRAY['user'::character varying, 'session'::character varying, 'shared'::character varying])::text[])));
+ALTER TABLE secrets ADD CONSTRAINT ck_secrets_session CHECK ((((scope)::text = 'session'::text) = (session_id IS NOT NULL)));
+ALTER TABLE secrets ADD CONSTRAINT ck_secrets_shared_with CHECK (
+CASE
+    WHEN (jsonb_typeof(shared_with) = 'array'::text) THEN ((jsonb_array_length(shared_with) <= 1000) AND keyhold_distinct_ids(shared_with) AND (((scope)::text = 'shared'::text) OR (jsonb_array_length(shared_with) = 0)))
+    ELSE false
+END);
+ALTER TABLE secrets ADD CONSTRAINT ck_secrets_tags CHECK ((jsonb_typeof(tags) = 'array'::text));
+ALTER TABLE service_keys ADD CONSTRAINT service_keys_pkey PRIMARY KEY (id, root_key_id);
+ALTER TABLE session_participants ADD CONSTRAINT session_participants_pkey PRIMARY KEY (session_id, user_id);
+ALTER TABLE session_participants ADD CONSTRAINT session_participants_session_id_fkey FOREIGN KEY (session_id) REFERENCES sessions(id) ON DELETE CASCADE;
+ALTER TABLE session_participants ADD CONSTRAINT session_participants_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id);
+ALTER TABLE session_participants ADD CONSTRAINT ck_session_participants_role CHECK (((role)::text = ANY ((ARRAY['owner'::character varying, 'collaborator'::character varying])::text[])));
+ALTER TABLE sessions ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
+ALTER TABLE sessions ADD CONSTRAINT sessions_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id);
+ALTER TABLE sessions ADD CONSTRAINT ck_sessions_ended CHECK ((((status)::text = 'ended'::text) = (ended_at IS NOT NULL)));
+ALTER TABLE sessions ADD CONSTRAINT ck_sessions_status CHECK (((status)::text = ANY ((ARRAY['active'::character varying, 'ended'::character varying])::text[])));
+ALTER TABLE tokens ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
+ALTER TABLE tokens ADD CONSTRAINT tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES sessions(id);
+ALTER TABLE tokens ADD CONSTRAINT tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE;
+ALTER TABLE users ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+ALTER TABLE users ADD CONSTRAINT ck_users_issuer CHECK (((issuer IS NULL) = (subject IS NULL)));
+ALTER TABLE users ADD CONSTRAINT ck_users_role CHECK (((role)::text = ANY ((ARRAY['member'::character varying, 'auditor'::character varying, 'admin'::character varying])::text[])));
+ALTER TABLE users ADD CONSTRAINT ck_users_status CHECK (((status)::text = ANY ((ARRAY['active'::character varying, 'disabled'::character varying, 'erased'::character varying])::text[])));
+
+CREATE INDEX ix_audit_log_actor_id ON public.audit_log USING btree (actor_id, id);
+CREATE INDEX ix_audit_log_target_id ON public.audit_log USING btree (target_id, id);
+CREATE INDEX ix_idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
+CREATE INDEX ix_login_failures_window ON public.login_failures USING btree (window_started_at);
+CREATE INDEX ix_logins_user_id ON public.logins USING btree (user_id);
+CREATE INDEX ix_owner_keys_owner_id ON public.owner_keys USING btree (owner_id);
+CREATE INDEX ix_owner_keys_root_key_id ON public.owner_keys USING btree (root_key_id);
+CREATE UNIQUE INDEX ux_owner_keys_active ON public.owner_keys USING btree (owner_id) WHERE ((state)::text = 'active'::text);
+CREATE INDEX ix_secret_versions_key_id ON public.secret_versions USING btree (key_id);
+CREATE INDEX ix_secrets_key_id ON public.secrets USING btree (key_id);
+CREATE INDEX ix_secrets_name ON public.secrets USING btree (name);
+CREATE INDEX ix_secrets_owner_id ON public.secrets USING btree (owner_id);
+CREATE INDEX ix_secrets_owner_page ON public.secrets USING btree (owner_id, id DESC);
+CREATE INDEX ix_secrets_owner_scope ON public.secrets USING btree (owner_id, scope);
+CREATE INDEX ix_secrets_scope ON public.secrets USING btree (scope);
+CREATE INDEX ix_secrets_session_id ON public.secrets USING btree (session_id);
+CREATE INDEX ix_secrets_session_page ON public.secrets USING btree (session_id, id DESC) WHERE (session_id IS NOT NULL);
+CREATE INDEX ix_secrets_shared_with ON public.secrets USING gin (shared_with jsonb_path_ops);
+CREATE INDEX ix_secrets_type ON public.secrets USING btree (type);
+CREATE UNIQUE INDEX ux_secrets_owner_name ON public.secrets USING btree (owner_id, name) WHERE (((scope)::text <> 'session'::text) AND (deleted_at IS NULL));
+CREATE UNIQUE INDEX ux_secrets_session_owner_name ON public.secrets USING btree (session_id, owner_id, name) WHERE (((scope)::text = 'session'::text) AND (deleted_at IS NULL));
+CREATE INDEX ix_session_participants_user_id ON public.session_participants USING btree (user_id, session_id);
+CREATE INDEX ix_sessions_external_id ON public.sessions USING btree (external_id) WHERE (external_id IS NOT NULL);
+CREATE UNIQUE INDEX ux_sessions_owner_external_id ON public.sessions USING btree (owner_id, external_id) WHERE (external_id IS NOT NULL);
+CREATE INDEX ix_tokens_session_id ON public.tokens USING btree (session_id);
+CREATE INDEX ix_tokens_user_id ON public.tokens USING btree (user_id);
+CREATE INDEX ix_users_username_key_prefix ON public.users USING btree (username_key text_pattern_ops);
+CREATE UNIQUE INDEX ux_users_issuer_subject ON public.users USING btree (issuer, subject) WHERE (issuer IS NOT NULL);
+CREATE UNIQUE INDEX ux_users_username_key ON public.users USING btree (username_key);
+
+CREATE OR REPLACE FUNCTION public.keyhold_append_only()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege';
+END $function$
+;
+CREATE OR REPLACE FUNCTION public.keyhold_distinct_ids(ids jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  SELECT count(*) = count(DISTINCT item) AND coalesce(bool_and(jsonb_typeof(item) = 'string'
+    AND item #>> '{}' ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'), true)
+  FROM jsonb_array_elements(ids) AS item
+$function$
+;
+
+CREATE TRIGGER audit_log_append_only BEFORE DELETE OR UPDATE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION keyhold_append_only();
+ALTER TABLE audit_log ENABLE ALWAYS TRIGGER audit_log_append_only;
+CREATE TRIGGER audit_log_no_truncate BEFORE TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION keyhold_append_only();
+ALTER TABLE audit_log ENABLE ALWAYS TRIGGER audit_log_no_truncate;
+
+GRANT INSERT, SELECT ON audit_log TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON idempotency_keys TO keyhold_service;
+GRANT SELECT ON kysely_migration TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON login_failures TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON logins TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON owner_keys TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON secret_versions TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON secrets TO keyhold_service;
+GRANT INSERT, SELECT ON service_keys TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON session_participants TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON sessions TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON tokens TO keyhold_service;
+GRANT INSERT, SELECT, UPDATE ON users TO keyhold_service;

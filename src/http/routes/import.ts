@@ -1,0 +1,62 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Static } from 'typebox';
+import { KeyholdError } from '../../core/errors.ts';
+import type { CreateSecret, OnConflict, Secrets } from '../../secrets/index.ts';
+import { refuseCharset } from '../body.ts';
+import { largestImport, readImport } from '../import-body.ts';
+import type { Routes } from '../route.ts';
+import * as schema from '../schemas/secrets.ts';
+import { check } from '../validation.ts';
+import { createOf } from './secrets.ts';
+
+interface ReadImport {
+  readonly items: readonly CreateSecret[];
+  readonly on_conflict: OnConflict;
+  readonly dry_run?: boolean;
+}
+
+const readItem = (item: unknown): CreateSecret =>
+  createOf(check(schema.ImportItem, 'body', item) as Static<typeof schema.ImportItem>);
+
+const busy = (): KeyholdError =>
+  new KeyholdError('overloaded', 'Another import is under way. Try again when it is done.', { retryAfterSeconds: 5 });
+
+/** Lets one import in at a time: its items are in memory until its one transaction is done. */
+const oneAtATime = (scope: FastifyInstance): void => {
+  let running = false;
+  scope.addHook('preParsing', async (_request: FastifyRequest, reply: FastifyReply) => {
+    if (running) throw busy();
+    running = true;
+    reply.raw.once('close', () => {
+      running = false;
+    });
+  });
+};
+
+/** The import, in a scope of its own: its body is read as a stream, checked item by item. */
+export const importRoute = (scope: FastifyInstance, { gated }: Routes, secrets: Secrets): void => {
+  scope.removeContentTypeParser('application/json');
+  scope.addContentTypeParser('application/json', async (request: FastifyRequest, payload: FastifyRequest['raw']) => {
+    refuseCharset(request);
+    return check(schema.ImportRead, 'body', await readImport(payload, readItem));
+  });
+  oneAtATime(scope);
+  gated({
+    method: 'POST',
+    url: '/secrets/import',
+    tag: 'Secrets',
+    summary: 'Keep many secrets, all or none',
+    description: 'At most 64 MiB and 100,000 items, read as they come. One import at a time; others are told to wait.',
+    gate: { anyOf: ['secrets:write'] },
+    body: schema.ImportBody,
+    bodyLimit: largestImport,
+    bodyIsChecked: true,
+    handlerTimeout: 60_000,
+    status: 201,
+    answer: schema.Imported,
+    handler: (caller, { body, idempotent }) => {
+      const { items, on_conflict, dry_run = false } = body as unknown as ReadImport;
+      return secrets.import(caller, { items, on_conflict, dry_run }, idempotent);
+    },
+  });
+};
