@@ -106,9 +106,11 @@ export const decide = (asking: Asking, action: Action, facts: SecretFacts | null
   if (!asking.permissions.has(permissionOf[action])) return refused('permission');
   const because = relation(asking, facts);
   if (facts === null || because === null) return refused('nothing');
+  const decision =
+    because === 'owner' ? decideForOwner(action, facts, now) : decideForOthers(action, facts, because, now);
   // Behind the 404 of those who have nothing, so that a waiting credential is no oracle either.
-  if (asking.waiting && action !== 'list') return refused('waiting');
-  return because === 'owner' ? decideForOwner(action, facts, now) : decideForOthers(action, facts, because, now);
+  const hidden = !decision.allowed && decision.reason === 'nothing';
+  return asking.waiting && action !== 'list' && !hidden ? refused('waiting') : decision;
 };
 
 /** A secret is placed somewhere: by creation, import or transfer. A bound credential places in its session only. */

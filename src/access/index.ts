@@ -2,7 +2,6 @@ export {
   type Action,
   type Asking,
   type Because,
-  type Decision,
   decide,
   isExpired,
   mayPlace,
@@ -17,7 +16,6 @@ export {
   type DeadCredential,
   isSessionActive,
   type LiveCredential,
-  type Presence,
   type Standing,
 } from './standing.ts';
 export { type Branch, visibleBranches } from './visible.ts';

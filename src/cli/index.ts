@@ -1,36 +1,28 @@
-import { Command } from 'commander';
-import { KeyholdError } from '../core/errors.ts';
-import { migrate } from './commands/migrate.ts';
-import { serve } from './commands/serve.ts';
+import type { Command } from 'commander';
+import { createContext } from './context.ts';
 import { exitCodes } from './exit-codes.ts';
+import { createProgram } from './program.ts';
 
-const program = (): Command => {
-  const command = new Command('keyhold').description(
-    'A self-hosted secrets service in which every secret has an owner',
-  );
-  command.command('serve').description('run the service').action(serve);
-  const migrations = command.command('migrate').description('look after the database schema');
-  migrations
-    .command('up')
-    .description('bring the schema to this version')
-    .action(() => migrate('up'));
-  migrations
-    .command('down')
-    .description('take the newest migration back; its data is gone')
-    .action(() => migrate('down'));
-  migrations
-    .command('status')
-    .description('list the migrations')
-    .action(() => migrate('status'));
-  return command;
+/** What is still to be said when a change was made, but not what became of it. */
+const doneAllTheSame = ' What you asked for was done all the same.';
+
+const finish = (code: number): never => {
+  // Not left to the event loop: a keyring or a connection that hangs must not hold the shell up.
+  process.exit(code);
 };
 
-/** Runs one command line; what goes wrong is one sentence on stderr and an exit code. */
+/** Runs one command line; what goes wrong is a sentence on stderr and an exit code, with nothing that might be a value. */
 export const run = async (args: readonly string[]): Promise<void> => {
+  const { context, configure } = createContext();
+  const program: Command = createProgram(context, configure);
   try {
-    await program().parseAsync([...args], { from: 'user' });
+    await program.parseAsync([...args], { from: 'user' });
   } catch (error) {
-    console.error(`keyhold: ${error instanceof Error ? error.message : String(error)}`);
-    process.exitCode = error instanceof KeyholdError ? exitCodes.refused : exitCodes.failed;
+    const { endingOf } = await import('./ending.ts');
+    const { code, message } = endingOf(error);
+    const more = code === exitCodes.notWritten && context.changed ? doneAllTheSame : '';
+    if (message !== '') context.out.warn(`keyhold: ${message}${more}`);
+    finish(code);
   }
+  finish(typeof process.exitCode === 'number' ? process.exitCode : exitCodes.ok);
 };

@@ -30,7 +30,7 @@ const appliedNames = async <T>(db: Kysely<T>): Promise<string[]> => {
 };
 
 /** Throws when the schema is of a newer Keyhold: an older build must not touch what it doesn't know. */
-export const refuseNewerSchema = async (db: Kysely<unknown>): Promise<void> => {
+const refuseNewerSchema = async (db: Kysely<unknown>): Promise<void> => {
   const unknown = (await appliedNames(db)).filter((name) => !Object.hasOwn(migrations, name));
   if (unknown.length === 0) return;
   throw new KeyholdError(

@@ -1,3 +1,3 @@
-export { createOwnerKeys, type OwnerKeys, type ValuePlace } from './owner-keys.ts';
+export { createOwnerKeys, type OwnerKeys } from './owner-keys.ts';
 export { createSeals, integrityBroken, type Seals } from './seals.ts';
 export { openServiceKeys } from './service-keys.ts';

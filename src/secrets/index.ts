@@ -1,4 +1,4 @@
-import type { Caller } from '../core/caller.ts';
+import { alsoSeeing, type Caller } from '../core/caller.ts';
 import type { SecretId, UserId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
 import { reading, type Tx } from '../db/database.ts';
@@ -63,8 +63,7 @@ export const createSecrets = (deps: SecretsDeps): Secrets => {
 
   /** The answer to a creation, whose own record tells of it already. A repeat decides afresh. */
   const created = async (caller: Caller, id: SecretId): Promise<SecretView> => {
-    const asking = { ...caller, permissions: new Set([...caller.permissions, 'secrets:list' as const]) };
-    const judged = await reading(context.load.judgeOne(deps.db, asking, 'list', id));
+    const judged = await reading(context.load.judgeOne(deps.db, alsoSeeing(caller), 'list', id));
     if (judged.kind !== 'allowed') throw judged.error;
     return viewOf(judged.loaded.row, judged.because, caller.userId, judged.loaded.now);
   };

@@ -1,6 +1,6 @@
 import { visibleBranches } from '../access/index.ts';
 import type { AuditEntry } from '../audit/index.ts';
-import type { Caller } from '../core/caller.ts';
+import { alsoSeeing, type Caller } from '../core/caller.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
 import type { SecretId } from '../core/ids.ts';
 import { inTransaction, reading, type Tx } from '../db/database.ts';
@@ -106,10 +106,11 @@ const findNamed = async (
   names: readonly string[],
 ): Promise<Map<string, Named[]>> => {
   const now = context.clock.now();
+  const seeing = alsoSeeing(caller);
   // Every name can be borne by many owners' secrets; more candidates than this help nobody to choose.
   const page = { limit: names.length * 20, cursor: null };
-  const ids = await visibleIds(context.db, visibleBranches(caller, now), { names }, caller.userId, now, page);
-  const judged = await context.load.judge(context.db, caller, 'list', ids);
+  const ids = await visibleIds(context.db, visibleBranches(seeing, now), { names }, caller.userId, now, page);
+  const judged = await context.load.judge(context.db, seeing, 'list', ids);
   const found = new Map<string, Named[]>(names.map((name) => [name, []]));
   for (const one of judged.values()) {
     if (one.kind !== 'allowed') continue;

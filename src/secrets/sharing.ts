@@ -1,5 +1,5 @@
 import { type Because, decide } from '../access/index.ts';
-import type { Caller } from '../core/caller.ts';
+import { alsoSeeing, type Caller } from '../core/caller.ts';
 import { invalid, KeyholdError, notFound } from '../core/errors.ts';
 import { type SecretId, type SessionId, toId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
 import { permissions } from '../core/permissions.ts';
@@ -67,7 +67,7 @@ export const unshareSecret = (
 
 /** A grantee takes themself off. */
 export const leaveShare = (context: SecretsContext, caller: Caller, id: SecretId): Promise<void> =>
-  context.change(caller, 'list', 'secret.unshare', id, {}, async (held) => {
+  context.change(alsoSeeing(caller), 'list', 'secret.unshare', id, {}, async (held) => {
     if (!held.loaded.row.shared_with.includes(caller.userId)) return await held.refuse(notFound());
     await held.write(unshareWith(held.loaded.row, caller.userId), 'secret.unshare', { user_id: caller.userId });
     return { ok: undefined };

@@ -83,7 +83,7 @@ export const createContext = (deps: SessionsDeps): SessionsContext => {
     mutate(caller, async (tx) => {
       const found = await finding.find(tx, caller.userId, name);
       const row = found && (await lockSession(tx, found.id));
-      const mine = row && !outOfReach(caller, row.id) && (await finding.mayLook(tx, caller.userId, row));
+      const mine = row && !outOfReach(caller, row.id) && (await finding.find(tx, caller.userId, row.id));
       return mine ? await work(tx, row) : await refuse(tx, caller, action, found?.id ?? null, sessionNotJoined());
     });
 

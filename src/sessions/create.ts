@@ -8,7 +8,7 @@ import { violatedIndex } from '../db/trouble.ts';
 import type { IdempotentRequest } from '../idempotency/index.ts';
 import { outOfReach, type SessionsContext } from './context.ts';
 import { join } from './participants.ts';
-import { sessionsByExternalId } from './queries.ts';
+import { sessionsNamed } from './queries.ts';
 
 export interface CreateSession {
   readonly external_id?: string | null;
@@ -32,15 +32,10 @@ const heldAll = async (context: SessionsContext, tx: Tx, ids: readonly UserId[])
   return true;
 };
 
-const isTaken = async (
-  context: SessionsContext,
-  tx: Tx,
-  caller: Caller,
-  externalId: string | null | undefined,
-): Promise<boolean> => {
+const isTaken = async (tx: Tx, caller: Caller, externalId: string | null | undefined): Promise<boolean> => {
   if (externalId == null) return false;
-  const rows = await sessionsByExternalId(tx, externalId, caller.userId);
-  return rows.some((row) => row.owner_id === caller.userId && context.seals.holds('sessions', row));
+  const named = await sessionsNamed(tx, caller.userId, externalId, null);
+  return named.some(({ session }) => session.owner_id === caller.userId);
 };
 
 /** Why this session cannot be started, or null; its participants are held until the transaction ends. */
@@ -59,7 +54,7 @@ const refusalOf = async (
   const now = await context.now(tx);
   if (input.expires_at && input.expires_at.getTime() <= now.getTime())
     return invalid('expires_at', 'must be in the future.');
-  return (await isTaken(context, tx, caller, input.external_id)) ? externalIdTaken() : null;
+  return (await isTaken(tx, caller, input.external_id)) ? externalIdTaken() : null;
 };
 
 const rowOf = (caller: Caller, id: SessionId, input: CreateSession, now: Date): Omit<SessionRow, 'seal'> => ({

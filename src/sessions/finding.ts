@@ -1,64 +1,58 @@
-import { isSessionActive, type Standing } from '../access/index.ts';
-import type { Clock } from '../core/clock.ts';
-import { isUuid, type SessionId, toId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
+import { isSessionActive } from '../access/index.ts';
+import { type Clock, later } from '../core/clock.ts';
+import { isUuid, type UserId, type VerifiedSessionId } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
 import type { SessionRow } from '../db/tables.ts';
 import type { Seals } from '../keys/index.ts';
-import { participant, sessionById, sessionsByExternalId } from './queries.ts';
-
-interface Deps {
-  readonly clock: Clock;
-  readonly seals: Seals;
-  readonly standing: Standing;
-}
+import { type NamedSession, sessionsNamed } from './queries.ts';
 
 export interface Finding {
-  /** True for the session's owner and for who is present in it, by intact rows. */
-  mayLook(db: Db, userId: UserId, row: SessionRow): Promise<boolean>;
-  /** The session that a name means to this user: by our id, or by the platform's own among those they may look at. */
+  /**
+   * The session that a name means to this user, among those they own or are present in, also when it has ended: by our id,
+   * or by the platform's own. Null for any other, whatever the cause.
+   */
   find(db: Db, userId: UserId, name: string): Promise<SessionRow | null>;
   /** As `find`, and active, and the user present: the only maker of a `VerifiedSessionId`. */
   verify(db: Db, userId: UserId, name: string): Promise<VerifiedSessionId | null>;
 }
 
-export const createFinding = ({ clock, seals, standing }: Deps): Finding => {
-  const mayLook: Finding['mayLook'] = async (db, userId, row) => {
-    if (!seals.holds('sessions', row)) return false;
-    if (row.owner_id === userId) return true;
-    const own = await participant(db, row.id, userId);
-    return own !== undefined && own.left_at === null && seals.holds('session_participants', own);
+/** A session that the user may look at, and whether they are present in it. */
+interface Seen {
+  readonly session: SessionRow;
+  readonly present: boolean;
+  readonly active: boolean;
+}
+
+export const createFinding = ({ clock, seals }: { readonly clock: Clock; readonly seals: Seals }): Finding => {
+  const seen = (userId: UserId, { session, participant, dbNow }: NamedSession): Seen[] => {
+    if (!seals.holds('sessions', session)) return [];
+    const present =
+      participant !== null && participant.left_at === null && seals.holds('session_participants', participant);
+    const active = isSessionActive(session, later(clock.now(), dbNow));
+    return present || session.owner_id === userId ? [{ session, present, active }] : [];
   };
 
   /** One's own first, then the one that is active; two strangers' sessions of one name are nobody's. */
-  const byExternalId = async (db: Db, userId: UserId, name: string): Promise<SessionRow | null> => {
-    const found = await sessionsByExternalId(db, name, userId);
-    const rows = found.filter((row) => seals.holds('sessions', row));
-    const own = rows.find((row) => row.owner_id === userId);
+  const choose = (userId: UserId, named: readonly Seen[]): Seen | null => {
+    const own = named.find((one) => one.session.owner_id === userId);
     if (own) return own;
-    const now = clock.now();
-    const active = rows.filter((row) => isSessionActive(row, now));
-    const candidates = active.length > 0 ? active : rows;
+    const active = named.filter((one) => one.active);
+    const candidates = active.length > 0 ? active : named;
     return candidates.length === 1 ? (candidates[0] ?? null) : null;
   };
 
-  const byId = async (db: Db, name: string): Promise<SessionRow | null> =>
-    isUuid(name) ? ((await sessionById(db, toId<SessionId>(name))) ?? null) : null;
-
   /** An id comes before an external id that is spelt like one: nobody can choose our ids. */
-  const find: Finding['find'] = async (db, userId, name) => {
-    const row = await byId(db, name);
-    if (row && (await mayLook(db, userId, row))) return row;
-    const named = await byExternalId(db, userId, name);
-    return named && (await mayLook(db, userId, named)) ? named : null;
+  const look = async (db: Db, userId: UserId, name: string): Promise<Seen | null> => {
+    const id = isUuid(name) ? name.toLowerCase() : null;
+    const all = (await sessionsNamed(db, userId, name, id)).flatMap((one) => seen(userId, one));
+    return all.find((one) => one.session.id === id) ?? choose(userId, all);
   };
 
   return {
-    mayLook,
-    find,
+    find: async (db, userId, name) => (await look(db, userId, name))?.session ?? null,
     verify: async (db, userId, name) => {
-      const row = await find(db, userId, name);
-      if (!row || (await standing.presence(db, userId, row.id)) === null) return null;
-      return row.id as VerifiedSessionId;
+      const found = await look(db, userId, name);
+      return found?.active && found.present ? (found.session.id as VerifiedSessionId) : null;
     },
   };
 };

@@ -45,16 +45,26 @@ export const createSessions = (deps: SessionsDeps): Sessions => {
 
   const get = async (caller: Caller, name: string): Promise<SessionView> => {
     const row = await reading(finding.find(db, caller.userId, name));
-    if (row === null || outOfReach(caller, row.id)) throw sessionNotJoined();
-    return await reading(context.showOne(db, row));
+    if (row !== null && !outOfReach(caller, row.id)) return await reading(context.showOne(db, row));
+    const refused = sessionNotJoined();
+    await context.audit.recordAlone(db, caller, {
+      action: 'session.refused',
+      outcome: 'refused',
+      reason: refused.code,
+    });
+    throw refused;
   };
 
+  /** Of the rows of a page, those that the caller may look at by intact rows. */
   const seenOf = async (caller: Caller, rows: readonly SessionRow[]): Promise<SessionRow[]> => {
-    const seen: SessionRow[] = [];
-    for (const row of rows) {
-      if (!outOfReach(caller, row.id) && (await finding.mayLook(db, caller.userId, row))) seen.push(row);
-    }
-    return seen;
+    const joined = await queries.participantsOf(
+      db,
+      rows.map((row) => row.id),
+    );
+    const own = joined.filter((row) => row.user_id === caller.userId && seals.holds('session_participants', row));
+    const present = new Set(own.map((row) => row.session_id));
+    const mine = (row: SessionRow): boolean => row.owner_id === caller.userId || present.has(row.id);
+    return rows.filter((row) => !outOfReach(caller, row.id) && seals.holds('sessions', row) && mine(row));
   };
 
   return {
@@ -62,7 +72,8 @@ export const createSessions = (deps: SessionsDeps): Sessions => {
     list: async (caller, page) => {
       const rows = await reading(queries.listSessions(db, caller.userId, page));
       const { items, next_cursor } = pageOf(rows, page.limit, (row) => row.id);
-      return { items: await reading(context.show(db, await seenOf(caller, items))), next_cursor };
+      const seen = await reading(seenOf(caller, items));
+      return { items: await reading(context.show(db, seen)), next_cursor };
     },
     get,
     update: (caller, name, change) => updateSession(context, caller, name, change),

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { homedir, platform } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { CliEnv } from '../env.ts';
@@ -30,12 +30,11 @@ export const readPrivate = async (path: string): Promise<string | null> => {
   }
 };
 
-/** Writes the whole file or leaves the old one: 0600 from its first moment, in a directory that is its owner's alone. */
+/** Writes the whole file or leaves the old one: 0600 from its first moment, in a directory that, if it is new, is its owner's alone. */
 export const writePrivate = async (path: string, text: string): Promise<void> => {
   const beside = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await chmod(dirname(path), 0o700);
     const file = await open(beside, 'wx', 0o600);
     try {
       await file.writeFile(text);

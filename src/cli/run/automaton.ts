@@ -10,6 +10,8 @@ export class Automaton {
   readonly #depth: Int32Array;
   readonly #found: Int32Array;
   readonly #fromRoot = new Int32Array(256);
+  /** The state after two bytes that follow no needle: most of a stream is read by this table alone. */
+  readonly #fromTwo = new Int32Array(256 * 256);
   #size = 1;
 
   constructor(needles: readonly Uint8Array[]) {
@@ -22,17 +24,16 @@ export class Automaton {
     this.#found = new Int32Array(most);
     for (const needle of needles) this.#add(needle);
     this.#link();
+    for (let first = 0; first < 256; first += 1) {
+      const state = this.#fromRoot[first] ?? 0;
+      for (let byte = 0; byte < 256; byte += 1) this.#fromTwo[first * 256 + byte] = this.#follow(state, byte);
+    }
   }
 
   /** The state after one more byte. */
   next(state: number, byte: number): number {
-    let at = state;
-    while (at !== 0) {
-      const child = this.#child(at, byte);
-      if (child !== 0) return child;
-      at = this.#fallback[at] ?? 0;
-    }
-    return this.#fromRoot[byte] ?? 0;
+    if (this.#depth[state] === 1) return this.#fromTwo[(this.#label[state] ?? 0) * 256 + byte] ?? 0;
+    return this.#follow(state, byte);
   }
 
   /** How many of the last bytes may still belong to a needle. */
@@ -43,6 +44,16 @@ export class Automaton {
   /** The length of the longest needle that ends here; 0 for none. */
   found(state: number): number {
     return this.#found[state] ?? 0;
+  }
+
+  #follow(state: number, byte: number): number {
+    let at = state;
+    while (at !== 0) {
+      const child = this.#child(at, byte);
+      if (child !== 0) return child;
+      at = this.#fallback[at] ?? 0;
+    }
+    return this.#fromRoot[byte] ?? 0;
   }
 
   #child(state: number, byte: number): number {
@@ -78,7 +89,7 @@ export class Automaton {
     for (let at = 0; at < end; at += 1) {
       const state = queue[at] ?? 0;
       for (let child = this.#firstChild[state] ?? 0; child !== 0; child = this.#nextSibling[child] ?? 0) {
-        const fallback = state === 0 ? 0 : this.next(this.#fallback[state] ?? 0, this.#label[child] ?? 0);
+        const fallback = state === 0 ? 0 : this.#follow(this.#fallback[state] ?? 0, this.#label[child] ?? 0);
         this.#fallback[child] = fallback;
         this.#found[child] = Math.max(this.found(child), this.found(fallback));
         queue[end] = child;

@@ -25,8 +25,11 @@ const base64At = (value: Buffer, before: number): string[] => {
 
 const base64Forms = (value: Buffer): string[] => {
   const standard = [0, 1, 2].flatMap((before) => base64At(value, before));
-  const [whole = ''] = base64At(value, 0);
-  const lines = lineWidths.filter((width) => whole.length > width).map((width) => wrapped(whole, width));
+  const lines = lineWidths.flatMap((width) =>
+    base64At(value, 0)
+      .filter((whole) => whole.length > width)
+      .map((whole) => wrapped(whole, width)),
+  );
   return [...standard, ...standard.map(urlSafe), ...lines];
 };
 
@@ -52,7 +55,7 @@ const escapedUnit = (unit: string): string => `\\u${unit.charCodeAt(0).toString(
 const jsonForms = (value: string): string[] => {
   const plain = JSON.stringify(value).slice(1, -1);
   const ascii = plain.replaceAll(/[\u007f-\uffff]/g, escapedUnit);
-  const all = [plain, ascii, ascii.replaceAll('/', '\\/'), plain.replaceAll(/[<>&]/g, escapedUnit)];
+  const all = [plain, ascii, ascii.replaceAll('/', '\\/'), plain.replaceAll('/', '\\/'), plain.replaceAll(/[<>&]/g, escapedUnit)];
   return [
     ...all,
     ...all.map((form) => form.replaceAll(/\\u[0-9a-f]{4}/g, (code) => `\\u${code.slice(2).toUpperCase()}`)),
