@@ -4,7 +4,15 @@ import { KeyholdError } from '../core/errors.ts';
 import { type Db, type Outcome, refusedWith, settle, type Tx } from '../db/database.ts';
 import type { Standing } from './standing.ts';
 
-export type Mutate = <T>(caller: Caller, work: (tx: Tx) => Promise<Outcome<T>>) => Promise<T>;
+/**
+ * `first` takes the locks that `work` needs on rows which confirming the caller holds too, by a weaker one: two requests
+ * that first share such a row and then both want it for themselves would wait for each other.
+ */
+export type Mutate = <T>(
+  caller: Caller,
+  work: (tx: Tx) => Promise<Outcome<T>>,
+  first?: (tx: Tx) => Promise<unknown>,
+) => Promise<T>;
 
 interface Deps {
   readonly db: Db;
@@ -24,8 +32,9 @@ export const waitingPeriod = (): KeyholdError =>
  */
 export const createMutate =
   ({ db, standing, audit }: Deps): Mutate =>
-  (caller, work) =>
+  (caller, work, first) =>
     settle(db, async (tx) => {
+      await first?.(tx);
       const gone = caller.waiting ? waitingPeriod() : await standing.confirm(tx, caller);
       if (gone === null) return await work(tx);
       await audit.record(tx, caller, { action: 'request.refused', outcome: 'refused', reason: gone.code });

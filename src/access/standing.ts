@@ -3,6 +3,7 @@ import type { Caller, Credential } from '../core/caller.ts';
 import { type Clock, later } from '../core/clock.ts';
 import { KeyholdError, sessionNotJoined } from '../core/errors.ts';
 import type { SessionId, UserId, VerifiedSessionId } from '../core/ids.ts';
+import { permissionsOfRole } from '../core/permissions.ts';
 import type { Db, Tx } from '../db/database.ts';
 import { joinedColumns, joinedRow } from '../db/joined.ts';
 import type { LoginRow, ParticipantRow, SessionRow, Tables, TokenRow, UserRow } from '../db/tables.ts';
@@ -98,20 +99,30 @@ export const createStanding = ({ seals, clock }: { seals: Seals; clock: Clock })
     return intact && isSessionActive(session, now) && participant.left_at === null ? { session, participant } : null;
   };
 
-  const userStands = async (tx: Tx, userId: UserId): Promise<boolean> => {
-    const user = await sql<UserRow>`select * from users where id = ${userId} for share`.execute(tx);
-    return liveUser(user.rows[0] ?? null) && user.rows[0]?.status === 'active';
+  const activeUser = async (tx: Tx, userId: UserId): Promise<UserRow | null> => {
+    const { rows } = await sql<UserRow>`select * from users where id = ${userId} for share`.execute(tx);
+    const user = rows[0] ?? null;
+    return liveUser(user) && user.status === 'active' ? user : null;
   };
 
-  const credentialStands = async (tx: Tx, credential: Credential, userId: UserId): Promise<boolean> => {
+  const userOf = <Row>(found: CredentialLookup<Row>): UserRow | null => ('row' in found ? found.user : null);
+
+  /** The user behind a credential that stands, both held; null when either was taken away. */
+  const holdCredential = async (tx: Tx, credential: Credential, userId: UserId): Promise<UserRow | null> => {
     switch (credential.kind) {
       case 'login':
-        return 'row' in (await lookUp(tx, 'logins', credential.id, true));
+        return userOf(await lookUp(tx, 'logins', credential.id, true));
       case 'token':
-        return 'row' in (await lookUp(tx, 'tokens', credential.id, true));
+        return userOf(await lookUp(tx, 'tokens', credential.id, true));
       case 'issuer':
-        return await userStands(tx, userId);
+        return await activeUser(tx, userId);
     }
+  };
+
+  /** True when the user's role no longer gives everything that the request was let in with. */
+  const hasLost = (caller: Caller, user: UserRow): boolean => {
+    const given = new Set(permissionsOfRole(user.role));
+    return [...caller.permissions].some((permission) => !given.has(permission));
   };
 
   const sessionStands = async (tx: Tx, userId: UserId, session: VerifiedSessionId | null): Promise<boolean> =>
@@ -123,7 +134,9 @@ export const createStanding = ({ seals, clock }: { seals: Seals; clock: Clock })
     presence: (db, userId, sessionId) => presence(db, userId, sessionId),
     holdPresence: async (tx, userId, sessionId) => (await presence(tx, userId, sessionId, true)) !== null,
     confirm: async (tx, caller) => {
-      if (!(await credentialStands(tx, caller.credential, caller.userId))) return credentialGone();
+      const user = await holdCredential(tx, caller.credential, caller.userId);
+      if (user === null) return credentialGone();
+      if (hasLost(caller, user)) return new KeyholdError('permission_missing', 'Your role no longer allows this.');
       return (await sessionStands(tx, caller.userId, caller.session)) ? null : sessionNotJoined();
     },
   };

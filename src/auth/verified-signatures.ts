@@ -29,8 +29,6 @@ export const createVerifiedSignatures = () => {
   };
 };
 
-export type VerifiedSignatures = ReturnType<typeof createVerifiedSignatures>;
-
 /** Every failure is one refusal: a key that the library cannot use is an issuer's mistake and proves nobody. */
 const signatureHolds = async (token: string, algorithm: string, key: IdentifiedKey['key']): Promise<boolean> => {
   try {

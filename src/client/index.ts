@@ -13,6 +13,11 @@ export type Client = OpenApiClient<paths>;
 
 export type Secret = components['schemas']['Secret'];
 export type Session = components['schemas']['Session'];
+/** What `GET /secrets` can be asked. */
+export type SecretsQuery = NonNullable<paths['/api/v1/secrets']['get']['parameters']['query']>;
+/** What a token may be allowed to do. */
+export type PermissionName =
+  paths['/api/v1/auth/tokens']['post']['requestBody']['content']['application/json']['permissions'][number];
 export type User = components['schemas']['User'];
 
 export interface ClientOptions {

@@ -68,6 +68,8 @@ const flush = (path: string): void => {
 
 /** Writes a new key so that a power cut leaves either none or a whole one, and two first starts make one. */
 const createKeyFile = (path: string): boolean => {
+  // Only the last one is closed: the database's user may have to pass those above it.
+  mkdirSync(dirname(dirname(path)), { recursive: true });
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const draft = `${path}.${process.pid}.new`;
   const handle = openSync(draft, 'wx', 0o600);

@@ -1,7 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { uuidBytes } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
-import { lengthPrefixed } from './derive.ts';
 
 /** How a column's content becomes bytes. The kind is part of what is sealed. */
 export type ColumnKind = 'uuid' | 'text' | 'int' | 'bigint' | 'bool' | 'time' | 'json' | 'bytes';
@@ -27,18 +26,6 @@ const format = 1;
 const headLength = 17;
 const sealLength = headLength + 32;
 
-/** Text of a column as bytes; anything of another type than the column's is not a row that we wrote. */
-const encoders: Record<ColumnKind, (value: unknown) => Uint8Array> = {
-  uuid: (value) => uuidBytes(asString(value)),
-  text: (value) => Buffer.from(asString(value), 'utf8'),
-  int: (value) => Buffer.from(String(asNumber(value))),
-  bigint: (value) => Buffer.from(asDigits(value)),
-  bool: (value) => Uint8Array.of(asBoolean(value) ? 1 : 0),
-  time: (value) => Buffer.from(asDate(value).toISOString()),
-  json: (value) => Buffer.from(canonicalJson(value), 'utf8'),
-  bytes: (value) => asBytes(value),
-};
-
 const wrongType = (): TypeError => new TypeError('a column holds something of another type than its own');
 
 const asString = (value: unknown): string => {
@@ -48,11 +35,6 @@ const asString = (value: unknown): string => {
 const asNumber = (value: unknown): number => {
   if (!Number.isSafeInteger(value)) throw wrongType();
   return value as number;
-};
-const asDigits = (value: unknown): string => {
-  const text = String(value);
-  if (!/^-?\d+$/.test(text)) throw wrongType();
-  return text;
 };
 const asBoolean = (value: unknown): boolean => {
   if (typeof value !== 'boolean') throw wrongType();
@@ -67,22 +49,59 @@ const asBytes = (value: unknown): Uint8Array => {
   return value;
 };
 
-const nothing = Uint8Array.of(0);
-
-/** One canonical encoding for every table: names, kinds and contents, each with its length; null is its own mark. */
-const encode = (table: SealedTable, row: Row): Buffer => {
-  const parts: Uint8Array[] = [Buffer.from('keyhold/row/v1'), Buffer.from(table.table)];
-  for (const [column, kind] of Object.entries(table.sealed)) {
-    const value = row[column];
-    parts.push(Buffer.from(`${column}:${kind}`));
-    if (value === null) parts.push(nothing);
-    else parts.push(Uint8Array.of(1), encoders[kind](value));
-  }
-  return lengthPrefixed(parts);
+/** Content of a column as text or bytes; anything of another type than the column's is not a row that we wrote. */
+const contents: Record<ColumnKind, (value: unknown) => string | Uint8Array> = {
+  uuid: asString,
+  text: asString,
+  int: (value) => String(asNumber(value)),
+  bigint: (value) => String(asNumber(value)),
+  bool: (value) => (asBoolean(value) ? '1' : '0'),
+  time: (value) => asDate(value).toISOString(),
+  json: canonicalJson,
+  bytes: asBytes,
 };
 
-const mac = (key: SealKey, table: SealedTable, row: Row): Buffer =>
-  createHmac('sha256', key.key).update(encode(table, row)).digest();
+/** The scratch in which rows are encoded: sealing is synchronous, so one will do. It grows to the largest row. */
+let scratch = Buffer.allocUnsafe(16 * 1024);
+
+const room = (at: number, needed: number): void => {
+  if (scratch.length - at >= needed) return;
+  const larger = Buffer.allocUnsafe(Math.max(scratch.length * 2, at + needed));
+  scratch.copy(larger, 0, 0, at);
+  scratch = larger;
+};
+
+/** Writes one part behind its length (uint32, big endian); answers where the next one goes. */
+const writePart = (part: string | Uint8Array, at: number): number => {
+  room(at, 4 + part.length * 3);
+  let length = part.length;
+  if (typeof part === 'string') length = scratch.write(part, at + 4, 'utf8');
+  else scratch.set(part, at + 4);
+  scratch.writeUInt32BE(length, at);
+  return at + 4 + length;
+};
+
+const nullMark = Uint8Array.of(0);
+const valueMark = Uint8Array.of(1);
+
+/**
+ * One canonical encoding for every table: names, kinds and contents, each with its length; null is a mark of its own.
+ * Answers how many bytes of the scratch it took.
+ */
+const encode = (table: SealedTable, row: Row): number => {
+  let at = writePart(table.table, writePart('keyhold/row/v1', 0));
+  for (const [column, kind] of Object.entries(table.sealed)) {
+    const value = row[column];
+    at = writePart(kind, writePart(column, at));
+    at = value === null ? writePart(nullMark, at) : writePart(contents[kind](value), writePart(valueMark, at));
+  }
+  return at;
+};
+
+const mac = (key: SealKey, table: SealedTable, row: Row): Buffer => {
+  const length = encode(table, row);
+  return createHmac('sha256', key.key).update(scratch.subarray(0, length)).digest();
+};
 
 /** `format ‖ seal-key id ‖ HMAC-SHA256`: 49 bytes. The row must hold every sealed column. */
 export const sealRow = (key: SealKey, table: SealedTable, row: Row): Buffer =>

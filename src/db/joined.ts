@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import { type SealedTableName, sealedTables, type Tables } from './tables.ts';
 
 /** Every column of a sealed table, seal included, but for those that are named. */
-const columnNames = (table: SealedTableName, without: readonly string[]): string[] =>
+export const columnNames = (table: SealedTableName, without: readonly string[] = []): string[] =>
   [...Object.keys(sealedTables[table].sealed), ...Object.keys(sealedTables[table].unsealed), 'seal'].filter(
     (column) => !without.includes(column),
   );

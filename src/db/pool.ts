@@ -23,23 +23,25 @@ const startupOptions = (role: string | undefined): string =>
     .join(' ')
     .trim();
 
+/** A warning that came with a statement: PostgreSQL answers a cancelled wait for a standby with nothing more. */
+const warned = new WeakSet<pg.PoolClient>();
+
+const noteWarnings = (client: pg.PoolClient): void => {
+  client.on('notice', (notice) => {
+    if (notice.severity === 'WARNING') warned.add(client);
+  });
+};
+
 /**
- * A COMMIT whose outcome isn't certain is not a success: PostgreSQL answers a cancelled wait for a standby with a mere
- * warning, and a failed transaction's COMMIT with ROLLBACK. Both become an error here, where every commit passes.
+ * Runs a statement whose outcome must be certain: one that came with a warning may not be durable, and the COMMIT of a
+ * failed transaction is answered with ROLLBACK. Both become an error here, where every statement passes.
  */
-const certainCommit = async (client: pg.PoolClient): Promise<pg.QueryResult> => {
-  let warned = false;
-  const note = (notice: { severity?: string | undefined }): void => {
-    warned ||= notice.severity === 'WARNING';
-  };
-  client.on('notice', note);
-  try {
-    const result = await client.query('commit');
-    if (warned || result.command !== 'COMMIT') throw unavailable(new Error('the outcome of a commit is unknown'));
-    return result;
-  } finally {
-    client.off('notice', note);
-  }
+const certainly = async (client: pg.PoolClient, text: string, values?: unknown[]): Promise<pg.QueryResult> => {
+  warned.delete(client);
+  const result = await client.query(text, values);
+  const undone = text === 'commit' && result.command !== 'COMMIT';
+  if (undone || warned.has(client)) throw unavailable(new Error('the outcome of a statement is unknown'));
+  return result;
 };
 
 /** What Kysely needs of a pool, over `pg`, with certain commits and without connections in doubt. */
@@ -62,6 +64,7 @@ export class CertainPool {
       keepAlive: true,
     });
     this.#pool.on('error', settings.onIdleError);
+    this.#pool.on('connect', noteWarnings);
     // The pool listens to idle connections only. One that breaks while it is lent out and between two statements would
     // end the process; the next statement on it tells.
     this.#pool.on('connect', (client) => client.on('error', () => undefined));
@@ -76,9 +79,9 @@ export class CertainPool {
     let spoiled = false;
     const query = async (text: string, values?: unknown[]): Promise<pg.QueryResult> => {
       try {
-        return text === 'commit' ? await certainCommit(client) : await client.query(text, values);
+        return await certainly(client, text, values);
       } catch (error) {
-        spoiled ||= text === 'commit' || spoilsConnection(error);
+        spoiled ||= text === 'commit' || warned.has(client) || spoilsConnection(error);
         throw error;
       }
     };

@@ -1,7 +1,8 @@
-import type { Insertable, UpdateObject } from 'kysely';
+import { sql, type UpdateObject } from 'kysely';
 import { KeyholdError } from '../core/errors.ts';
 import { type SealKey, sealHolds, sealRow } from '../crypto/seal.ts';
-import type { Tx } from '../db/database.ts';
+import type { Db, Tx } from '../db/database.ts';
+import { jsonOfRows } from '../db/json-rows.ts';
 import { type SealedTableName, sealedTables, type Tables } from '../db/tables.ts';
 
 type Unsealed<T extends SealedTableName> = Omit<Tables[T], 'seal'>;
@@ -11,7 +12,8 @@ export interface Seals {
   holds<T extends SealedTableName>(table: T, row: Tables[T]): boolean;
   /** Writes a new row with its seal. */
   insert<T extends SealedTableName>(tx: Tx, table: T, row: Unsealed<T>): Promise<Tables[T]>;
-  insertAll<T extends SealedTableName>(tx: Tx, table: T, rows: readonly Unsealed<T>[]): Promise<void>;
+  /** Writes new rows in one statement, which outside of a transaction is one by itself. */
+  insertAll<T extends SealedTableName>(db: Db, table: T, rows: readonly Unsealed<T>[]): Promise<void>;
   /**
    * Writes changes to a row that was read, locked, in the same transaction. The old seal is verified first: no write
    * ever seals what somebody else put there. Throws `integrity_broken` otherwise, with nothing written.
@@ -46,12 +48,11 @@ export const createSeals = (
   const sealed = <T extends SealedTableName>(table: T, row: Unsealed<T>): Tables[T] =>
     ({ ...row, seal: sealRow(keys[0], sealedTables[table], row) }) as unknown as Tables[T];
 
-  const insertAll = async <T extends SealedTableName>(tx: Tx, table: T, rows: readonly Tables[T][]): Promise<void> => {
-    const values = rows.map((row) => columns(table, row)) as unknown as Insertable<Tables[T]>[];
-    await tx
-      .insertInto<SealedTableName>(table)
-      .values(values as never)
-      .execute();
+  const insertAll = async <T extends SealedTableName>(db: Db, table: T, rows: readonly Tables[T][]): Promise<void> => {
+    const name = sql.table(table);
+    await sql`insert into ${name} select * from json_populate_recordset(null::${name}, ${jsonOfRows(rows)}::json)`.execute(
+      db,
+    );
   };
 
   const holds = <T extends SealedTableName>(table: T, row: Tables[T]): boolean => {
@@ -67,13 +68,10 @@ export const createSeals = (
       await insertAll(tx, table, [whole]);
       return whole;
     },
-    insertAll: async (tx, table, rows) => {
-      if (rows.length > 0)
-        await insertAll(
-          tx,
-          table,
-          rows.map((row) => sealed(table, row)),
-        );
+    insertAll: async (db, table, rows) => {
+      if (rows.length === 0) return;
+      const whole = rows.map((row) => sealed(table, row));
+      await insertAll(db, table, whole);
     },
     update: async (tx, table, row, changes) => {
       if (!holds(table, row)) throw integrityBroken();

@@ -3,11 +3,11 @@ import type { AuditEntry } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { type Clock, later } from '../core/clock.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
-import type { SecretId } from '../core/ids.ts';
+import type { OwnerKeyId, SecretId, UserId } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
 import type { OwnerKeyRow, SecretRow } from '../db/tables.ts';
 import { integrityBroken, type Seals } from '../keys/index.ts';
-import { type LockMode, type SecretBeside, secretsBeside } from './queries.ts';
+import { type LockMode, type SecretsBeside, secretsBeside } from './queries.ts';
 import { factsOf } from './secret.ts';
 
 /** A secret whose row and surroundings were verified, ready to be decided about at `now`. */
@@ -59,8 +59,16 @@ export interface LoadOptions {
   readonly value?: boolean;
 }
 
+/** One question to the rule. Questions of several callers can be asked together; each is answered for its own. */
+export interface Ask {
+  readonly caller: Caller;
+  readonly action: Action;
+  readonly id: SecretId;
+}
+
 export interface Load {
-  /** Decides about each of these secrets for this caller. One that doesn't exist is refused like one that is foreign. */
+  /** Answers each question by its place. A secret that doesn't exist is refused like one that is foreign. */
+  judgeAll(db: Db, asks: readonly Ask[], options?: LoadOptions): Promise<readonly Judged[]>;
   judge(
     db: Db,
     caller: Caller,
@@ -71,19 +79,38 @@ export interface Load {
   judgeOne(db: Db, caller: Caller, action: Action, id: SecretId, options?: LoadOptions): Promise<Judged>;
 }
 
+/** What was found, with every seal looked at once. */
+interface Verified {
+  readonly now: Date;
+  readonly secrets: ReadonlyMap<SecretId, { readonly row: SecretRow; readonly intact: boolean }>;
+  readonly activeOwners: ReadonlySet<UserId>;
+  /** `session user` of the owners who are present. */
+  readonly presences: ReadonlySet<string>;
+  readonly keys: ReadonlyMap<OwnerKeyId, OwnerKeyRow>;
+}
+
+const presenceKey = (session: string | null, user: UserId): string => `${session} ${user}`;
+
 export const createLoad = ({ seals, clock }: Deps): Load => {
-  const ownerOf = ({ owner, presence }: SecretBeside) => ({
-    active: owner !== null && owner.status === 'active' && seals.holds('users', owner),
-    present: presence !== null && presence.left_at === null && seals.holds('session_participants', presence),
-  });
+  const verify = (found: SecretsBeside): Verified => {
+    const owners = found.owners.filter((row) => row.status === 'active' && seals.holds('users', row));
+    const present = found.presences.filter((row) => row.left_at === null && seals.holds('session_participants', row));
+    const keys = found.keys.filter((row) => seals.holds('owner_keys', row));
+    return {
+      now: later(clock.now(), found.dbNow),
+      secrets: new Map(found.secrets.map((row) => [row.id, { row, intact: seals.holds('secrets', row) }])),
+      activeOwners: new Set(owners.map((row) => row.id)),
+      presences: new Set(present.map((row) => presenceKey(row.session_id, row.user_id))),
+      keys: new Map(keys.map((row) => [row.id, row])),
+    };
+  };
 
-  const keyOf = ({ secret, key }: SecretBeside): OwnerKeyRow | null =>
-    key !== null && key.owner_id === secret.owner_id && seals.holds('owner_keys', key) ? key : null;
-
-  const verified = (beside: SecretBeside): Loaded | null => {
-    const { secret, dbNow } = beside;
-    if (!seals.holds('secrets', secret)) return null;
-    return { row: secret, facts: factsOf(secret, ownerOf(beside)), key: keyOf(beside), now: later(clock.now(), dbNow) };
+  const loadedOf = (row: SecretRow, caller: Caller, verified: Verified): Loaded => {
+    const active = verified.activeOwners.has(row.owner_id);
+    const present = verified.presences.has(presenceKey(caller.session, row.owner_id));
+    const key = verified.keys.get(row.key_id);
+    const own = key !== undefined && key.owner_id === row.owner_id;
+    return { row, facts: factsOf(row, { active, present }), key: own ? key : null, now: verified.now };
   };
 
   const decided = (caller: Caller, action: Action, loaded: Loaded | null): Judged => {
@@ -94,31 +121,37 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
   };
 
   /** A broken row is nothing to anybody but the one whom it names as owner, who is told once. */
-  const broken = (caller: Caller, { secret }: SecretBeside): Judged => ({
+  const broken = (caller: Caller, row: SecretRow): Judged => ({
     kind: 'broken',
-    error: secret.owner_id === caller.userId ? integrityBroken() : notFound(),
+    error: row.owner_id === caller.userId ? integrityBroken() : notFound(),
   });
 
-  const judgeBeside = (caller: Caller, action: Action, beside: SecretBeside | undefined): Judged => {
-    if (!beside) return decided(caller, action, null);
-    const loaded = verified(beside);
-    return loaded ? decided(caller, action, loaded) : broken(caller, beside);
+  const answer = ({ caller, action, id }: Ask, verified: Verified): Judged => {
+    const found = verified.secrets.get(id);
+    if (!found) return decided(caller, action, null);
+    return found.intact ? decided(caller, action, loadedOf(found.row, caller, verified)) : broken(caller, found.row);
   };
 
-  const judge: Load['judge'] = async (db, caller, action, ids, options = {}) => {
-    const found = await secretsBeside(db, ids, caller.session, {
-      lock: options.lock ?? 'none',
-      value: options.value ?? false,
-    });
-    const byId = new Map(found.map((beside) => [beside.secret.id, beside]));
-    return new Map(ids.map((id) => [id, judgeBeside(caller, action, byId.get(id))]));
+  const judgeAll: Load['judgeAll'] = async (db, asks, { lock = 'none', value = false } = {}) => {
+    const ids = [...new Set(asks.map((ask) => ask.id))];
+    const sessions = [...new Set(asks.flatMap((ask) => ask.caller.session ?? []))];
+    const verified = verify(await secretsBeside(db, ids, sessions, { lock, value }));
+    return asks.map((ask) => answer(ask, verified));
   };
 
   return {
-    judge,
+    judgeAll,
+    judge: async (db, caller, action, ids, options) => {
+      const judged = await judgeAll(
+        db,
+        ids.map((id) => ({ caller, action, id })),
+        options,
+      );
+      return new Map(ids.map((id, index) => [id, judged[index] as Judged]));
+    },
     judgeOne: async (db, caller, action, id, options) => {
-      const judged = (await judge(db, caller, action, [id], options)).get(id);
-      return judged ?? { kind: 'refused', error: notFound(), reason: 'nothing' };
+      const [judged] = await judgeAll(db, [{ caller, action, id }], options);
+      return judged as Judged;
     },
   };
 };

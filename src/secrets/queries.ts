@@ -1,9 +1,10 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Branch } from '../access/index.ts';
 import type { SecretId, UserId, VerifiedSessionId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
 import type { Db, Tx } from '../db/database.ts';
-import { joinedColumns, joinedRow } from '../db/joined.ts';
+import { columnNames } from '../db/joined.ts';
+import { type JsonRow, rowOfJson } from '../db/json-rows.ts';
 import type {
   OwnerKeyRow,
   ParticipantRow,
@@ -16,48 +17,59 @@ import type {
 
 /** All SQL of this domain. Rows come unverified: `load.ts` asks for their seals. */
 
-/** One secret with what stands beside it: its owner, their presence in the caller's session, the key of its value. */
-export interface SecretBeside {
-  readonly secret: SecretRow;
-  readonly owner: UserRow | null;
-  readonly presence: ParticipantRow | null;
-  readonly key: OwnerKeyRow | null;
+/** Secrets with what stands beside them, all seen at one moment: their owners, owners' presences, and the values' keys. */
+export interface SecretsBeside {
   readonly dbNow: Date;
+  readonly secrets: readonly SecretRow[];
+  readonly owners: readonly UserRow[];
+  readonly presences: readonly ParticipantRow[];
+  readonly keys: readonly OwnerKeyRow[];
 }
 
 export type LockMode = 'none' | 'update';
 
-type Joined = Record<string, unknown> & { db_now: Date };
+interface FoundJson {
+  readonly now: string;
+  readonly secrets: readonly JsonRow[];
+  readonly owners: readonly JsonRow[];
+  readonly presences: readonly JsonRow[];
+  readonly keys: readonly JsonRow[];
+}
 
-/** Everything that deciding about and opening these secrets takes, in one statement. The value only where it is asked for. */
+const secretColumns = (value: boolean): RawBuilder<unknown> => {
+  const columns = columnNames('secrets').filter((column) => value || column !== 'encrypted_value');
+  return sql.join(columns.map((column) => sql.ref(column)));
+};
+
+const jsonRows = (from: RawBuilder<unknown>): RawBuilder<unknown> =>
+  sql`(select coalesce(json_agg(x), '[]') from (${from}) as x)`;
+
+/**
+ * Everything that deciding about and opening these secrets takes, in one statement: each distinct owner, key and presence
+ * once. Presences are those of the secrets' owners in the sessions named. The values only where they are asked for.
+ */
 export const secretsBeside = async (
   db: Db,
   ids: readonly SecretId[],
-  session: VerifiedSessionId | null,
+  sessions: readonly VerifiedSessionId[],
   options: { readonly lock: LockMode; readonly value: boolean },
-): Promise<SecretBeside[]> => {
-  if (ids.length === 0) return [];
-  const without = options.value ? [] : ['encrypted_value'];
-  const { rows } = await sql<Joined>`select ${joinedColumns('secrets', 's', without)}, ${joinedColumns('users', 'o')},
-    ${joinedColumns('session_participants', 'p')}, ${joinedColumns('owner_keys', 'k')}, clock_timestamp() as db_now
-    from secrets s join users o on o.id = s.owner_id
-    left join session_participants p on p.session_id = ${session}::uuid and p.user_id = s.owner_id
-    left join owner_keys k on k.id = s.key_id
-    where s.id = any(${ids}::uuid[])
-    ${sql.raw(options.lock === 'update' ? 'order by s.id for update of s' : '')}`.execute(db);
-  return rows.flatMap((row) => {
-    const secret = joinedRow(row, 'secrets', 's');
-    if (!secret) return [];
-    return [
-      {
-        secret,
-        owner: joinedRow(row, 'users', 'o'),
-        presence: joinedRow(row, 'session_participants', 'p'),
-        key: joinedRow(row, 'owner_keys', 'k'),
-        dbNow: row.db_now,
-      },
-    ];
-  });
+): Promise<SecretsBeside> => {
+  const lock = sql.raw(options.lock === 'update' ? 'order by id for update' : '');
+  const { rows } = await sql<{ found: FoundJson }>`
+    with chosen as (select ${secretColumns(options.value)} from secrets where id = any(${ids}::uuid[]) ${lock})
+    select json_build_object('now', clock_timestamp(), 'secrets', ${jsonRows(sql`select * from chosen`)},
+      'owners', ${jsonRows(sql`select * from users where id in (select owner_id from chosen)`)},
+      'presences', ${jsonRows(sql`select * from session_participants where session_id = any(${sessions}::uuid[])
+        and user_id in (select owner_id from chosen)`)},
+      'keys', ${jsonRows(sql`select * from owner_keys where id in (select key_id from chosen)`)}) as found`.execute(db);
+  const found = rows[0]?.found ?? { now: '', secrets: [], owners: [], presences: [], keys: [] };
+  return {
+    dbNow: new Date(found.now),
+    secrets: found.secrets.map((row) => rowOfJson('secrets', row)),
+    owners: found.owners.map((row) => rowOfJson('users', row)),
+    presences: found.presences.map((row) => rowOfJson('session_participants', row)),
+    keys: found.keys.map((row) => rowOfJson('owner_keys', row)),
+  };
 };
 
 export interface SecretFilter {

@@ -85,7 +85,7 @@ export const createContext = (deps: SessionsDeps): SessionsContext => {
       const row = found && (await lockSession(tx, found.id));
       const mine = row && !outOfReach(caller, row.id) && (await finding.find(tx, caller.userId, row.id));
       return mine ? await work(tx, row) : await refuse(tx, caller, action, found?.id ?? null, sessionNotJoined());
-    });
+    }, async (tx) => caller.session !== null && (await lockSession(tx, caller.session)));
 
   const asOwner: SessionsContext['asOwner'] = (caller, name, action, work) =>
     locked(caller, name, action, async (tx, row) => {

@@ -52,9 +52,12 @@ const actionOf = (input: ChangeUser): AuditAction => {
 };
 
 /** Changes a user: email and display name by themself, role and status by an administrator. */
-export const updateUser = (context: UsersContext, caller: Caller, id: UserId, input: ChangeUser): Promise<UserView> =>
-  context.mutate(caller, async (tx) => {
+export const updateUser = (context: UsersContext, caller: Caller, id: UserId, input: ChangeUser): Promise<UserView> => {
+  const first = async (tx: Tx): Promise<void> => {
     if (concernsRank(input)) await lockAdministration(tx);
+    if (concernsRank(input) || id === caller.userId) await lockUser(tx, id);
+  };
+  return context.mutate(caller, async (tx) => {
     const row = context.intact(await lockUser(tx, id));
     const missing = refuseMissing(caller, row, id);
     if (!row || missing) return await context.refuse(tx, caller, 'user.update', id, missing ?? notFound());
@@ -65,4 +68,5 @@ export const updateUser = (context: UsersContext, caller: Caller, id: UserId, in
     const details = { fields: Object.keys(input), revision: changed.revision, ...rank };
     await context.record(tx, caller, actionOf(input), id, details);
     return { ok: viewOf(changed) };
-  });
+  }, first);
+};

@@ -57,7 +57,7 @@ const changeOwn = async (
     await endLogins(context, tx, caller, row.id, null);
     await context.record(tx, caller, 'user.password_change', row.id, { revision: changed.revision });
     return { ok: viewOf(changed) };
-  });
+  }, (tx) => queries.lockUser(tx, caller.userId));
 };
 
 const refuseReset = (row: UserRow | null): KeyholdError | null => {
@@ -129,4 +129,4 @@ export const cancelReset = (context: UsersContext, caller: Caller, id: UserId): 
     const changed = await context.change(tx, row, { password_hash: row.previous_password_hash, ...noReset });
     await context.record(tx, caller, 'user.reset_cancel', id, { revision: changed.revision });
     return { ok: viewOf(changed) };
-  });
+  }, async (tx) => id === caller.userId && (await queries.lockUser(tx, id)));

@@ -59,7 +59,7 @@ const start = async (config: Config, rootKeys: RootKeys): Promise<Running> => {
   const log = (message: string, details: object = {}): void => logger.info(details, message);
   const onLost = (error: Error): void => {
     logger.fatal(error.message);
-    process.exit(exitCodes.refused);
+    process.exit(exitCodes.usage);
   };
   const database = await openConfigured({ config, log, onLost });
   try {

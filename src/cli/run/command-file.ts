@@ -68,7 +68,5 @@ const native = /^(?:\x7fELF|#!|\xfe\xed\xfa[\xce\xcf]|[\xce\xcf]\xfa\xed\xfe|\xc
  */
 export const commandFile = (command: string, path: string): CommandFile => {
   const file = find(command, path);
-  return native.test(beginningOf(file))
-    ? { file, argv: [command] }
-    : { file: '/bin/sh', argv: ['/bin/sh', file] };
+  return native.test(beginningOf(file)) ? { file, argv: [command] } : { file: '/bin/sh', argv: ['/bin/sh', file] };
 };

@@ -19,7 +19,18 @@ export const signalOfNumber = (number: number | undefined): NodeJS.Signals | nul
 
 /** These write a core dump of ours, with the values in it, or cannot end us. */
 const notRaised: ReadonlySet<NodeJS.Signals> = new Set([
-  ...(['SIGQUIT', 'SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV', 'SIGSYS', 'SIGXCPU', 'SIGXFSZ'] as const),
+  ...([
+    'SIGQUIT',
+    'SIGILL',
+    'SIGTRAP',
+    'SIGABRT',
+    'SIGBUS',
+    'SIGFPE',
+    'SIGSEGV',
+    'SIGSYS',
+    'SIGXCPU',
+    'SIGXFSZ',
+  ] as const),
 ]);
 
 /**

@@ -55,7 +55,13 @@ const escapedUnit = (unit: string): string => `\\u${unit.charCodeAt(0).toString(
 const jsonForms = (value: string): string[] => {
   const plain = JSON.stringify(value).slice(1, -1);
   const ascii = plain.replaceAll(/[\u007f-\uffff]/g, escapedUnit);
-  const all = [plain, ascii, ascii.replaceAll('/', '\\/'), plain.replaceAll('/', '\\/'), plain.replaceAll(/[<>&]/g, escapedUnit)];
+  const all = [
+    plain,
+    ascii,
+    ascii.replaceAll('/', '\\/'),
+    plain.replaceAll('/', '\\/'),
+    plain.replaceAll(/[<>&]/g, escapedUnit),
+  ];
   return [
     ...all,
     ...all.map((form) => form.replaceAll(/\\u[0-9a-f]{4}/g, (code) => `\\u${code.slice(2).toUpperCase()}`)),

@@ -40,7 +40,9 @@ const warnOfShort = async (context: CliContext, variables: Environment): Promise
   const { leastMaskedBytes } = await import('./forms.ts');
   const short = Object.keys(variables).filter((name) => Buffer.byteLength(variables[name] ?? '') < leastMaskedBytes);
   if (short.length > 0) {
-    context.out.note(`Not masked in the output, since they are shorter than ${leastMaskedBytes} bytes: ${short.join(', ')}.`);
+    context.out.note(
+      `Not masked in the output, since they are shorter than ${leastMaskedBytes} bytes: ${short.join(', ')}.`,
+    );
   }
 };
 

@@ -13,7 +13,7 @@ interface Services {
 const tag = 'Login and tokens';
 const login = { login: true } as const;
 
-const addLogins = ({ open, gated }: Routes, { logins, users }: Services): void => {
+const addLogins = ({ open, gated }: Routes, { logins, tokens, users }: Services): void => {
   open({
     method: 'POST',
     url: '/auth/login',
@@ -43,11 +43,12 @@ const addLogins = ({ open, gated }: Routes, { logins, users }: Services): void =
     method: 'POST',
     url: '/auth/logout',
     tag,
-    summary: 'End the login that asks',
-    gate: login,
+    summary: 'End the login, or revoke the token, that asks',
+    gate: 'anybody',
     status: 204,
     answer: null,
-    handler: (caller) => logins.logout(caller),
+    handler: (caller) =>
+      caller.credential.kind === 'token' ? tokens.revoke(caller, caller.credential.id) : logins.logout(caller),
   });
   gated({
     method: 'GET',

@@ -1,0 +1,45 @@
+import type { CliContext } from '../context.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { CliFailure } from '../failure.ts';
+
+/** `profile list` */
+export const listProfiles = async ({ profiles, out }: CliContext): Promise<void> => {
+  const inUse = await profiles.chosen();
+  const found = [];
+  for (const name of await profiles.names()) {
+    const profile = await profiles.read(name);
+    if (profile === null) continue;
+    const { token: _token, ...shown } = profile;
+    found.push({ name, in_use: name === inUse, ...shown });
+  }
+  await out.result(found, () => {
+    if (found.length === 0) out.note('There is no profile yet. Run: keyhold login <server>');
+    if (found.length === 0) return null;
+    return out.table(
+      ['NAME', 'IN USE', 'SERVER', 'USER', 'EXPIRES', 'TOKEN IN'],
+      found.map((one) => [
+        one.name,
+        one.in_use ? 'yes' : '',
+        one.server,
+        one.username,
+        one.expires_at ?? '',
+        one.credential,
+      ]),
+    );
+  });
+};
+
+/** `profile use` */
+export const useProfile = async ({ profiles, out }: CliContext, name: string): Promise<void> => {
+  await profiles.use(name);
+  out.note(`${name} is in use.`);
+};
+
+/** `profile remove` */
+export const removeProfile = async ({ profiles, out }: CliContext, name: string): Promise<void> => {
+  if ((await profiles.read(name)) === null) {
+    throw new CliFailure(exitCodes.notFound, `There is no profile ${name}. "keyhold profile list" shows them.`);
+  }
+  await profiles.remove(name);
+  out.note(`${name} is forgotten; its token is good until it is revoked or expires.`);
+};

@@ -1,0 +1,123 @@
+import { answered, type Client, type PermissionName } from '../../client/index.ts';
+import type { CliContext } from '../context.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { CliFailure, usage } from '../failure.ts';
+import { plain } from '../plain.ts';
+import { serverAddress } from '../profiles/index.ts';
+import { readDays } from '../secrets/instants.ts';
+import { isId } from '../secrets/people.ts';
+import { readSecretLine, refuseUnlessKeyhold, uninterrupted, withLogin } from './entry.ts';
+
+interface PasswordOptions {
+  readonly passwordStdin?: boolean;
+}
+
+export interface CreateTokenOptions extends PasswordOptions {
+  readonly permission?: readonly string[];
+  readonly agent?: string;
+  readonly forSession?: string;
+  readonly days: string;
+}
+
+/** Whose tokens these are: the profile's user, who proves it by the password. */
+const holderOf = async (context: CliContext): Promise<{ server: string; username: string }> => {
+  const { KEYHOLD_CLI_TOKEN: token, KEYHOLD_CLI_SERVER: server } = context.env.own;
+  if (token !== undefined && server !== undefined) {
+    const client = await context.client({ session: null });
+    const { user } = await answered(client.GET('/api/v1/auth/me'));
+    return { server: serverAddress(server), username: user.username };
+  }
+  const standing = await context.standing();
+  const profile = standing.profile === null ? null : await context.profiles.read(standing.profile);
+  if (profile === null) throw new CliFailure(exitCodes.loggedOut, 'You are not logged in. Run: keyhold login <server>');
+  return { server: standing.server, username: profile.username };
+};
+
+/** Runs with a login: the one that KEYHOLD_CLI_TOKEN holds, or one by password that lasts as long as `work`. */
+const asLogin = async <T>(
+  context: CliContext,
+  { passwordStdin = false }: PasswordOptions,
+  work: (client: Client) => Promise<T>,
+): Promise<T> => {
+  const given = context.env.own.KEYHOLD_CLI_TOKEN;
+  if (given !== undefined && !given.startsWith('kh_')) return await work(await context.client({ session: null }));
+  const { server, username } = await holderOf(context);
+  await refuseUnlessKeyhold(await context.clientOf({ server }), server);
+  const password = await readSecretLine(context, passwordStdin, `Password of ${plain(username)}: `);
+  return await uninterrupted(() => withLogin(context, { server, username, password }, work));
+};
+
+const revoke = async (client: Client, id: string): Promise<void> => {
+  await client.DELETE('/api/v1/auth/tokens/{id}', { params: { path: { id } } });
+};
+
+/** `token create`: one that cannot be shown is revoked, since nobody could ever use it. */
+export const createToken = async (context: CliContext, name: string, options: CreateTokenOptions): Promise<void> => {
+  const seconds = readDays(options.days);
+  const permissions = (options.permission ?? ['secrets:list', 'secrets:reveal']) as PermissionName[];
+  await asLogin(context, options, async (client) => {
+    const made = await answered(
+      client.POST('/api/v1/auth/tokens', {
+        body: {
+          name,
+          permissions,
+          expires_in: seconds,
+          ...(options.agent === undefined ? {} : { agent: options.agent }),
+          ...(options.forSession === undefined ? {} : { session_id: options.forSession }),
+        },
+      }),
+    );
+    try {
+      await context.out.result(made, () => `${made.token ?? ''}\n`);
+    } catch (error) {
+      await revoke(client, made.id);
+      const code = error instanceof CliFailure ? error.exitCode : exitCodes.notWritten;
+      throw new CliFailure(code, 'The token could not be shown, and was revoked again.', error);
+    }
+    context.out.note(`This is the token "${plain(name)}", shown this once. It is good until ${made.expires_at}.`);
+  });
+};
+
+const tokensOf = async (client: Client) => (await answered(client.GET('/api/v1/auth/tokens'))).tokens;
+
+/** `token list` */
+export const listTokens = async (context: CliContext, options: PasswordOptions): Promise<void> => {
+  const tokens = await asLogin(context, options, tokensOf);
+  await context.out.result(tokens, () =>
+    context.out.table(
+      ['NAME', 'AGENT', 'SESSION', 'EXPIRES', 'LAST USED', 'MAY', 'ID'],
+      tokens.map((token) => [
+        token.name,
+        token.agent ?? '',
+        token.session_id ?? '',
+        token.expires_at,
+        token.last_used_at ?? 'never',
+        token.permissions.join(' '),
+        token.id,
+      ]),
+    ),
+  );
+};
+
+const chosen = async (client: Client, text: string) => {
+  const tokens = await tokensOf(client);
+  const found = tokens.filter((token) => (isId(text) ? token.id === text.toLowerCase() : token.name === text));
+  const [only] = found;
+  if (only === undefined) throw new CliFailure(exitCodes.notFound, 'You have no token of this name or id.');
+  if (found.length > 1) {
+    const list = found.map(({ id, expires_at }) => `  ${id} (until ${expires_at})`).join('\n');
+    throw new CliFailure(exitCodes.ambiguous, `Several tokens bear this name. Name one by its id:\n${list}`);
+  }
+  return only;
+};
+
+/** `token revoke` */
+export const revokeToken = async (context: CliContext, text: string, options: PasswordOptions): Promise<void> => {
+  if (text.startsWith('kh_')) throw usage('Name the token by its name or id, never by the token itself.');
+  const token = await asLogin(context, options, async (client) => {
+    const found = await chosen(client, text);
+    await revoke(client, found.id);
+    return found;
+  });
+  context.out.note(`The token "${plain(token.name)}" is revoked.`);
+};

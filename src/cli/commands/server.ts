@@ -1,0 +1,36 @@
+import type { Command } from 'commander';
+
+const serveHelp = `
+Its settings come from the environment; the README lists them.
+
+Examples:
+  keyhold serve
+  KEYHOLD_PORT=9000 KEYHOLD_DATABASE_URL=postgres://… keyhold serve`;
+
+const migrateHelp = `
+Examples:
+  keyhold migrate status
+  keyhold migrate up`;
+
+/** The service itself and its schema; only here does the command line load the service. */
+export const registerServer = (program: Command): void => {
+  program
+    .command('serve')
+    .description('run the service')
+    .addHelpText('after', serveHelp)
+    .action(async () => (await import('./serve.ts')).serve());
+  const migrations = program
+    .command('migrate')
+    .description('look after the database schema')
+    .addHelpText('after', migrateHelp);
+  const add = (direction: 'up' | 'down' | 'status', description: string): void => {
+    migrations
+      .command(direction)
+      .description(description)
+      .addHelpText('after', migrateHelp)
+      .action(async () => (await import('./migrate.ts')).migrate(direction));
+  };
+  add('up', 'bring the schema to this version');
+  add('down', 'take the newest migration back; its data is gone');
+  add('status', 'list the migrations');
+};

@@ -1,0 +1,84 @@
+import { Command, Option } from 'commander';
+import { registerAccount } from './commands/account.ts';
+import { registerCompletion } from './commands/completion.ts';
+import { registerRun } from './commands/run.ts';
+import { registerSecrets } from './commands/secrets.ts';
+import { registerServer } from './commands/server.ts';
+import { registerSessions } from './commands/sessions.ts';
+import type { CliContext, GlobalOptions } from './context.ts';
+import { usage } from './failure.ts';
+import { version } from './version.ts';
+
+/** Options that every command understands, before or after its name. */
+const globalOptions = (): Option[] => [
+  new Option('--profile <name>', 'the profile, that is the server and who you are there'),
+  new Option('--session <session>', 'the session of work, by its id or the platform’s own'),
+  new Option('--json', 'the result as JSON, for programs'),
+  new Option('-q, --quiet', 'no notes about what was done'),
+];
+
+const leaves = (command: Command): Command[] =>
+  command.commands.length === 0 ? [command] : command.commands.flatMap(leaves);
+
+/** A command that has such an option of its own keeps it; it then means the same and more. */
+const understands = (command: Command, { long }: Option): boolean =>
+  command.options.some((option) => option.long === long);
+
+const giveGlobalOptions = (command: Command): void => {
+  for (const option of globalOptions()) if (!understands(command, option)) command.addOption(option.hideHelp());
+};
+
+const tooMany = (command: Command): string =>
+  `"keyhold ${pathOf(command)}" takes fewer arguments than that. See: keyhold ${pathOf(command)} --help`;
+
+const pathOf = (command: Command): string =>
+  command.parent?.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
+
+/** What is left over is refused without being repeated: it may be a value. */
+const refuseExcess = (command: Command, sentences: ReadonlyMap<Command, string>): void => {
+  const { registeredArguments: expected, args } = command;
+  if (expected.at(-1)?.variadic || args.length <= expected.length) return;
+  throw usage(sentences.get(command) ?? tooMany(command));
+};
+
+const options = (command: Command): GlobalOptions => command.optsWithGlobals<GlobalOptions>();
+
+const footer = `
+Every command has --help with examples. The whole reference: docs/cli.md`;
+
+/** All commands, with nothing of them loaded but their names, options and help. */
+export const createProgram = (context: CliContext, configure: (options: GlobalOptions) => void): Command => {
+  const excess = new Map<Command, string>();
+  const program = new Command('keyhold')
+    .description('A self-hosted secrets service in which every secret has an owner')
+    .version(version, '-V, --version')
+    .enablePositionalOptions()
+    .addHelpText('after', footer);
+  for (const option of globalOptions()) program.addOption(option);
+  program.commandsGroup('Who you are:');
+  registerAccount(program, context);
+  program.commandsGroup('Secrets:');
+  registerSecrets(program, context, excess);
+  registerRun(program, context);
+  program.commandsGroup('Sessions:');
+  registerSessions(program, context);
+  program.commandsGroup('The service:');
+  registerServer(program);
+  program.commandsGroup('The shell:');
+  registerCompletion(program, context);
+  for (const command of leaves(program)) {
+    giveGlobalOptions(command);
+    command.allowExcessArguments(true);
+  }
+  eachCommand(program, (command) => command.exitOverride().configureOutput({ outputError: () => undefined }));
+  program.hook('preAction', (_program, command) => {
+    configure(options(command));
+    refuseExcess(command, excess);
+  });
+  return program;
+};
+
+const eachCommand = (command: Command, work: (command: Command) => void): void => {
+  work(command);
+  for (const child of command.commands) eachCommand(child, work);
+};

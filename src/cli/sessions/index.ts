@@ -1,0 +1,166 @@
+import { answered, type Client, pages, type Session } from '../../client/index.ts';
+import type { CliContext } from '../context.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { CliFailure, usage } from '../failure.ts';
+import { plain } from '../plain.ts';
+import { readInstant } from '../secrets/instants.ts';
+import { createUsernames, userIdOf, who } from '../secrets/people.ts';
+
+const nameOf = ({ external_id, id }: Session): string => external_id ?? id;
+
+/** A session is named as it is; the service refuses what it never gave. */
+const checked = (name: string): string => {
+  if (!/^(?!\.{1,2}$)[A-Za-z0-9._:-]{1,128}$/.test(name)) {
+    throw usage('A session’s name has 1 to 128 letters, digits, ".", "_", ":" and "-".');
+  }
+  return name;
+};
+
+/** The client of a command about sessions is in none: a session that has ended would refuse even to be shown. */
+const clientFor = (context: CliContext): Promise<Client> => context.client({ session: null });
+
+const one = (client: Client, name: string): Promise<Session> =>
+  answered(client.GET('/api/v1/sessions/{id}', { params: { path: { id: checked(name) } } }));
+
+const participantsOf = ({ participants }: Session): string =>
+  participants.map(({ username, user_id }) => username ?? user_id).join(', ');
+
+export interface StartOptions {
+  readonly title?: string;
+  readonly with?: readonly string[];
+  readonly expires?: string;
+}
+
+/** `session start`: who is to be present is looked up first, so that a wrong name starts nothing. */
+export const start = async (context: CliContext, name: string | undefined, options: StartOptions): Promise<void> => {
+  const external = name === undefined ? {} : { external_id: checked(name) };
+  const expires = options.expires === undefined ? {} : { expires_at: readInstant('--expires', options.expires) };
+  const client = await clientFor(context);
+  const participants = await Promise.all((options.with ?? []).map((user) => userIdOf(client, user)));
+  const title = options.title === undefined ? {} : { title: options.title };
+  const session = await answered(
+    client.POST('/api/v1/sessions', { body: { ...external, ...title, ...expires, participants } }),
+  );
+  context.out.note(`Session ${nameOf(session)} is started, with ${plain(participantsOf(session))}.`);
+  await context.out.result(session, () => `${session.id}\n`);
+};
+
+/** `session list` */
+export const list = async (context: CliContext, { all = false }: { all?: boolean }): Promise<void> => {
+  const client = await clientFor(context);
+  const found: Session[] = [];
+  for await (const page of pages((cursor) =>
+    answered(client.GET('/api/v1/sessions', { params: { query: { limit: 200, ...cursor } } })),
+  )) {
+    found.push(...page.sessions.filter((session) => all || session.status === 'active'));
+  }
+  await context.out.result(found, () => {
+    if (found.length === 0) context.out.note('There is no session to show.');
+    if (found.length === 0) return null;
+    return context.out.table(
+      ['NAME', 'STATUS', 'TITLE', 'PARTICIPANTS', 'ID'],
+      found.map((session) => [
+        session.external_id ?? '',
+        session.status,
+        session.title ?? '',
+        participantsOf(session),
+        session.id,
+      ]),
+    );
+  });
+};
+
+const cleanupOf = (client: Client, id: string) =>
+  answered(client.GET('/api/v1/sessions/{id}/cleanup', { params: { path: { id } } }));
+
+/** `session show` */
+export const show = async (context: CliContext, name: string): Promise<void> => {
+  const client = await clientFor(context);
+  const session = await one(client, name);
+  const { secrets } = await cleanupOf(client, session.id);
+  const usernames = createUsernames(client);
+  await context.out.result({ ...session, secrets }, async () => {
+    const people = session.participants.map(({ username, user_id, role, joined_at }) => [
+      username ?? user_id,
+      role,
+      `since ${joined_at}`,
+    ]);
+    const inside = secrets.map(async (secret) => [secret.name, `of ${await usernames(secret.owner_id)}`, secret.id]);
+    const facts = [
+      ['name', session.external_id ?? ''],
+      ['title', session.title ?? ''],
+      ['status', session.status],
+      ['ends', session.ended_at ?? session.expires_at ?? ''],
+    ].filter(([, value]) => value !== '');
+    const { table } = context.out;
+    const secretsTable = inside.length === 0 ? '' : table(['SECRET', 'OWNER', 'ID'], await Promise.all(inside));
+    return [table(['SESSION', session.id], facts as string[][]), table(['USER', 'ROLE', 'PRESENT'], people), secretsTable]
+      .filter((part) => part !== '')
+      .join('\n');
+  });
+};
+
+/** `session add`: everybody is looked up before anybody is added. */
+export const add = async (context: CliContext, name: string, users: readonly string[]): Promise<void> => {
+  const client = await clientFor(context);
+  const { id } = await one(client, name);
+  const ids = await Promise.all(users.map((user) => userIdOf(client, user)));
+  let session: Session | null = null;
+  for (const user of ids) {
+    session = await answered(
+      client.POST('/api/v1/sessions/{id}/participants', { params: { path: { id } }, body: who(user) }),
+    );
+  }
+  if (session === null) return;
+  context.out.note(`In session ${nameOf(session)}: ${plain(participantsOf(session))}.`);
+  await context.out.result(session, () => null);
+};
+
+const removeUser = async (client: Client, session: Session, userId: string): Promise<void> => {
+  const path = { id: session.id, user_id: userId };
+  await client.DELETE('/api/v1/sessions/{id}/participants/{user_id}', { params: { path } });
+};
+
+/** `session remove` */
+export const remove = async (context: CliContext, name: string, user: string): Promise<void> => {
+  const client = await clientFor(context);
+  const session = await one(client, name);
+  await removeUser(client, session, await userIdOf(client, user));
+  context.out.note(`${plain(user)} is no longer in session ${nameOf(session)}.`);
+};
+
+/** `session leave` */
+export const leave = async (context: CliContext, name: string): Promise<void> => {
+  const client = await clientFor(context);
+  const session = await one(client, name);
+  const { user } = await answered(client.GET('/api/v1/auth/me'));
+  await removeUser(client, session, user.id);
+  context.out.note(`You have left session ${nameOf(session)}; your secrets in it are closed to the others.`);
+};
+
+type Cleanup = Awaited<ReturnType<typeof cleanupOf>>;
+
+/** What would happen, on stderr: the question stands right below it. */
+const tellCleanup = async (context: CliContext, client: Client, { secrets }: Cleanup): Promise<void> => {
+  const usernames = createUsernames(client);
+  if (secrets.length === 0) return context.out.note('No secret that you see is in it.');
+  context.out.note('At once these are closed to everybody but their owners:');
+  for (const secret of secrets) {
+    context.out.note(`  ${secret.name}  ${secret.mine ? 'yours' : `of ${plain(await usernames(secret.owner_id))}`}`);
+  }
+};
+
+/** `session end` */
+export const end = async (context: CliContext, name: string, { yes = false }: { yes?: boolean }): Promise<void> => {
+  if (!yes && !context.input.canAsk) throw usage('Nobody can be asked here. Add --yes to end without a question.');
+  const client = await clientFor(context);
+  const session = await one(client, name);
+  await tellCleanup(context, client, await cleanupOf(client, session.id));
+  const question = `End session ${nameOf(session)}?`;
+  if (!yes && !(await context.input.confirm(question, 'Add --yes to end without a question.'))) {
+    throw new CliFailure(exitCodes.interrupted, 'The session goes on.');
+  }
+  const ended = await answered(client.POST('/api/v1/sessions/{id}/end', { params: { path: { id: session.id } } }));
+  context.out.note(`Session ${nameOf(ended)} has ended.`);
+  await context.out.result(ended, () => null);
+};

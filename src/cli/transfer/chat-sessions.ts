@@ -1,0 +1,62 @@
+import { answered, type Client, pages } from '../../client/index.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { CliFailure } from '../failure.ts';
+import { plain } from '../plain.ts';
+import { externalIdOf } from './chats.ts';
+import type { Item } from './item.ts';
+
+/** Which session each chat of the file is: its id, or null where there is none yet. */
+export type ChatSessions = ReadonlyMap<string, string | null>;
+
+const ended = (chatId: string): CliFailure =>
+  new CliFailure(
+    exitCodes.conflict,
+    `Your session for the chat ${plain(chatId)} has ended, and no secret enters an ended session. Nothing was imported.`,
+  );
+
+const ownSessions = async (client: Client) => {
+  const me = (await answered(client.GET('/api/v1/auth/me'))).user.id;
+  const own = new Map<string, { id: string; status: string }>();
+  for await (const page of pages((cursor) =>
+    answered(client.GET('/api/v1/sessions', { params: { query: { limit: 200, ...cursor } } })),
+  )) {
+    for (const { owner_id, external_id, id, status } of page.sessions) {
+      if (owner_id === me && external_id !== null) own.set(external_id, { id, status });
+    }
+  }
+  return own;
+};
+
+/** Finds the caller's own sessions of these items' chats. Throws for one that has ended. */
+export const findChatSessions = async (client: Client, items: readonly Item[]): Promise<ChatSessions> => {
+  const chats = [...new Set(items.flatMap((item) => (item.chatId === null ? [] : [item.chatId])))];
+  if (chats.length === 0) return new Map();
+  const own = await ownSessions(client);
+  return new Map(
+    chats.map((chatId) => {
+      const session = own.get(externalIdOf(chatId));
+      if (session && session.status !== 'active') throw ended(chatId);
+      return [chatId, session?.id ?? null];
+    }),
+  );
+};
+
+/** Starts the sessions that are missing; resolves to all of them, and how many are new. */
+export const startChatSessions = async (
+  client: Client,
+  found: ChatSessions,
+): Promise<{ sessions: ReadonlyMap<string, string>; started: number }> => {
+  const sessions = new Map<string, string>();
+  let started = 0;
+  for (const [chatId, id] of found) {
+    if (id !== null) {
+      sessions.set(chatId, id);
+      continue;
+    }
+    const body = { external_id: externalIdOf(chatId), metadata: { imported_chat_id: chatId } };
+    const session = await answered(client.POST('/api/v1/sessions', { body }));
+    sessions.set(chatId, session.id);
+    started += 1;
+  }
+  return { sessions, started };
+};

@@ -1,0 +1,77 @@
+export interface CoalesceOptions {
+  /** The largest batch. */
+  readonly most: number;
+  /** Batches under way at once; what comes meanwhile makes up the next one. */
+  readonly atOnce: number;
+}
+
+interface Waiting<K, V> {
+  readonly key: K;
+  readonly resolve: (value: V) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Asks together what arrives together. A batch is what came in one turn of the event loop, or while earlier batches were
+ * under way; it is closed before `run` is called, so that nobody's answer is older than their question. `run` answers each
+ * key by its place. When a batch of several fails, each of it is asked by itself: nobody shares a failure that another
+ * caused.
+ */
+export const coalesce = <K, V>(
+  run: (keys: readonly K[]) => Promise<readonly V[]>,
+  { most, atOnce }: CoalesceOptions,
+): ((key: K) => Promise<V>) => {
+  let waiting: Waiting<K, V>[] = [];
+  let running = 0;
+  let scheduled = false;
+
+  const answer = async (batch: readonly Waiting<K, V>[]): Promise<void> => {
+    const values = await run(batch.map((one) => one.key));
+    batch.forEach((one, index) => {
+      one.resolve(values[index] as V);
+    });
+  };
+
+  const alone = async (one: Waiting<K, V>): Promise<void> => {
+    try {
+      await answer([one]);
+    } catch (error) {
+      one.reject(error);
+    }
+  };
+
+  const settle = async (batch: readonly Waiting<K, V>[]): Promise<void> => {
+    try {
+      await answer(batch);
+    } catch (error) {
+      const [first, ...others] = batch;
+      if (others.length === 0) first?.reject(error);
+      else await Promise.all(batch.map(alone));
+    }
+  };
+
+  const start = (): void => {
+    scheduled = false;
+    while (running < atOnce && waiting.length > 0) {
+      const batch = waiting.slice(0, most);
+      waiting = waiting.slice(most);
+      running += 1;
+      void settle(batch).finally(() => {
+        running -= 1;
+        schedule();
+      });
+    }
+  };
+
+  const schedule = (): void => {
+    if (scheduled || waiting.length === 0 || running >= atOnce) return;
+    scheduled = true;
+    setImmediate(start);
+  };
+
+  return (key) =>
+    new Promise<V>((resolve, reject) => {
+      waiting.push({ key, resolve, reject });
+      schedule();
+    });
+};
