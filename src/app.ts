@@ -15,8 +15,9 @@ import {
 import type { Config } from './config/config.ts';
 import type { RootKeys } from './config/root-keys.ts';
 import type { Clock } from './core/clock.ts';
+import { KeyholdError } from './core/errors.ts';
 import { digestKey } from './crypto/derive.ts';
-import { databaseNow } from './db/checks.ts';
+import { canRecordLogins, databaseNow } from './db/checks.ts';
 import type { Database } from './db/database.ts';
 import { isCurrentSchema } from './db/migrate.ts';
 import { createLimits, registerRateLimit } from './http/limits.ts';
@@ -67,12 +68,14 @@ const createReadiness =
       const dbNow = await databaseNow(database.db);
       const clockOk = Math.abs(dbNow.getTime() - clock.now().getTime()) <= largestClockGapMs;
       const schemaOk = await isCurrentSchema(database.db);
+      const loginsOk = await canRecordLogins(database.db);
       const checks = {
         database: 'ok',
         schema: schemaOk ? 'ok' : 'is not this version’s',
         clock: clockOk ? 'ok' : 'is more than 5 s from the database’s',
+        logins: loginsOk ? 'ok' : 'cannot be recorded',
       };
-      return { ready: clockOk && schemaOk, checks };
+      return { ready: clockOk && schemaOk && loginsOk, checks };
     } catch {
       return { ready: false, checks: { database: 'does not answer' } };
     }
@@ -88,7 +91,7 @@ const createDomains = async ({ config, rootKeys, clock, database }: AppDeps, met
   const ownerKeys = createOwnerKeys({ clock, rootKeys, seals });
   const audit = createAudit({ clock, seals, onRecord: metrics.recorded });
   watch.recordTo(db, audit);
-  const standing = createStanding({ seals, clock });
+  const standing = createStanding({ db, seals, clock });
   const mutate = createMutate({ db, standing, audit });
   const idempotency = createIdempotency({ clock, seals, digestKey: digest });
   const passwords = createPasswords();
@@ -177,6 +180,24 @@ const bootstrapUser = async ({ config }: AppDeps, { users }: Domains): Promise<B
   return user && { username: user.username, password: chosen === undefined ? password : null };
 };
 
+const unlistenable: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is in use by another program. End that one',
+  EACCES: 'may not be used by this user. Take one above 1023',
+  EADDRNOTAVAIL: 'is of an address that this machine does not have. Correct KEYHOLD_HOST',
+};
+
+const listenAt = async (server: FastifyInstance, host: string, port: number, variable: string): Promise<string> => {
+  try {
+    return await server.listen({ host, port });
+  } catch (cause) {
+    const why = unlistenable[(cause as NodeJS.ErrnoException).code ?? ''];
+    if (why === undefined) throw cause;
+    throw new KeyholdError('state_conflict', `Port ${port} at ${host} ${why}, or set ${variable} to another one.`, {
+      cause,
+    });
+  }
+};
+
 /** The composition root: builds every service and the HTTP server on an open database, and closes them again. */
 export const createApp = async (deps: AppDeps): Promise<App> => {
   const { config, database, logger } = deps;
@@ -194,18 +215,25 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
     flush().catch(() => logger.warn('what limits turned away could not be recorded'));
   };
   const timer = setInterval(flushQuietly, minute).unref();
+  const close = async (): Promise<void> => {
+    clearInterval(timer);
+    await Promise.all([http.close(), metricsServer?.close()]);
+    await flush().catch(() => logger.warn('what limits turned away could not be recorded'));
+  };
   return {
     http,
     metrics,
     bootstrap: () => bootstrapUser(deps, domains),
     listen: async () => {
-      await metricsServer?.listen({ host: config.host, port: config.metricsPort ?? 0 });
-      return await http.listen({ host: config.host, port: config.port });
+      try {
+        if (metricsServer) await listenAt(metricsServer, config.host, config.metricsPort ?? 0, 'KEYHOLD_METRICS_PORT');
+        return await listenAt(http, config.host, config.port, 'KEYHOLD_PORT');
+      } catch (error) {
+        // One of the two may listen already and would keep the process alive.
+        await close();
+        throw error;
+      }
     },
-    close: async () => {
-      clearInterval(timer);
-      await Promise.all([http.close(), metricsServer?.close()]);
-      await flush().catch(() => logger.warn('what limits turned away could not be recorded'));
-    },
+    close,
   };
 };

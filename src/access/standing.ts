@@ -1,12 +1,15 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Caller, Credential } from '../core/caller.ts';
 import { type Clock, later } from '../core/clock.ts';
+import { coalesce } from '../core/coalesce.ts';
 import { KeyholdError, sessionNotJoined } from '../core/errors.ts';
 import type { SessionId, UserId, VerifiedSessionId } from '../core/ids.ts';
 import { permissionsOfRole } from '../core/permissions.ts';
-import type { Db, Tx } from '../db/database.ts';
+import { type Db, reading, type Tx } from '../db/database.ts';
 import { joinedColumns, joinedRow } from '../db/joined.ts';
+import { type JsonRow, jsonArray, rowOfJson } from '../db/json-rows.ts';
 import type { LoginRow, ParticipantRow, SessionRow, Tables, TokenRow, UserRow } from '../db/tables.ts';
+import { isUnavailable } from '../db/trouble.ts';
 import type { Seals } from '../keys/index.ts';
 
 /** A credential's own row with its user's, both sealed and in force at `now`, the later of the two clocks. */
@@ -30,8 +33,11 @@ export interface Presence {
 }
 
 export interface Standing {
-  login(db: Db, id: string): Promise<CredentialLookup<LoginRow>>;
-  token(db: Db, id: string): Promise<CredentialLookup<TokenRow>>;
+  /** The credential as it is now; what several requests ask at once is read in one statement, begun after they came. */
+  login(id: string): Promise<CredentialLookup<LoginRow>>;
+  token(id: string): Promise<CredentialLookup<TokenRow>>;
+  /** As `login`, within a change, on a row that is locked already. */
+  loginIn(tx: Tx, id: string): Promise<CredentialLookup<LoginRow>>;
   /** The session, when it is active and the user is a present participant; else null, whatever the cause. */
   presence(db: Db, userId: UserId, sessionId: SessionId): Promise<Presence | null>;
   /** As `presence`, and holds session and participant still until the transaction ends. */
@@ -50,13 +56,27 @@ const shareLock = (lock: boolean, tables: string): RawBuilder<unknown> => sql.ra
 export const isSessionActive = (session: SessionRow, now: Date): boolean =>
   session.status === 'active' && (session.expires_at === null || session.expires_at.getTime() > now.getTime());
 
+interface Deps {
+  readonly db: Db;
+  readonly seals: Seals;
+  readonly clock: Clock;
+}
+
+interface CredentialsJson {
+  readonly now: string;
+  readonly credentials: readonly JsonRow[];
+  readonly users: readonly JsonRow[];
+}
+
+const together = { most: 256, atOnce: 2, isEverybodys: isUnavailable };
+
 /** The one answer to a credential that gives nothing, whatever the cause. */
 export const credentialGone = (): KeyholdError =>
   new KeyholdError('unauthenticated', 'The access token is not valid. Log in again.');
 
 const endOf = (row: LoginRow | TokenRow): Date | null => ('revoked_at' in row ? row.revoked_at : row.ended_at);
 
-export const createStanding = ({ seals, clock }: { seals: Seals; clock: Clock }): Standing => {
+export const createStanding = ({ db, seals, clock }: Deps): Standing => {
   const liveUser = (user: UserRow | null): user is UserRow => user !== null && seals.holds('users', user);
 
   const judge = <Row extends LoginRow | TokenRow>(
@@ -84,6 +104,25 @@ export const createStanding = ({ seals, clock }: { seals: Seals; clock: Clock })
     const user = rows[0] ? joinedRow(rows[0], 'users', 'u') : null;
     const now = later(clock.now(), rows[0]?.db_now ?? clock.now());
     return judge(row, row !== null && seals.holds(table, row), user, now);
+  };
+
+  const lookUpAll = async <T extends 'logins' | 'tokens'>(
+    table: T,
+    ids: readonly string[],
+  ): Promise<CredentialLookup<Tables[T]>[]> => {
+    const { rows } = await sql<{ found: CredentialsJson }>`
+      with c as (select * from ${sql.table(table)} where id = any(${[...new Set(ids)]}::uuid[]))
+      select json_build_object('now', clock_timestamp(), 'credentials', ${jsonArray(sql`select * from c`)},
+        'users', ${jsonArray(sql`select * from users where id in (select user_id from c)`)}) as found`.execute(db);
+    const found = rows[0]?.found ?? { now: '', credentials: [], users: [] };
+    const now = later(clock.now(), new Date(found.now));
+    const users = new Map(found.users.map((row) => rowOfJson('users', row)).map((row) => [row.id, row]));
+    const judged = found.credentials.map((json) => {
+      const row = rowOfJson(table, json);
+      return [row.id as string, judge(row, seals.holds(table, row), users.get(row.user_id) ?? null, now)] as const;
+    });
+    const byId = new Map<string, CredentialLookup<Tables[T]>>(judged);
+    return ids.map((id) => byId.get(id) ?? { dead: 'unknown', userId: null });
   };
 
   const presence = async (db: Db, userId: UserId, sessionId: SessionId, lock = false): Promise<Presence | null> => {
@@ -129,8 +168,9 @@ export const createStanding = ({ seals, clock }: { seals: Seals; clock: Clock })
     session === null || (await presence(tx, userId, session, true)) !== null;
 
   return {
-    login: (db, id) => lookUp(db, 'logins', id),
-    token: (db, id) => lookUp(db, 'tokens', id),
+    login: coalesce((ids) => reading(lookUpAll('logins', ids)), together),
+    token: coalesce((ids) => reading(lookUpAll('tokens', ids)), together),
+    loginIn: (tx, id) => lookUp(tx, 'logins', id),
     presence: (db, userId, sessionId) => presence(db, userId, sessionId),
     holdPresence: async (tx, userId, sessionId) => (await presence(tx, userId, sessionId, true)) !== null,
     confirm: async (tx, caller) => {

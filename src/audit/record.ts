@@ -3,7 +3,7 @@ import type { Caller, RequestOrigin } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { newId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
-import { type Db, inTransaction, type Tx } from '../db/database.ts';
+import { type Db, reading, type Tx } from '../db/database.ts';
 import type { AuditRow } from '../db/tables.ts';
 import type { Seals } from '../keys/index.ts';
 import type { AuditAction, AuditTarget } from './actions.ts';
@@ -21,11 +21,18 @@ export interface AuditEntry {
 /** Who did it: an authenticated caller, or a request that isn't anybody's (yet). */
 export type Actor = Caller | { readonly origin: RequestOrigin; readonly userId: Caller['userId'] | null };
 
+export interface ActorEntry {
+  readonly actor: Actor;
+  readonly entry: AuditEntry;
+}
+
 export interface Audit {
   /** Adds one record in the transaction of what it tells about. */
   record(tx: Tx, actor: Actor, entry: AuditEntry): Promise<void>;
   recordAll(tx: Tx, actor: Actor, entries: readonly AuditEntry[]): Promise<void>;
-  /** Adds one record in a transaction of its own, for refusals decided before any other. */
+  /** Adds records that are committed when it resolves, all in one statement; of several callers, if need be. */
+  commit(db: Db, records: readonly ActorEntry[]): Promise<void>;
+  /** Adds and commits one record, for what is decided outside of any transaction. */
   recordAlone(db: Db, actor: Actor, entry: AuditEntry): Promise<void>;
 }
 
@@ -68,17 +75,22 @@ interface Deps {
 }
 
 export const createAudit = ({ clock, seals, onRecord }: Deps): Audit => {
-  const recordAll: Audit['recordAll'] = async (tx, actor, entries) => {
+  const write = async (db: Db, records: readonly ActorEntry[]): Promise<void> => {
+    const now = clock.now();
     await seals.insertAll(
-      tx,
+      db,
       'audit_log',
-      entries.map((entry) => rowOf(clock.now(), actor, entry)),
+      records.map(({ actor, entry }) => rowOf(now, actor, entry)),
     );
-    entries.forEach(onRecord);
+    for (const { entry } of records) onRecord(entry);
   };
+  const ofOne = (actor: Actor, entries: readonly AuditEntry[]): ActorEntry[] =>
+    entries.map((entry) => ({ actor, entry }));
+  const commit = (db: Db, records: readonly ActorEntry[]): Promise<void> => reading(write(db, records));
   return {
-    recordAll,
-    record: (tx, actor, entry) => recordAll(tx, actor, [entry]),
-    recordAlone: (db, actor, entry) => inTransaction(db, (tx) => recordAll(tx, actor, [entry])),
+    record: (tx, actor, entry) => write(tx, [{ actor, entry }]),
+    recordAll: (tx, actor, entries) => write(tx, ofOne(actor, entries)),
+    commit,
+    recordAlone: (db, actor, entry) => commit(db, [{ actor, entry }]),
   };
 };

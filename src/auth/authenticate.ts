@@ -81,7 +81,7 @@ export const createAuthenticate = (deps: Deps): Authenticate => {
 
   const byLogin = async (origin: RequestOrigin, token: string): Promise<Identified> => {
     const { userId, loginId } = await accessTokens.verify(token);
-    const found = await reading(standing.login(db, loginId));
+    const found = await standing.login(loginId);
     if ('dead' in found) return await refuseDead(origin, 'login.refused', found.userId, found.dead);
     if (found.user.id !== userId) throw credentialGone();
     await noteUse('logins', found.row, found.now);
@@ -110,7 +110,7 @@ export const createAuthenticate = (deps: Deps): Authenticate => {
   const byToken = async (origin: RequestOrigin, token: string): Promise<Identified> => {
     const id = readToken(token);
     if (id === null) throw credentialGone();
-    const found = await reading(standing.token(db, id));
+    const found = await standing.token(id);
     if ('dead' in found) return await refuseDead(origin, 'token.refused', found.userId, found.dead);
     if (!matchesHash(token, found.row.token_hash)) throw credentialGone();
     await noteUse('tokens', found.row, found.now);

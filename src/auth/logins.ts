@@ -167,7 +167,7 @@ export const createLogins = (deps: Deps): Logins => {
     read: RefreshToken,
   ): Promise<Outcome<{ row: LoginRow; user: UserRow }>> => {
     const row = await lockLogin(tx, read.loginId);
-    const live = await deps.standing.login(tx, read.loginId);
+    const live = await deps.standing.loginIn(tx, read.loginId);
     if (!row) return await refuseRefresh(tx, origin, read.loginId, null, 'unknown');
     if ('dead' in live) return await refuseRefresh(tx, origin, read.loginId, live.userId, live.dead);
     if (row.refresh_generation !== read.generation) {

@@ -1,3 +1,4 @@
+import { CommanderError } from 'commander';
 import { NoAnswer, type ProblemCode, Refusal } from '../client/index.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
@@ -61,12 +62,28 @@ const endingOfRefusal = (error: Refusal): Ending => {
   return { code: isRefusedCode(code) ? exitOfProblem[code] : exitCodes.failed, message: sentenceOf(error) };
 };
 
+/** Commander quotes what was typed; of an unknown option only the name is repeated, since the rest may be a value. */
+const sentenceOfParser = (message: string): string => {
+  const [, flag = '', rest = ''] = /^error: unknown option '([^]*)'(?:\n\((Did you mean .*)\))?$/.exec(message) ?? [];
+  if (flag === '') return message.replace(/^error: /, '').replaceAll('\n', ' ');
+  const name = /^--?[a-z][a-z-]{0,30}(?==|$)/.exec(flag)?.[0];
+  return name === undefined ? 'there is an unknown option.' : `unknown option ${name}. ${rest}`.trim();
+};
+
+const endingOfParser = ({ code, exitCode, message }: CommanderError): Ending => {
+  if (exitCode === 0) return { code: exitCodes.ok, message: '' };
+  // Help was printed in place of a missing command.
+  if (code === 'commander.help') return { code: exitCodes.usage, message: '' };
+  return { code: exitCodes.usage, message: `${sentenceOfParser(message)} --help shows how.`.replace(/([^.?])( --help)/, '$1.$2') };
+};
+
 /**
  * Any error as an exit code and a sentence. What nobody expected is told by its kind alone: its message and stack might
  * quote a value.
  */
 export const endingOf = (error: unknown): Ending => {
   if (error instanceof CliFailure) return { code: error.exitCode, message: error.message };
+  if (error instanceof CommanderError) return endingOfParser(error);
   if (error instanceof Refusal) return endingOfRefusal(error);
   if (error instanceof NoAnswer) {
     const next = error.kind === 'not-keyhold' ? 'Check the address that you logged in to.' : 'Is the service running?';

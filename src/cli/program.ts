@@ -1,6 +1,8 @@
 import { Command, Option } from 'commander';
 import { registerAccount } from './commands/account.ts';
 import { registerCompletion } from './commands/completion.ts';
+import { registerExport } from './commands/export.ts';
+import { registerImport } from './commands/import.ts';
 import { registerRun } from './commands/run.ts';
 import { registerSecrets } from './commands/secrets.ts';
 import { registerServer } from './commands/server.ts';
@@ -16,9 +18,6 @@ const globalOptions = (): Option[] => [
   new Option('--json', 'the result as JSON, for programs'),
   new Option('-q, --quiet', 'no notes about what was done'),
 ];
-
-const leaves = (command: Command): Command[] =>
-  command.commands.length === 0 ? [command] : command.commands.flatMap(leaves);
 
 /** A command that has such an option of its own keeps it; it then means the same and more. */
 const understands = (command: Command, { long }: Option): boolean =>
@@ -60,17 +59,19 @@ export const createProgram = (context: CliContext, configure: (options: GlobalOp
   program.commandsGroup('Secrets:');
   registerSecrets(program, context, excess);
   registerRun(program, context);
+  registerImport(program, context);
+  registerExport(program, context);
   program.commandsGroup('Sessions:');
   registerSessions(program, context);
   program.commandsGroup('The service:');
   registerServer(program);
   program.commandsGroup('The shell:');
   registerCompletion(program, context);
-  for (const command of leaves(program)) {
-    giveGlobalOptions(command);
-    command.allowExcessArguments(true);
-  }
-  eachCommand(program, (command) => command.exitOverride().configureOutput({ outputError: () => undefined }));
+  eachCommand(program, (command) => {
+    command.exitOverride().configureOutput({ outputError: () => undefined });
+    if (command !== program) giveGlobalOptions(command);
+    if (command.commands.length === 0) command.allowExcessArguments(true);
+  });
   program.hook('preAction', (_program, command) => {
     configure(options(command));
     refuseExcess(command, excess);

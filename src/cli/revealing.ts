@@ -1,7 +1,8 @@
 import { answered, type Client } from '../client/index.ts';
-import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { exitCodes } from './exit-codes.ts';
 import { CliFailure } from './failure.ts';
 import { plain } from './plain.ts';
+import { ambiguous } from './secrets/finding.ts';
 
 /** A secret with its plaintext. */
 export interface RevealedSecret {
@@ -18,24 +19,12 @@ type Item = Awaited<ReturnType<typeof ask>>[number];
 const ask = async (client: Client, body: Asked) =>
   (await answered(client.POST('/api/v1/secrets/reveal', { body }))).secrets;
 
-const exitOf = ({ problem, candidates }: Item): ExitCode => {
-  if (candidates) return exitCodes.ambiguous;
-  return problem?.code === 'not_found' ? exitCodes.notFound : exitCodes.refused;
-};
-
-const sentenceOf = ({ problem, candidates }: Item, shown: string): string => {
-  if (candidates) {
-    const known = candidates.map(({ id, owner_id }) => `${id} (owner ${owner_id})`).join(', ');
-    return `${shown} names several secrets: ${known}. Ask for one by its id.`;
+const refusalOf = async (client: Client, { problem, candidates }: Item, shown: string): Promise<CliFailure> => {
+  if (candidates) return await ambiguous(client, shown, candidates);
+  if (problem?.code === 'not_found') {
+    return new CliFailure(exitCodes.notFound, `There is no secret ${plain(shown)} that you can reach here.`);
   }
-  if (problem?.code === 'not_found') return `There is no secret ${shown} that you can reach here.`;
-  return `${shown}: ${problem?.detail ?? 'it was not revealed.'}`;
-};
-
-const revealedOf = (item: Item, shown: string): RevealedSecret => {
-  const { id, name, value } = item;
-  if (id !== undefined && name !== undefined && value !== undefined) return { id, name, value };
-  throw new CliFailure(exitOf(item), plain(sentenceOf(item, shown)));
+  return new CliFailure(exitCodes.refused, plain(`${shown}: ${problem?.detail ?? 'it was not revealed.'}`));
 };
 
 /**
@@ -52,7 +41,13 @@ export const revealAll = async (
   for (let at = 0; at < asked.length; at += mostAtOnce) {
     const batch = asked.slice(at, at + mostAtOnce);
     const items = await ask(client, kind === 'ids' ? { ids: batch } : { names: batch });
-    revealed.push(...items.map((item) => revealedOf(item, shown(item.asked))));
+    for (const item of items) {
+      const { id, name, value } = item;
+      if (id === undefined || name === undefined || value === undefined) {
+        throw await refusalOf(client, item, shown(item.asked));
+      }
+      revealed.push({ id, name, value });
+    }
   }
   return revealed;
 };

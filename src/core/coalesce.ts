@@ -3,6 +3,8 @@ export interface CoalesceOptions {
   readonly most: number;
   /** Batches under way at once; what comes meanwhile makes up the next one. */
   readonly atOnce: number;
+  /** True of a failure that no member of the batch can have caused; asking each alone would only fail again. */
+  readonly isEverybodys: (error: unknown) => boolean;
 }
 
 interface Waiting<K, V> {
@@ -14,12 +16,12 @@ interface Waiting<K, V> {
 /**
  * Asks together what arrives together. A batch is what came in one turn of the event loop, or while earlier batches were
  * under way; it is closed before `run` is called, so that nobody's answer is older than their question. `run` answers each
- * key by its place. When a batch of several fails, each of it is asked by itself: nobody shares a failure that another
- * caused.
+ * key by its place. When a batch of several fails, each of it is asked by itself, so that nobody shares a failure that
+ * another caused.
  */
 export const coalesce = <K, V>(
   run: (keys: readonly K[]) => Promise<readonly V[]>,
-  { most, atOnce }: CoalesceOptions,
+  { most, atOnce, isEverybodys }: CoalesceOptions,
 ): ((key: K) => Promise<V>) => {
   let waiting: Waiting<K, V>[] = [];
   let running = 0;
@@ -44,9 +46,8 @@ export const coalesce = <K, V>(
     try {
       await answer(batch);
     } catch (error) {
-      const [first, ...others] = batch;
-      if (others.length === 0) first?.reject(error);
-      else await Promise.all(batch.map(alone));
+      if (batch.length > 1 && !isEverybodys(error)) await Promise.all(batch.map(alone));
+      else for (const one of batch) one.reject(error);
     }
   };
 

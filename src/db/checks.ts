@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import { KeyholdError } from '../core/errors.ts';
+import { sqlState } from './trouble.ts';
 
 interface ServerFacts {
   version: number;
@@ -37,4 +38,18 @@ export const databaseNow = async <T>(db: Kysely<T>): Promise<Date> => {
   const { rows } = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(db);
   if (!rows[0]) throw refuse('The database did not tell the time.');
   return rows[0].now;
+};
+
+/** What a login writes to; while somebody else holds one of them, nobody gets in. */
+const writtenByLogins = 'audit_log, logins, login_failures';
+
+/** Whether a login could be recorded now: takes, within the pool's time for locks, what writing it would take. */
+export const canRecordLogins = async <T>(db: Kysely<T>): Promise<boolean> => {
+  try {
+    await db.transaction().execute((tx) => sql.raw(`lock table ${writtenByLogins} in row exclusive mode`).execute(tx));
+    return true;
+  } catch (error) {
+    if (sqlState(error) === '55P03') return false;
+    throw error;
+  }
 };

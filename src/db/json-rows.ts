@@ -1,3 +1,4 @@
+import { type RawBuilder, sql } from 'kysely';
 import type { ColumnKind } from '../crypto/seal.ts';
 import { type SealedTableName, sealedTables, type Tables } from './tables.ts';
 
@@ -41,6 +42,10 @@ export const rowOfJson = <T extends SealedTableName>(table: T, row: JsonRow): Ta
   reader(row as Record<string, unknown>);
   return row as unknown as Tables[T];
 };
+
+/** Rows of a query as one JSON array, for reading several sets in one statement. */
+export const jsonArray = (from: RawBuilder<unknown>): RawBuilder<unknown> =>
+  sql`(select coalesce(json_agg(x), '[]') from (${from}) as x)`;
 
 const bytesText = (value: unknown): unknown =>
   value instanceof Uint8Array ? `\\x${Buffer.from(value).toString('hex')}` : value;

@@ -53,3 +53,6 @@ export const unavailable = (cause?: unknown): KeyholdError =>
 
 /** Trouble of the database as the one error that callers answer with 503; anything else stays what it is. */
 export const asUnavailable = (error: unknown): unknown => (isPassing(error) ? unavailable(error) : error);
+
+/** True of trouble of the database itself, which no single question has caused. */
+export const isUnavailable = (error: unknown): boolean => error instanceof KeyholdError && error.code === 'unavailable';

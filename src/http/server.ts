@@ -61,6 +61,12 @@ const logError = (request: FastifyRequest, error: KeyholdError): void => {
   else if (error.code === 'unavailable') request.log.warn({ error: traceOf(error.cause ?? error) }, 'unavailable');
 };
 
+/** When time is up while the request is still on its way, it is the client who was slow. */
+const slowRequest = (error: unknown, request: FastifyRequest): KeyholdError | null =>
+  (error as { code?: unknown }).code === 'FST_ERR_HANDLER_TIMEOUT' && !request.raw.complete
+    ? new KeyholdError('request_timeout', 'The request came too slowly. Send it again.', { cause: error })
+    : null;
+
 const badRequest = 'HTTP/1.1 400 Bad Request';
 const clientErrors: Readonly<Record<string, { line: string; code: 'request_timeout' | 'payload_too_large' }>> = {
   ERR_HTTP_REQUEST_TIMEOUT: { line: 'HTTP/1.1 408 Request Timeout', code: 'request_timeout' },
@@ -74,15 +80,15 @@ const answerClientError = (error: NodeJS.ErrnoException, socket: Socket): void =
     return;
   }
   const known = clientErrors[error.code ?? ''];
-  const problem = problemOf(
-    new KeyholdError(
-      known?.code ?? 'invalid_request',
-      known ? 'The request came too slowly or its headers are too large.' : 'This is not HTTP.',
-    ),
-  );
+  const line = known?.line ?? badRequest;
+  const sentence = known ? 'The request came too slowly or its headers are too large.' : 'This is not HTTP.';
+  const problem = {
+    ...problemOf(new KeyholdError(known?.code ?? 'invalid_request', sentence)),
+    status: Number(line.split(' ')[1]),
+  };
   const body = JSON.stringify(problem);
   socket.end(
-    `${known?.line ?? badRequest}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    `${line}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
 };
 
@@ -177,7 +183,7 @@ export const createServer = async ({ config, logger, overloaded, observe }: Serv
   app.server.maxConnections = mostConnections;
   app.setValidatorCompiler(validatorCompiler);
   app.setErrorHandler((error, request, reply) => {
-    const known = asKeyholdError(error);
+    const known = slowRequest(error, request) ?? asKeyholdError(error);
     logError(request, known);
     return sendProblem(reply, known);
   });

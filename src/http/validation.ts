@@ -1,7 +1,6 @@
 import type { FastifySchemaCompiler } from 'fastify';
 import type { TSchema } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
-import { Value } from 'typebox/value';
 import { type FieldError, KeyholdError } from '../core/errors.ts';
 
 const mostErrors = 10;
@@ -12,9 +11,12 @@ interface SchemaError {
   readonly params?: object;
 }
 
+/** A name that could be anything else than a name, such as a value in the wrong place, is not repeated. */
+const shown = (name: string): string => (/^[a-z_]{1,32}$/.test(name) ? name : '(unnamed)');
+
 const names = (params: object | undefined, key: string): string[] => {
   const found = (params as Record<string, unknown> | undefined)?.[key];
-  return Array.isArray(found) ? found.map((name) => String(name).toWellFormed().slice(0, 64)) : [];
+  return Array.isArray(found) ? found.map((name) => shown(String(name))) : [];
 };
 
 /** One error per field, named by its path; the sentence never repeats what was sent. */
@@ -51,9 +53,23 @@ const validatorOf = (schema: TSchema): Validator => {
   return validator;
 };
 
+const readText = (type: unknown, text: unknown): unknown => {
+  if (typeof text !== 'string') return text;
+  if (type === 'integer' && /^(0|[1-9][0-9]{0,14})$/.test(text)) return Number(text);
+  if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true';
+  return text;
+};
+
+/** Numbers and flags in their one spelling; any other stays text and is refused, not guessed at. */
+const readQuery = (schema: TSchema, query: unknown): unknown => {
+  const { properties = {} } = schema as { properties?: Readonly<Record<string, { type?: unknown }>> };
+  const typeOf = (name: string): unknown => (Object.hasOwn(properties, name) ? properties[name]?.type : undefined);
+  return Object.fromEntries(Object.entries(query ?? {}).map(([name, text]) => [name, readText(typeOf(name), text)]));
+};
+
 /** Checks one part of a request by its schema; query strings are text, so their numbers and flags are read first. */
 export const check = (schema: TSchema, part: 'body' | 'params' | 'query', data: unknown): unknown => {
-  const value = part === 'query' ? Value.Convert(schema, data) : data;
+  const value = part === 'query' ? readQuery(schema, data) : data;
   const validator = validatorOf(schema);
   if (validator.Check(value)) return value;
   throw refusal(part, [...validator.Errors(value)]);

@@ -111,8 +111,7 @@ export const openServiceKeys = (db: Db, clock: Clock, rootKeys: RootKeys): Promi
       .where('purpose', '=', 'seal')
       .orderBy('created_at', 'desc')
       .execute();
-    const keys =
-      rows.length === 0 ? await createSealKey(tx, clock, rootKeys) : await openSealKeys(tx, clock, rootKeys, rows);
+    // First, so that a wrong root key is told together with how much depends on the right one.
     await refuseMissingRootKeys(tx, rootKeys);
-    return keys;
+    return rows.length === 0 ? await createSealKey(tx, clock, rootKeys) : await openSealKeys(tx, clock, rootKeys, rows);
   });

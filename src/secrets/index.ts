@@ -12,7 +12,7 @@ import { type ImportResult, type ImportSecrets, importSecrets } from './import.t
 import type { ChangeSecret, CreateSecret } from './input.ts';
 import { listSecrets, type SecretPage, type SecretStats, secretStats, secretsInSession } from './listing.ts';
 import type { SecretFilter } from './queries.ts';
-import { type Revealed, type RevealItem, revealByIds, revealByNames, revealOne } from './reveal.ts';
+import { createRevealOne, type Revealed, type RevealItem, revealByIds, revealByNames } from './reveal.ts';
 import { type AccessEntry, leaveShare, listAccess, shareSecret, unshareSecret } from './sharing.ts';
 import { listVersions, restoreVersion, setValue, type VersionView } from './versions.ts';
 import { type SecretView, viewOf } from './view.ts';
@@ -76,7 +76,7 @@ export const createSecrets = (deps: SecretsDeps): Secrets => {
     inSession: (caller, sessionId) => secretsInSession(context, caller, sessionId),
     stats: (caller) => secretStats(context, caller),
     get: async (caller, id) => (await context.look(caller, 'list', 'secret.get', id)).view,
-    reveal: (caller, id) => revealOne(context, caller, id),
+    reveal: createRevealOne(context),
     revealMany: (caller, ids) => revealByIds(context, caller, ids),
     revealNamed: (caller, names) => revealByNames(context, caller, names),
     update: (caller, id, input, revision) => change.updateSecret(context, caller, id, input, revision),

@@ -4,7 +4,7 @@ import type { SecretId, UserId, VerifiedSessionId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
 import type { Db, Tx } from '../db/database.ts';
 import { columnNames } from '../db/joined.ts';
-import { type JsonRow, rowOfJson } from '../db/json-rows.ts';
+import { type JsonRow, jsonArray, rowOfJson } from '../db/json-rows.ts';
 import type {
   OwnerKeyRow,
   ParticipantRow,
@@ -41,9 +41,6 @@ const secretColumns = (value: boolean): RawBuilder<unknown> => {
   return sql.join(columns.map((column) => sql.ref(column)));
 };
 
-const jsonRows = (from: RawBuilder<unknown>): RawBuilder<unknown> =>
-  sql`(select coalesce(json_agg(x), '[]') from (${from}) as x)`;
-
 /**
  * Everything that deciding about and opening these secrets takes, in one statement: each distinct owner, key and presence
  * once. Presences are those of the secrets' owners in the sessions named. The values only where they are asked for.
@@ -57,11 +54,13 @@ export const secretsBeside = async (
   const lock = sql.raw(options.lock === 'update' ? 'order by id for update' : '');
   const { rows } = await sql<{ found: FoundJson }>`
     with chosen as (select ${secretColumns(options.value)} from secrets where id = any(${ids}::uuid[]) ${lock})
-    select json_build_object('now', clock_timestamp(), 'secrets', ${jsonRows(sql`select * from chosen`)},
-      'owners', ${jsonRows(sql`select * from users where id in (select owner_id from chosen)`)},
-      'presences', ${jsonRows(sql`select * from session_participants where session_id = any(${sessions}::uuid[])
+    select json_build_object('now', clock_timestamp(), 'secrets', ${jsonArray(sql`select * from chosen`)},
+      'owners', ${jsonArray(sql`select * from users where id in (select owner_id from chosen)`)},
+      'presences', ${jsonArray(sql`select * from session_participants where session_id = any(${sessions}::uuid[])
         and user_id in (select owner_id from chosen)`)},
-      'keys', ${jsonRows(sql`select * from owner_keys where id in (select key_id from chosen)`)}) as found`.execute(db);
+      'keys', ${jsonArray(sql`select * from owner_keys where id in (select key_id from chosen)`)}) as found`.execute(
+    db,
+  );
   const found = rows[0]?.found ?? { now: '', secrets: [], owners: [], presences: [], keys: [] };
   return {
     dbNow: new Date(found.now),

@@ -1,9 +1,11 @@
 import { visibleBranches } from '../access/index.ts';
 import type { AuditEntry } from '../audit/index.ts';
 import { alsoSeeing, type Caller } from '../core/caller.ts';
+import { coalesce } from '../core/coalesce.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
 import type { SecretId } from '../core/ids.ts';
-import { inTransaction, reading, type Tx } from '../db/database.ts';
+import { reading } from '../db/database.ts';
+import { isUnavailable } from '../db/trouble.ts';
 import { integrityBroken } from '../keys/index.ts';
 import type { SecretsContext } from './context.ts';
 import { type Judged, refusalEntry } from './load.ts';
@@ -63,33 +65,45 @@ const openValue = (context: SecretsContext, id: SecretId, judged: Judged): Opene
   return { item: { asked: id, revealed }, entry: allowedEntry(id, judged.because, row.version) };
 };
 
-/** Decides, opens and records in one transaction; the caller of this sends nothing before it has committed. */
-const revealIn = async (
-  context: SecretsContext,
-  tx: Tx,
-  caller: Caller,
-  ids: readonly SecretId[],
-): Promise<RevealItem[]> => {
-  const judged = await context.load.judge(tx, caller, 'reveal', ids, { value: true });
-  const opened = [...judged].map(([id, one]) => openValue(context, id, one));
-  await context.audit.recordAll(
-    tx,
-    caller,
-    opened.map((one) => one.entry),
-  );
+/** One caller's wish for one value. */
+interface Wish {
+  readonly caller: Caller;
+  readonly id: SecretId;
+}
+
+/**
+ * Decides about all wishes on one view of the database, opens what is allowed, and commits a record for each: only then
+ * does anything go out. Wishes may be of several callers.
+ */
+const grant = async (context: SecretsContext, wishes: readonly Wish[]): Promise<RevealItem[]> => {
+  const asks = wishes.map((wish) => ({ ...wish, action: 'reveal' as const }));
+  const judged = await reading(context.load.judgeAll(context.db, asks, { value: true }));
+  const opened = wishes.map(({ id }, index) => openValue(context, id, judged[index] as Judged));
+  const records = wishes.map(({ caller }, index) => ({ actor: caller, entry: (opened[index] as Opened).entry }));
+  await context.audit.commit(context.db, records);
   return opened.map((one) => one.item);
+};
+
+/** Single reveals that arrive together are decided, recorded and flushed together. */
+export const createRevealOne = (context: SecretsContext) => {
+  const ask = coalesce<Wish, RevealItem>((wishes) => grant(context, wishes), {
+    most: 64,
+    atOnce: 3,
+    isEverybodys: isUnavailable,
+  });
+  return async (caller: Caller, id: SecretId): Promise<Revealed> => {
+    const item = await ask({ caller, id });
+    if ('error' in item) throw item.error;
+    return item.revealed;
+  };
 };
 
 /** Reveals up to 100 secrets by id, each by itself: one that is refused refuses no other. */
 export const revealByIds = (context: SecretsContext, caller: Caller, ids: readonly SecretId[]): Promise<RevealItem[]> =>
-  inTransaction(context.db, (tx) => revealIn(context, tx, caller, ids));
-
-export const revealOne = async (context: SecretsContext, caller: Caller, id: SecretId): Promise<Revealed> => {
-  const [item] = await revealByIds(context, caller, [id]);
-  if (!item) throw notFound();
-  if ('error' in item) throw item.error;
-  return item.revealed;
-};
+  grant(
+    context,
+    ids.map((id) => ({ caller, id })),
+  );
 
 interface Named extends Candidate {
   readonly name: string;
@@ -139,15 +153,10 @@ export const revealByNames = async (
   const chosen = new Map([...found].map(([name, named]) => [name, chooseLevel(named)]));
   const ids = [...chosen.values()].flatMap((named) => (named.length === 1 && named[0] ? [named[0].id] : []));
   const unclear = [...chosen].filter(([, named]) => named.length !== 1);
-  const revealed = await inTransaction(context.db, async (tx) => {
-    const items = await revealIn(context, tx, caller, ids);
-    await context.audit.recordAll(
-      tx,
-      caller,
-      unclear.map(([, named]) => unclearEntry(named)),
-    );
-    return new Map(items.map((item) => [item.asked, item]));
-  });
+  const unclearRecords = unclear.map(([, named]) => ({ actor: caller, entry: unclearEntry(named) }));
+  await context.audit.commit(context.db, unclearRecords);
+  const items = await revealByIds(context, caller, ids);
+  const revealed = new Map(items.map((item) => [item.asked, item]));
   return [...chosen].map(([name, named]) => {
     const item = named.length === 1 && named[0] ? revealed.get(named[0].id) : undefined;
     return item ? { ...item, asked: name } : unclearItem(name, named);

@@ -80,12 +80,16 @@ export const createContext = (deps: SessionsDeps): SessionsContext => {
   };
 
   const locked: SessionsContext['locked'] = (caller, name, action, work) =>
-    mutate(caller, async (tx) => {
-      const found = await finding.find(tx, caller.userId, name);
-      const row = found && (await lockSession(tx, found.id));
-      const mine = row && !outOfReach(caller, row.id) && (await finding.find(tx, caller.userId, row.id));
-      return mine ? await work(tx, row) : await refuse(tx, caller, action, found?.id ?? null, sessionNotJoined());
-    }, async (tx) => caller.session !== null && (await lockSession(tx, caller.session)));
+    mutate(
+      caller,
+      async (tx) => {
+        const found = await finding.find(tx, caller.userId, name);
+        const row = found && (await lockSession(tx, found.id));
+        const mine = row && !outOfReach(caller, row.id) && (await finding.find(tx, caller.userId, row.id));
+        return mine ? await work(tx, row) : await refuse(tx, caller, action, found?.id ?? null, sessionNotJoined());
+      },
+      async (tx) => caller.session !== null && (await lockSession(tx, caller.session)),
+    );
 
   const asOwner: SessionsContext['asOwner'] = (caller, name, action, work) =>
     locked(caller, name, action, async (tx, row) => {

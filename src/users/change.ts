@@ -57,16 +57,20 @@ export const updateUser = (context: UsersContext, caller: Caller, id: UserId, in
     if (concernsRank(input)) await lockAdministration(tx);
     if (concernsRank(input) || id === caller.userId) await lockUser(tx, id);
   };
-  return context.mutate(caller, async (tx) => {
-    const row = context.intact(await lockUser(tx, id));
-    const missing = refuseMissing(caller, row, id);
-    if (!row || missing) return await context.refuse(tx, caller, 'user.update', id, missing ?? notFound());
-    const refusal = await refuseChange(context, tx, caller, row, input);
-    if (refusal) return await context.refuse(tx, caller, 'user.update', id, refusal);
-    const changed = await context.change(tx, row, input);
-    const rank = { ...(input.role ? { role: input.role } : {}), ...(input.status ? { status: input.status } : {}) };
-    const details = { fields: Object.keys(input), revision: changed.revision, ...rank };
-    await context.record(tx, caller, actionOf(input), id, details);
-    return { ok: viewOf(changed) };
-  }, first);
+  return context.mutate(
+    caller,
+    async (tx) => {
+      const row = context.intact(await lockUser(tx, id));
+      const missing = refuseMissing(caller, row, id);
+      if (!row || missing) return await context.refuse(tx, caller, 'user.update', id, missing ?? notFound());
+      const refusal = await refuseChange(context, tx, caller, row, input);
+      if (refusal) return await context.refuse(tx, caller, 'user.update', id, refusal);
+      const changed = await context.change(tx, row, input);
+      const rank = { ...(input.role ? { role: input.role } : {}), ...(input.status ? { status: input.status } : {}) };
+      const details = { fields: Object.keys(input), revision: changed.revision, ...rank };
+      await context.record(tx, caller, actionOf(input), id, details);
+      return { ok: viewOf(changed) };
+    },
+    first,
+  );
 };

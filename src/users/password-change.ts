@@ -48,16 +48,20 @@ const changeOwn = async (
   const before = context.intact(await reading(queries.userById(context.db, caller.userId)));
   const right = await context.passwords.verify(before?.password_hash ?? null, current);
   const password_hash = right ? await context.passwords.hash(next) : null;
-  return await context.mutate(caller, async (tx) => {
-    const row = context.intact(await queries.lockUser(tx, caller.userId));
-    if (!row || password_hash === null || row.password_hash !== before?.password_hash) {
-      return await context.refuse(tx, caller, 'user.password_change', caller.userId, notRight());
-    }
-    const changed = await context.change(tx, row, { password_hash, ...noReset });
-    await endLogins(context, tx, caller, row.id, null);
-    await context.record(tx, caller, 'user.password_change', row.id, { revision: changed.revision });
-    return { ok: viewOf(changed) };
-  }, (tx) => queries.lockUser(tx, caller.userId));
+  return await context.mutate(
+    caller,
+    async (tx) => {
+      const row = context.intact(await queries.lockUser(tx, caller.userId));
+      if (!row || password_hash === null || row.password_hash !== before?.password_hash) {
+        return await context.refuse(tx, caller, 'user.password_change', caller.userId, notRight());
+      }
+      const changed = await context.change(tx, row, { password_hash, ...noReset });
+      await endLogins(context, tx, caller, row.id, null);
+      await context.record(tx, caller, 'user.password_change', row.id, { revision: changed.revision });
+      return { ok: viewOf(changed) };
+    },
+    (tx) => queries.lockUser(tx, caller.userId),
+  );
 };
 
 const refuseReset = (row: UserRow | null): KeyholdError | null => {
@@ -119,14 +123,18 @@ const refuseCancel = (caller: Caller, row: UserRow | null, id: UserId, now: Date
 
 /** Calls an administrator's reset off: the old password is back; logins and tokens made since then are gone. */
 export const cancelReset = (context: UsersContext, caller: Caller, id: UserId): Promise<UserView> =>
-  context.mutate(caller, async (tx) => {
-    const row = context.intact(await queries.lockUser(tx, id));
-    const refusal = refuseCancel(caller, row, id, context.clock.now());
-    if (!row || refusal) return await context.refuse(tx, caller, 'user.reset_cancel', id, refusal ?? notFound());
-    const since = row.password_reset_at ?? context.clock.now();
-    await endLogins(context, tx, caller, id, since);
-    await revokeTokens(context, tx, id, since);
-    const changed = await context.change(tx, row, { password_hash: row.previous_password_hash, ...noReset });
-    await context.record(tx, caller, 'user.reset_cancel', id, { revision: changed.revision });
-    return { ok: viewOf(changed) };
-  }, async (tx) => id === caller.userId && (await queries.lockUser(tx, id)));
+  context.mutate(
+    caller,
+    async (tx) => {
+      const row = context.intact(await queries.lockUser(tx, id));
+      const refusal = refuseCancel(caller, row, id, context.clock.now());
+      if (!row || refusal) return await context.refuse(tx, caller, 'user.reset_cancel', id, refusal ?? notFound());
+      const since = row.password_reset_at ?? context.clock.now();
+      await endLogins(context, tx, caller, id, since);
+      await revokeTokens(context, tx, id, since);
+      const changed = await context.change(tx, row, { password_hash: row.previous_password_hash, ...noReset });
+      await context.record(tx, caller, 'user.reset_cancel', id, { revision: changed.revision });
+      return { ok: viewOf(changed) };
+    },
+    async (tx) => id === caller.userId && (await queries.lockUser(tx, id)),
+  );

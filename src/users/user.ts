@@ -54,9 +54,9 @@ export const refuseUsername = (username: string): KeyholdError | null => {
   if (username !== username.trim() || username === '')
     return invalid('username', 'must not be empty nor begin or end with white space.');
   if (unseen.test(username)) return invalid('username', 'must not hold control or invisible characters.');
-  if (username.length > 128) return invalid('username', 'must have at most 128 characters.');
+  if ([...username].length > 128) return invalid('username', 'must have at most 128 characters.');
   const key = usernameKey(username);
-  return key === '' || key.length > 256 ? invalid('username', 'has no usable canonical form.') : null;
+  return key === '' || [...key].length > 256 ? invalid('username', 'has no usable canonical form.') : null;
 };
 
 /** Length is the only rule; it is counted in characters, not in bytes. */

@@ -4,7 +4,7 @@ import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
 import { plain } from '../plain.ts';
-import { isProfileName, serverAddress } from '../profiles/index.ts';
+import { isProfileName, type Profile, serverAddress } from '../profiles/index.ts';
 import { readDays } from '../secrets/instants.ts';
 import { readSecretLine, refuseUnlessKeyhold, uninterrupted, withLogin } from './entry.ts';
 
@@ -70,8 +70,7 @@ const revoke = async (client: Client, id: string): Promise<void> => {
 };
 
 /** The token of an earlier login in this profile would be forgotten without being revoked. */
-const revokeEarlier = async (context: CliContext, client: Client, name: string, userId: string): Promise<void> => {
-  const earlier = await context.profiles.read(name);
+const revokeEarlier = async (client: Client, earlier: Profile | null, userId: string): Promise<void> => {
   if (earlier === null || earlier.token_id === null || earlier.user_id !== userId) return;
   await revoke(client, earlier.token_id).catch(() => undefined);
 };
@@ -79,15 +78,16 @@ const revokeEarlier = async (context: CliContext, client: Client, name: string, 
 /** A token is made, stored, and taken back where it cannot be stored. */
 const remember = async (context: CliContext, client: Client, server: string, seconds: number): Promise<string> => {
   const name = await chosenProfile(context, server);
+  const earlier = await context.profiles.read(name);
   const { user, id, expiresAt, token } = await mint(client, seconds);
   const profile = { server, username: user.username, user_id: user.id, token_id: id, expires_at: expiresAt };
   try {
-    await revokeEarlier(context, client, name, user.id);
     await context.profiles.save(name, profile, token);
   } catch (error) {
     await revoke(client, id);
     throw error;
   }
+  await revokeEarlier(client, earlier, user.id);
   await welcome(context, name, server, user.username);
   return name;
 };

@@ -1,17 +1,19 @@
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
+import type { Profile } from '../profiles/index.ts';
+
+const shownOf = (name: string, inUse: string, profile: Profile | null) => {
+  if (profile === null) return null;
+  const { token: _token, ...shown } = profile;
+  return { name, in_use: name === inUse, ...shown };
+};
 
 /** `profile list` */
 export const listProfiles = async ({ profiles, out }: CliContext): Promise<void> => {
   const inUse = await profiles.chosen();
-  const found = [];
-  for (const name of await profiles.names()) {
-    const profile = await profiles.read(name);
-    if (profile === null) continue;
-    const { token: _token, ...shown } = profile;
-    found.push({ name, in_use: name === inUse, ...shown });
-  }
+  const read = (await profiles.names()).map(async (name) => shownOf(name, inUse, await profiles.read(name)));
+  const found = (await Promise.all(read)).filter((one) => one !== null);
   await out.result(found, () => {
     if (found.length === 0) out.note('There is no profile yet. Run: keyhold login <server>');
     if (found.length === 0) return null;

@@ -87,7 +87,7 @@ export const runCommand = async (
   const way = wayOf(options.mask);
   const client = await context.client();
   const choice = { only: options.only ?? null, tag: options.tag ?? null };
-  const taken = await takeSecrets(client, choice, context.session !== null);
+  const taken = await takeSecrets(context, client, choice);
   const variables = variablesOf(taken, options);
   try {
     endAs(await start(context, command, variables, way));

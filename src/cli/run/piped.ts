@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { commandFile } from './command-file.ts';
 import type { Ending } from './ending.ts';
@@ -15,24 +15,26 @@ export interface PipedOptions {
   readonly masked: { readonly stdout: boolean; readonly stderr: boolean };
 }
 
-/** A terminal sends its signals to the whole foreground group, the command included. */
-const fromTerminal = ['SIGINT', 'SIGQUIT', 'SIGHUP'] as const;
-const fromElsewhere = ['SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGCONT', 'SIGWINCH'] as const;
+const ofTerminal = ['SIGINT', 'SIGQUIT'] as const;
+const others = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGCONT', 'SIGWINCH'] as const;
 
-const hasTerminal = (): boolean => {
+/** True where a terminal sends its signals to our whole group, the command included: we are its foreground. */
+const terminalTells = (): boolean => {
   try {
-    closeSync(openSync('/dev/tty', 'r'));
-    return true;
+    // Fields after the command's name: state, ppid, pgrp, session, tty_nr, tpgid (proc(5)).
+    const fields = readFileSync('/proc/self/stat', 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    return fields[2] === fields[5];
   } catch {
-    return false;
+    return process.stdin.isTTY === true;
   }
 };
 
 /** Hands signals on to the command, but for those that it has from the terminal already. */
 const passSignals = (child: ChildProcess): void => {
-  const terminal = hasTerminal();
-  for (const signal of fromTerminal) process.on(signal, () => (terminal ? undefined : child.kill(signal)));
-  for (const signal of fromElsewhere) process.on(signal, () => child.kill(signal));
+  for (const signal of ofTerminal) process.on(signal, () => (terminalTells() ? undefined : child.kill(signal)));
+  for (const signal of others) process.on(signal, () => child.kill(signal));
 };
 
 /** Resolves when all of it was said. Who reads no longer ends the pipe, so that the command learns of it as usual. */
@@ -47,7 +49,8 @@ const maskThrough = (from: Readable, to: Writable, masker: Masker): Promise<void
     from.on('error', () => from.destroy());
     from.on('data', (chunk: Buffer) => say(masker.push(chunk)));
     from.once('end', () => say(masker.end()));
-    from.once('close', resolve);
+    // An empty write comes back once everything before it is through, or can never be.
+    from.once('close', () => to.write('', () => resolve()));
   });
 
 const start = (options: PipedOptions, stdout: number | 'inherit', stderr: number | 'inherit'): ChildProcess => {

@@ -1,4 +1,5 @@
-import { KeyholdError } from '../../core/errors.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { CliFailure } from '../failure.ts';
 import { commandFile } from './command-file.ts';
 import { type Ending, signalOfNumber } from './ending.ts';
 import type { Masker } from './masker.ts';
@@ -10,15 +11,18 @@ export interface TerminalOptions {
   readonly masker: () => Masker;
 }
 
+const packageMissing = (cause: unknown): CliFailure =>
+  new CliFailure(
+    exitCodes.usage,
+    'Masking on a terminal needs the optional package @lydell/node-pty, which is not installed for this platform. Run without --mask, or pipe the output.',
+    cause,
+  );
+
 const loadPty = async () => {
   try {
     return await import('@lydell/node-pty');
   } catch (cause) {
-    throw new KeyholdError(
-      'unavailable',
-      'Masking on a terminal needs the optional package @lydell/node-pty, which is not installed for this platform. Run without --mask, or pipe the output.',
-      { cause },
-    );
+    throw packageMissing(cause);
   }
 };
 

@@ -2,8 +2,8 @@ import type { JsonObject } from '../../core/json.ts';
 import { Fernet, InvalidToken } from '../../crypto/fernet.ts';
 import { usage } from '../failure.ts';
 import { type Contents, emptyReason, fittingName, type Item, plainItem, type Skipped } from './item.ts';
-import { refused } from './source-file.ts';
 import { type Fields, isObject, isType, readFields } from './record.ts';
+import { refused } from './source-file.ts';
 
 /** The old file store: an object of id → secret, whose values are base64 of Fernet tokens under the key beside it. */
 export const isStore = (document: unknown): document is Readonly<Record<string, Fields>> =>
