@@ -20,9 +20,10 @@ export const layers = {
   secrets: [...base, 'users', 'sessions'],
   rotation: [...base, 'users', 'sessions', 'auth', 'secrets'],
   http: ['core', 'config', 'db', 'audit', 'idempotency', 'users', 'sessions', 'auth', 'secrets', 'rotation'],
+  doctor: ['core', 'config', 'crypto', 'db', 'keys'],
   'app.ts': [...base, 'config', 'crypto', 'users', 'sessions', 'auth', 'secrets', 'rotation', 'http'],
   client: [],
-  cli: ['core', 'config', 'crypto', 'db', 'client', 'app.ts'],
+  cli: ['core', 'config', 'crypto', 'db', 'client', 'doctor', 'app.ts'],
   'main.ts': ['cli'],
 };
 
@@ -40,6 +41,7 @@ export const frontDoors = [
   'auth',
   'secrets',
   'rotation',
+  'doctor',
   'client',
   'cli',
 ];

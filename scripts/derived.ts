@@ -7,6 +7,7 @@ import { startEmbedded } from '../src/db/embedded/index.ts';
 import { prepareSchema, serviceRole } from '../src/db/grants.ts';
 import { asMigrator, embeddedAccess } from '../src/db/open.ts';
 import { schemaSnapshot } from '../src/db/schema-snapshot.ts';
+import { cliReference } from './cli-reference.ts';
 import { clientTypesAreCurrent, writeClientTypes } from './client-types.ts';
 import { routesOnly } from './routes-only.ts';
 
@@ -53,6 +54,7 @@ const derived: readonly Derived[] = [
     isCurrent: async () => clientTypesAreCurrent(await openApi()),
     write: async () => writeClientTypes(await openApi()),
   },
+  madeBy('docs/cli.md', async () => cliReference()),
   madeBy(
     'src/db/schema.sql',
     async () => `-- Made from the catalogues of a migrated database by "npm run derive".\n${await schema()}`,

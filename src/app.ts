@@ -82,7 +82,7 @@ const createReadiness =
   };
 
 /** Wires the domains, written out: what a service can reach is what it is given here. */
-const createDomains = async ({ config, rootKeys, clock, database }: AppDeps, metrics: Metrics) => {
+const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps, 'logger'>, metrics: Metrics) => {
   const { db } = database;
   const sealKeys = await openServiceKeys(db, clock, rootKeys);
   const digest = digestKey((sealKeys.at(-1) ?? sealKeys[0]).key);
@@ -144,6 +144,15 @@ const createDomains = async ({ config, rootKeys, clock, database }: AppDeps, met
   return { audit, users, sessions, secrets, accessTokens, logins, tokens, authenticate, erase };
 };
 
+/** What the commands beside the service work with: the same domains on the same database, without the HTTP server. */
+export type OperatorApp = Pick<Domains, 'users' | 'secrets'>;
+
+/** The domains for the operator's commands. The database is the caller's to close. */
+export const createOperatorApp = async (deps: Omit<AppDeps, 'logger'>): Promise<OperatorApp> => {
+  const { users, secrets } = await createDomains(deps, createMetrics(deps.database.waiting));
+  return { users, secrets };
+};
+
 type Domains = Awaited<ReturnType<typeof createDomains>>;
 
 const addRoutes = async (
@@ -186,15 +195,17 @@ const unlistenable: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'is of an address that this machine does not have. Correct KEYHOLD_HOST',
 };
 
+const refusePort = (host: string, port: number, variable: string, cause: unknown): unknown => {
+  const why = unlistenable[(cause as NodeJS.ErrnoException).code ?? ''];
+  const advice = `Port ${port} at ${host} ${why}, or set ${variable} to another one.`;
+  return why === undefined ? cause : new KeyholdError('state_conflict', advice, { cause });
+};
+
 const listenAt = async (server: FastifyInstance, host: string, port: number, variable: string): Promise<string> => {
   try {
     return await server.listen({ host, port });
-  } catch (cause) {
-    const why = unlistenable[(cause as NodeJS.ErrnoException).code ?? ''];
-    if (why === undefined) throw cause;
-    throw new KeyholdError('state_conflict', `Port ${port} at ${host} ${why}, or set ${variable} to another one.`, {
-      cause,
-    });
+  } catch (error) {
+    throw refusePort(host, port, variable, error);
   }
 };
 

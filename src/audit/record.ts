@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Caller, RequestOrigin } from '../core/caller.ts';
+import { type Caller, isOperator, type RequestOrigin } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { newId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -43,7 +43,9 @@ const bounded = (text: string | null, length: number): string | null => {
 };
 
 const credentialId = (actor: Actor): string | null =>
-  'credential' in actor && actor.credential.kind !== 'issuer' ? actor.credential.id : null;
+  'credential' in actor && 'id' in actor.credential ? actor.credential.id : null;
+
+const byOperator = (actor: Actor): boolean => 'credential' in actor && isOperator(actor);
 
 const agentOf = (actor: Actor): string | null => ('agent' in actor ? actor.agent : null);
 const sessionOf = (actor: Actor): string | null => ('session' in actor ? actor.session : null);
@@ -52,7 +54,7 @@ const rowOf = (now: Date, actor: Actor, entry: AuditEntry): Omit<AuditRow, 'seal
   id: newId<string>(),
   recorded_at: now,
   request_id: bounded(actor.origin.requestId, 64) ?? '',
-  actor_id: actor.userId,
+  actor_id: byOperator(actor) ? null : actor.userId,
   agent: bounded(agentOf(actor), 128),
   session_id: sessionOf(actor),
   token_id: credentialId(actor),
@@ -60,10 +62,10 @@ const rowOf = (now: Date, actor: Actor, entry: AuditEntry): Omit<AuditRow, 'seal
   target_type: entry.target?.type ?? null,
   target_id: entry.target?.id ?? null,
   outcome: entry.outcome,
-  reason: entry.reason ?? null,
+  reason: entry.reason ?? (byOperator(actor) ? 'operator' : null),
   ip: bounded(actor.origin.ip, 64),
   user_agent: bounded(actor.origin.userAgent, 256),
-  details: entry.details ?? {},
+  details: byOperator(actor) ? { ...entry.details, operator: true } : (entry.details ?? {}),
   nonce: randomBytes(16),
 });
 

@@ -1,6 +1,6 @@
 import { credentialGone } from '../access/index.ts';
 import type { Audit } from '../audit/index.ts';
-import type { RequestOrigin } from '../core/caller.ts';
+import { nobody, type RequestOrigin } from '../core/caller.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { isUuid, newId, toId, type UserId } from '../core/ids.ts';
 import { type Db, type Outcome, reading, refusedWith, settle, type Tx } from '../db/database.ts';
@@ -45,6 +45,7 @@ export const createOutsideUsers = ({ db, audit, users }: Deps): OutsideUsers => 
     if (!identity.issuer.suppliesIds) return newId<UserId>();
     if (!isUuid(identity.subject)) return null;
     const id = toId<UserId>(identity.subject);
+    if (id === nobody) return null;
     const existing = await tx.selectFrom('users').select('id').where('id', '=', id).executeTakeFirst();
     return existing ? null : id;
   };

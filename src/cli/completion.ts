@@ -158,7 +158,8 @@ const fishOption = (node: Node, option: Option): string => {
 
 const fishNode = (node: Node): string[] => [
   ...node.children.map(
-    ({ name, description }) => `complete -c keyhold ${fishCondition(node)} -a ${quoted(name)} -d ${quoted(description)}`,
+    ({ name, description }) =>
+      `complete -c keyhold ${fishCondition(node)} -a ${quoted(name)} -d ${quoted(description)}`,
   ),
   ...node.options.map((option) => fishOption(node, option)),
 ];

@@ -64,7 +64,8 @@ const endingOfRefusal = (error: Refusal): Ending => {
 
 /** Commander quotes what was typed; of an unknown option only the name is repeated, since the rest may be a value. */
 const sentenceOfParser = (message: string): string => {
-  const [, flag = '', rest = ''] = /^error: unknown option '([^]*)'(?:\n\((Did you mean .*)\))?$/.exec(message) ?? [];
+  const [, flag = '', rest = ''] =
+    /^error: unknown option '([\s\S]*)'(?:\n\((Did you mean .*)\))?$/.exec(message) ?? [];
   if (flag === '') return message.replace(/^error: /, '').replaceAll('\n', ' ');
   const name = /^--?[a-z][a-z-]{0,30}(?==|$)/.exec(flag)?.[0];
   return name === undefined ? 'there is an unknown option.' : `unknown option ${name}. ${rest}`.trim();
@@ -74,7 +75,10 @@ const endingOfParser = ({ code, exitCode, message }: CommanderError): Ending => 
   if (exitCode === 0) return { code: exitCodes.ok, message: '' };
   // Help was printed in place of a missing command.
   if (code === 'commander.help') return { code: exitCodes.usage, message: '' };
-  return { code: exitCodes.usage, message: `${sentenceOfParser(message)} --help shows how.`.replace(/([^.?])( --help)/, '$1.$2') };
+  return {
+    code: exitCodes.usage,
+    message: `${sentenceOfParser(message)} --help shows how.`.replace(/([^.?])( --help)/, '$1.$2'),
+  };
 };
 
 /**

@@ -4,8 +4,8 @@ import { type ExitCode, exitCodes } from './exit-codes.ts';
 export class CliFailure extends Error {
   readonly exitCode: ExitCode;
 
-  constructor(exitCode: ExitCode, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
+  constructor(exitCode: ExitCode, message: string, options: ErrorOptions = {}) {
+    super(message, options);
     this.name = 'CliFailure';
     this.exitCode = exitCode;
   }
@@ -33,4 +33,3 @@ export const troubleOf = (error: unknown): string | null => {
   const { code } = (error ?? {}) as { code?: unknown };
   return typeof code === 'string' ? (fileTroubles[code] ?? null) : null;
 };
-

@@ -15,14 +15,20 @@ const finish = (code: number): never => {
 export const run = async (args: readonly string[]): Promise<void> => {
   const { context, configure } = createContext();
   const program: Command = createProgram(context, configure);
-  try {
-    await program.parseAsync([...args], { from: 'user' });
-  } catch (error) {
+  const fail = async (error: unknown): Promise<never> => {
     const { endingOf } = await import('./ending.ts');
     const { code, message } = endingOf(error);
     const more = code === exitCodes.notWritten && context.changed ? doneAllTheSame : '';
     if (message !== '') context.out.warn(`keyhold: ${message}${more}`);
-    finish(code);
+    return finish(code);
+  };
+  // Node would print the line that failed and what was thrown, which may hold a value.
+  process.on('uncaughtException', fail);
+  process.on('unhandledRejection', fail);
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+  } catch (error) {
+    await fail(error);
   }
   finish(typeof process.exitCode === 'number' ? process.exitCode : exitCodes.ok);
 };

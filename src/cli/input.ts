@@ -1,5 +1,4 @@
-import { CliFailure, interrupted, usage } from './failure.ts';
-import { exitCodes } from './exit-codes.ts';
+import { type CliFailure, interrupted, usage } from './failure.ts';
 
 /** What people and programs give: questions go to stderr, so that stdout stays the command's result. */
 export interface Input {
@@ -93,7 +92,7 @@ const readHidden = (stdin: Stdin, stderr: NodeJS.WriteStream, question: string):
       if (outcome === 'end') finish(() => resolve(line.text));
     };
     const onEnd = (): void => finish(() => reject(interrupted()));
-    const onTerminate = (): void => finish(() => reject(new CliFailure(exitCodes.interrupted, '')));
+    const onTerminate = (): void => finish(() => process.kill(process.pid, 'SIGTERM'));
     stderr.write(`${question}\u001b[?2004h`);
     stdin.setRawMode(true);
     stdin.on('data', onData);

@@ -16,6 +16,8 @@ export interface Output {
   result(value: unknown, shown: () => string | null | Promise<string | null>): Promise<void>;
   /** Lines under headings for people; where stdout is no terminal, tab-separated and without headings. */
   table(headings: readonly string[], rows: readonly (readonly string[])[]): string;
+  /** Names and what they are, one a line, with the names alone in the first column. */
+  facts(rows: readonly (readonly [string, string])[]): string;
   /** What was done, on stderr; nothing with --quiet. */
   note(text: string): void;
   /** What a person has to know, on stderr, even with --quiet. */
@@ -50,7 +52,7 @@ const aligned = (rows: readonly (readonly string[])[]): string[] => {
 const lost = (error: unknown): CliFailure => {
   if ((error as { code?: unknown }).code === 'EPIPE') return new CliFailure(exitCodes.brokenPipe, '');
   const reason = troubleOf(error) ?? 'writing failed';
-  return new CliFailure(exitCodes.notWritten, `The output could not be written: ${reason}.`, error);
+  return new CliFailure(exitCodes.notWritten, `The output could not be written: ${reason}.`, { cause: error });
 };
 
 const written = (stream: NodeJS.WriteStream, text: string): Promise<void> =>
@@ -88,6 +90,11 @@ export const createOutput = (options: () => OutputOptions, { stdout, stderr }: S
       if (text !== null && text !== '') await written(stdout, text);
     },
     table,
+    facts: (rows) => {
+      const cells = rows.map((row) => row.map(plain));
+      const lines = stdout.isTTY ? aligned(cells) : cells.map((row) => row.join('\t'));
+      return lines.map((line) => `${line}\n`).join('');
+    },
     note: (text) => {
       if (!options().quiet) say(text);
     },

@@ -1,6 +1,8 @@
 import { Command, Option } from 'commander';
 import { registerAccount } from './commands/account.ts';
+import { registerAdmin } from './commands/admin.ts';
 import { registerCompletion } from './commands/completion.ts';
+import { registerDoctor } from './commands/doctor.ts';
 import { registerExport } from './commands/export.ts';
 import { registerImport } from './commands/import.ts';
 import { registerRun } from './commands/run.ts';
@@ -65,11 +67,16 @@ export const createProgram = (context: CliContext, configure: (options: GlobalOp
   registerSessions(program, context);
   program.commandsGroup('The service:');
   registerServer(program);
+  registerDoctor(program, context);
+  registerAdmin(program, context);
   program.commandsGroup('The shell:');
   registerCompletion(program, context);
+  program.addHelpCommand(
+    new Command('help').argument('[command]').description('show the help of a command').helpGroup('The shell:'),
+  );
   eachCommand(program, (command) => {
     command.exitOverride().configureOutput({ outputError: () => undefined });
-    if (command !== program) giveGlobalOptions(command);
+    if (command !== program) giveGlobalOptions(command.helpCommand(false));
     if (command.commands.length === 0) command.allowExcessArguments(true);
   });
   program.hook('preAction', (_program, command) => {

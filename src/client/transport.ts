@@ -34,17 +34,17 @@ const noAnswer = (server: string, error: unknown): NoAnswer => {
 const notKeyhold = (server: string, what: string): NoAnswer =>
   new NoAnswer(server, 'not-keyhold', `${server} ${what}, so it is not a Keyhold service.`);
 
-const isProblem = (body: unknown): body is Problem => {
-  const { code, detail } = (body ?? {}) as Record<string, unknown>;
-  return typeof code === 'string' && typeof detail === 'string';
-};
-
-const parsed = (server: string, text: string): unknown => {
+const parsed = (text: string): unknown => {
   try {
     return JSON.parse(text);
   } catch {
-    throw notKeyhold(server, 'answers with something that is not JSON');
+    return null;
   }
+};
+
+const isProblem = (body: unknown): body is Problem => {
+  const { code, detail } = (body ?? {}) as Record<string, unknown>;
+  return typeof code === 'string' && typeof detail === 'string';
 };
 
 const retryAfterOf = (response: Response): number | null => {
@@ -52,19 +52,24 @@ const retryAfterOf = (response: Response): number | null => {
   return Number.isInteger(seconds) ? seconds : null;
 };
 
-/** The answer's text, once it is certain that it is one of Keyhold's and not a refusal. */
-const accept = (server: string, response: Response, text: string): string => {
+/** What the text is in this media type; null for anything else. */
+const bodyOf = (response: Response, text: string, type: string): unknown =>
+  response.headers.get('content-type')?.startsWith(type) ? parsed(text) : null;
+
+const refusalOf = (server: string, response: Response, text: string): Refusal | NoAnswer => {
+  const body = bodyOf(response, text, 'application/problem+json');
+  return isProblem(body)
+    ? new Refusal(body, retryAfterOf(response))
+    : notKeyhold(server, `answers with ${response.status} in another form than Keyhold`);
+};
+
+/** Throws for everything but one of Keyhold's successful answers. */
+const refuse = (server: string, response: Response, text: string): void => {
   if (response.status >= 300 && response.status < 400) throw notKeyhold(server, 'sends elsewhere');
-  const type = response.headers.get('content-type') ?? '';
-  if (response.ok) {
-    if (response.status === 204) return text;
-    const body = type.startsWith('application/json') ? parsed(server, text) : null;
-    if (typeof body !== 'object' || body === null) throw notKeyhold(server, 'answers in another form than Keyhold');
-    return text;
-  }
-  const body = type.startsWith('application/problem+json') ? parsed(server, text) : null;
-  if (!isProblem(body)) throw notKeyhold(server, `answers with ${response.status} in another form than Keyhold`);
-  throw new Refusal(body, retryAfterOf(response));
+  if (!response.ok) throw refusalOf(server, response, text);
+  if (response.status === 204) return;
+  const body = bodyOf(response, text, 'application/json');
+  if (typeof body !== 'object' || body === null) throw notKeyhold(server, 'answers in another form than Keyhold');
 };
 
 export interface TransportOptions {
@@ -91,11 +96,11 @@ export const createTransport =
     } catch (error) {
       throw noAnswer(server, error);
     }
-    const body = accept(server, response, text);
+    refuse(server, response, text);
     if (changes(request)) onChange?.();
     const { status, headers } = response;
     // The text is decoded already; headers that describe its transfer no longer hold.
-    return new Response(status === 204 ? null : body, { status, headers: kept(headers) });
+    return new Response(status === 204 ? null : text, { status, headers: kept(headers) });
   };
 
 const kept = (headers: Headers): Headers => {

@@ -88,6 +88,20 @@ const createKeyFile = (path: string): boolean => {
   }
 };
 
+/** Where the root keys come from: the variable, a file that is named, or the file that a first start makes. */
+export const rootKeyFile = (env: Env, configDir: string): string | null =>
+  env.KEYHOLD_ROOT_KEYS === undefined ? (env.KEYHOLD_ROOT_KEY_FILE ?? join(configDir, 'root.key')) : null;
+
+/**
+ * The configured root keys, or null when their file isn't there; nothing is made. For commands beside the service: a new
+ * key would open nothing.
+ */
+export const findRootKeys = (env: Env, configDir: string): RootKeys | null => {
+  const file = rootKeyFile(env, configDir);
+  if (file !== null && !existsSync(file)) return null;
+  return loadRootKeys(env, configDir);
+};
+
 /**
  * The configured root keys: KEYHOLD_ROOT_KEYS, else KEYHOLD_ROOT_KEY_FILE, else `root.key` in the configuration
  * directory, which is made (mode 0600, flushed) when it is missing. Whether they are the right ones is proved later,

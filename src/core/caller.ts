@@ -15,7 +15,8 @@ export interface RequestOrigin {
 export type Credential =
   | { readonly kind: 'login'; readonly id: LoginId }
   | { readonly kind: 'token'; readonly id: TokenId }
-  | { readonly kind: 'issuer'; readonly issuer: string };
+  | { readonly kind: 'issuer'; readonly issuer: string }
+  | { readonly kind: 'operator' };
 
 /**
  * Who is asking: a user, optionally through an agent, optionally inside a session. Made by authentication for
@@ -44,3 +45,24 @@ export const alsoSeeing = (caller: Caller): Caller => ({
   ...caller,
   permissions: new Set([...caller.permissions, 'secrets:list' as const]),
 });
+
+/** The nil UUID (RFC 9562): nobody's, since ids are made by the service and an issuer's nil is refused. */
+export const nobody = '00000000-0000-0000-0000-000000000000' as UserId;
+
+/**
+ * Who works beside the service with its configuration and its root key, on its machine. Made by the server-side commands
+ * only, never by authentication. It administers; like any administrator it reaches nobody's secrets.
+ */
+export const operator = (command: string): Caller => ({
+  userId: nobody,
+  role: 'admin',
+  agent: null,
+  credential: { kind: 'operator' },
+  permissions: new Set(['admin']),
+  session: null,
+  boundToSession: false,
+  waiting: false,
+  origin: { requestId: command, ip: null, userAgent: null },
+});
+
+export const isOperator = (caller: Pick<Caller, 'credential'>): boolean => caller.credential.kind === 'operator';

@@ -40,7 +40,7 @@ export const embeddedAccess = (server: EmbeddedServer): Access => ({
   serviceLogin: server.connection('service').user,
 });
 
-const externalAccess = (url: string, migrationUrl: string | undefined): Access => ({
+export const externalAccess = (url: string, migrationUrl: string | undefined): Access => ({
   migrator: { connectionString: migrationUrl ?? url },
   service: { connectionString: url },
   serviceLogin: parse(url).user ?? '',

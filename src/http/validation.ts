@@ -36,7 +36,9 @@ const fieldErrors = (error: SchemaError): FieldError[] => {
 };
 
 const refusal = (part: string, errors: readonly SchemaError[]): KeyholdError => {
-  const fields = errors.flatMap(fieldErrors).slice(0, mostErrors);
+  // TypeBox tells of an unknown field twice: by name on its object, and by a path that the client chose.
+  const ours = errors.filter(({ message }) => message !== 'schema is false');
+  const fields = ours.flatMap(fieldErrors).slice(0, mostErrors);
   const first = fields[0] ?? { field: part, detail: 'is not as it should be.' };
   return new KeyholdError('invalid_request', `${first.field === '' ? part : first.field}: ${first.detail}`, {
     errors: fields,

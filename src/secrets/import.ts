@@ -1,7 +1,7 @@
 import type { AuditEntry } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { KeyholdError } from '../core/errors.ts';
-import type { SecretId, VerifiedSessionId } from '../core/ids.ts';
+import type { SecretId, UserId, VerifiedSessionId } from '../core/ids.ts';
 import { type Outcome, refusedWith, type Tx } from '../db/database.ts';
 import type { SecretRow } from '../db/tables.ts';
 import type { IdempotentRequest } from '../idempotency/index.ts';
@@ -37,7 +37,7 @@ export interface ImportResult {
 }
 
 /** Names the item in a problem, so that a file of thousands can be mended. */
-const atItem = <T>(index: number, work: () => T): T => {
+export const atItem = <T>(index: number, work: () => T): T => {
   try {
     return work();
   } catch (error) {
@@ -45,7 +45,7 @@ const atItem = <T>(index: number, work: () => T): T => {
   }
 };
 
-const ofItem = (index: number, error: KeyholdError): KeyholdError =>
+export const ofItem = (index: number, error: KeyholdError): KeyholdError =>
   new KeyholdError(error.code, `items/${index}: ${error.message}`, {
     errors: error.errors.map((one) => ({ field: `items/${index}/${one.field}`, detail: one.detail })),
     cause: error,
@@ -77,7 +77,7 @@ const freeName = (name: string, taken: ReadonlyMap<string, SecretId | null>): st
 const outcomes = { fail: 'conflict', skip: 'skipped', update: 'updated', rename: 'renamed' } as const;
 
 /** Decides for each item, in the order of the file, what becomes of it; a name may also be met twice in one file. */
-const planItems = (
+export const planItems = (
   items: readonly CreateSecret[],
   sessions: readonly (VerifiedSessionId | null)[],
   taken: ReadonlyMap<string, Map<string, SecretId | null>>,
@@ -101,9 +101,9 @@ const planItems = (
     };
   });
 
-const ownNames = async (
+export const namesOf = async (
   tx: Tx,
-  caller: Caller,
+  ownerId: UserId,
   items: readonly CreateSecret[],
   sessions: readonly (VerifiedSessionId | null)[],
 ) => {
@@ -111,18 +111,19 @@ const ownNames = async (
   for (const session of new Set(sessions)) {
     const names = items.filter((_, index) => sessions[index] === session).map((item) => item.name);
     // Renaming needs to know NAME-2, NAME-3, … as well: every name of the place that begins alike.
-    taken.set(placeKey(session), await namesInPlace(tx, caller.userId, session, names, true));
+    taken.set(placeKey(session), await namesInPlace(tx, ownerId, session, names, true));
   }
   return taken;
 };
 
-const insertPlanned = async (
+export const insertPlanned = async (
   context: SecretsContext,
   tx: Tx,
   caller: Caller,
+  ownerId: UserId,
   plans: readonly Plan[],
 ): Promise<Map<number, SecretId>> => {
-  const key = await context.ownerKeys.active(tx, caller.userId);
+  const key = await context.ownerKeys.active(tx, ownerId);
   const rows: Omit<SecretRow, 'seal'>[] = [];
   const ids = new Map<number, SecretId>();
   for (const plan of plans) {
@@ -162,7 +163,7 @@ const updatePlanned = async (
   return null;
 };
 
-const resultOf = (dryRun: boolean, plans: readonly Plan[], ids: ReadonlyMap<number, SecretId>): ImportResult => {
+export const resultOf = (dryRun: boolean, plans: readonly Plan[], ids: ReadonlyMap<number, SecretId>): ImportResult => {
   const count = (outcome: ImportedItem['outcome']): number => plans.filter((plan) => plan.outcome === outcome).length;
   const items = plans.map((plan) => ({
     index: plan.index,
@@ -220,7 +221,7 @@ const runImport = async (
   input.items.forEach((item, index) => {
     atItem(index, () => refuseUnlessFuture('expires_at', item.expires_at, now));
   });
-  const taken = await ownNames(tx, caller, input.items, places.ok);
+  const taken = await namesOf(tx, caller.userId, input.items, places.ok);
   const plans = planItems(input.items, places.ok, taken, input.on_conflict);
   const clash = plans.find((plan) => plan.outcome === 'conflict');
   if (clash)
@@ -231,7 +232,7 @@ const runImport = async (
       ),
     );
   if (input.dry_run) return { ok: resultOf(true, plans, new Map()) };
-  const ids = await insertPlanned(context, tx, caller, plans);
+  const ids = await insertPlanned(context, tx, caller, caller.userId, plans);
   const failed = await updatePlanned(context, tx, caller, plans);
   if (failed) throw failed;
   const result = resultOf(false, plans, ids);

@@ -9,6 +9,7 @@ import { type ChangeOptions, createContext, type SecretsDeps } from './context.t
 import { createSecret } from './create.ts';
 import { eraseUser } from './erase.ts';
 import { type ImportResult, type ImportSecrets, importSecrets } from './import.ts';
+import { type ImportFor, importFor } from './import-for.ts';
 import type { ChangeSecret, CreateSecret } from './input.ts';
 import { listSecrets, type SecretPage, type SecretStats, secretStats, secretsInSession } from './listing.ts';
 import type { SecretFilter } from './queries.ts';
@@ -18,6 +19,7 @@ import { listVersions, restoreVersion, setValue, type VersionView } from './vers
 import { type SecretView, viewOf } from './view.ts';
 
 export type { ImportResult, ImportSecrets, OnConflict } from './import.ts';
+export type { ImportedFor, ImportFor } from './import-for.ts';
 export type { ChangeSecret, CreateSecret } from './input.ts';
 export type { SecretPage, SecretStats } from './listing.ts';
 export type { SecretFilter } from './queries.ts';
@@ -32,6 +34,8 @@ type Revision = Pick<ChangeOptions, 'revision'>;
 export interface Secrets {
   create(caller: Caller, input: CreateSecret, request: IdempotentRequest | null): Promise<SecretView>;
   import(caller: Caller, input: ImportSecrets, request: IdempotentRequest | null): Promise<ImportResult>;
+  /** For the operator: secrets that will be another's; see import-for.ts. */
+  importFor(caller: Caller, username: string, input: ImportFor): Promise<ImportResult>;
   list(caller: Caller, filter: SecretFilter, page: Page): Promise<SecretPage>;
   /** What the caller sees of the secrets that lie in one session, own ones also after its end. */
   inSession(caller: Caller, sessionId: string): Promise<readonly SecretView[]>;
@@ -72,6 +76,7 @@ export const createSecrets = (deps: SecretsDeps): Secrets => {
     create: async (caller, input, request) =>
       await created(caller, await createSecret(context, caller, input, request)),
     import: (caller, input, request) => importSecrets(context, caller, input, request),
+    importFor: (caller, username, input) => importFor(context, caller, username, input),
     list: (caller, filter, page) => listSecrets(context, caller, filter, page),
     inSession: (caller, sessionId) => secretsInSession(context, caller, sessionId),
     stats: (caller) => secretStats(context, caller),

@@ -3,7 +3,7 @@ import type { Caller } from '../core/caller.ts';
 import { sessionNotJoined } from '../core/errors.ts';
 import type { SessionId, UserId, VerifiedSessionId } from '../core/ids.ts';
 import { type Page, type Paged, pageOf } from '../core/page.ts';
-import { type Db, reading, type Tx } from '../db/database.ts';
+import { type Db, type Outcome, reading, type Tx } from '../db/database.ts';
 import type { SessionRow } from '../db/tables.ts';
 import type { IdempotentRequest } from '../idempotency/index.ts';
 import type { UserReference } from '../users/index.ts';
@@ -11,6 +11,7 @@ import { type ChangeSession, endSession, eraseFromSessions, updateSession } from
 import { createContext, outOfReach, type SessionsDeps } from './context.ts';
 import { type CreateSession, createSession } from './create.ts';
 import { addParticipant, removeParticipant } from './participants.ts';
+import { type ProvidedSession, provideSession } from './provide.ts';
 import * as queries from './queries.ts';
 import type { SessionView } from './session.ts';
 
@@ -31,6 +32,8 @@ export interface Sessions {
   verify(db: Db, userId: UserId, name: string): Promise<VerifiedSessionId | null>;
   /** As `verify`, within a change: session and presence are held until the transaction ends. */
   hold(tx: Tx, userId: UserId, name: string): Promise<VerifiedSessionId | null>;
+  /** Finds or starts an owner's session for the operator's import; see provide.ts. */
+  provide(tx: Tx, caller: Caller, wanted: ProvidedSession): Promise<Outcome<VerifiedSessionId>>;
   /** Takes an erased user out of everything; resolves to how many of their sessions ended. */
   eraseUser(tx: Tx, userId: UserId): Promise<number>;
   /** True when the session is intact and active now, whoever asks. */
@@ -85,6 +88,7 @@ export const createSessions = (deps: SessionsDeps): Sessions => {
       const id = await finding.verify(tx, userId, name);
       return id !== null && (await standing.holdPresence(tx, userId, id)) ? id : null;
     },
+    provide: (tx, caller, wanted) => provideSession(context, tx, caller, wanted),
     eraseUser: (tx, userId) => eraseFromSessions(context, tx, userId),
     isActive: async (handle, id) => {
       const row = await queries.sessionById(handle, id);

@@ -30,21 +30,21 @@ const refuseMissing = (caller: Caller, row: UserRow | null, id: UserId): Keyhold
   return !row && id === caller.userId ? integrityBroken() : notFound();
 };
 
-/** Why this caller may not make this change to that user, or null. */
+/** Why this caller may not make this change to anybody of that id, or null: said before anybody is looked up. */
+const refuseCaller = (caller: Caller, id: UserId, input: ChangeUser): KeyholdError | null => {
+  if (concernsPerson(input) && id !== caller.userId) {
+    return new KeyholdError('permission_missing', 'Email and display name are the user’s own to change.');
+  }
+  return concernsRank(input) && !isAdmin(caller) ? adminNeeded() : null;
+};
+
 const refuseChange = async (
   context: UsersContext,
   tx: Tx,
-  caller: Caller,
   row: UserRow,
   input: ChangeUser,
-): Promise<KeyholdError | null> => {
-  if (concernsPerson(input) && row.id !== caller.userId) {
-    return new KeyholdError('permission_missing', 'Email and display name are the user’s own to change.');
-  }
-  if (!concernsRank(input)) return null;
-  if (!isAdmin(caller)) return adminNeeded();
-  return losesAdmin(row, input) && (await context.isLastAdmin(tx, row.id)) ? lastAdmin() : null;
-};
+): Promise<KeyholdError | null> =>
+  losesAdmin(row, input) && (await context.isLastAdmin(tx, row.id)) ? lastAdmin() : null;
 
 const actionOf = (input: ChangeUser): AuditAction => {
   if (input.status === undefined) return 'user.update';
@@ -61,9 +61,9 @@ export const updateUser = (context: UsersContext, caller: Caller, id: UserId, in
     caller,
     async (tx) => {
       const row = context.intact(await lockUser(tx, id));
-      const missing = refuseMissing(caller, row, id);
+      const missing = refuseCaller(caller, id, input) ?? refuseMissing(caller, row, id);
       if (!row || missing) return await context.refuse(tx, caller, 'user.update', id, missing ?? notFound());
-      const refusal = await refuseChange(context, tx, caller, row, input);
+      const refusal = await refuseChange(context, tx, row, input);
       if (refusal) return await context.refuse(tx, caller, 'user.update', id, refusal);
       const changed = await context.change(tx, row, input);
       const rank = { ...(input.role ? { role: input.role } : {}), ...(input.status ? { status: input.status } : {}) };

@@ -1,5 +1,5 @@
 /** True in the soak: every random test then runs its full count on a seed of its own. */
-export const full = process.env['KEYHOLD_TEST_COUNTS'] === 'full';
+const full = process.env['KEYHOLD_TEST_COUNTS'] === 'full';
 
 /** How often a random test runs: its full count in the soak, a tenth otherwise. */
 export const count = (soak: number): number => (full ? soak : Math.max(1, Math.ceil(soak / 10)));

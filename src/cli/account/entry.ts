@@ -8,7 +8,11 @@ const mostPasswordBytes = 2048;
 export const refuseUnlessKeyhold = async (client: Client, server: string): Promise<void> => {
   const { checks } = await answered(client.GET('/readyz'));
   if (typeof checks !== 'object' || !('schema' in checks))
-    throw new NoAnswer(server, 'not-keyhold', `${server} answers in another form than Keyhold, so it is not a Keyhold service.`);
+    throw new NoAnswer(
+      server,
+      'not-keyhold',
+      `${server} answers in another form than Keyhold, so it is not a Keyhold service.`,
+    );
 };
 
 /** One secret line from stdin, or from the person at the terminal. */

@@ -19,8 +19,7 @@ export interface LoginOptions {
 
 const isOurs = (token: string): boolean => token.startsWith('kh_');
 
-const isLoopback = (server: string): boolean =>
-  ['localhost', '127.0.0.1', '[::1]'].includes(new URL(server).hostname);
+const isLoopback = (server: string): boolean => ['localhost', '127.0.0.1', '[::1]'].includes(new URL(server).hostname);
 
 const chosenServer = async (context: CliContext, asked: string | undefined, option: string | undefined) => {
   if (asked !== undefined && option !== undefined) throw usage('Give the server once.');
@@ -188,7 +187,8 @@ export const whoAmI = async (context: CliContext): Promise<void> => {
   const { server, profile } = await context.standing();
   const client = await context.client();
   const me = await answered(client.GET('/api/v1/auth/me'));
-  const rows = [
+  const rows: [string, string][] = [
+    ['user', me.user.username],
     ['server', server],
     ['profile', profile ?? '(KEYHOLD_CLI_TOKEN)'],
     ['id', me.user.id],
@@ -196,6 +196,7 @@ export const whoAmI = async (context: CliContext): Promise<void> => {
     ['session', me.session_id ?? ''],
     ['may', me.permissions.join(' ')],
     ['secrets open from', me.waiting_until ?? ''],
-  ].filter(([, value]) => value !== '');
-  await context.out.result({ server, profile, ...me }, () => context.out.table(['user', me.user.username], rows));
+  ];
+  const shown = rows.filter(([, value]) => value !== '');
+  await context.out.result({ server, profile, ...me }, () => context.out.facts(shown));
 };

@@ -51,6 +51,11 @@ const revoke = async (client: Client, id: string): Promise<void> => {
   await client.DELETE('/api/v1/auth/tokens/{id}', { params: { path: { id } } });
 };
 
+const notShown = (cause: unknown): CliFailure => {
+  const code = cause instanceof CliFailure ? cause.exitCode : exitCodes.notWritten;
+  return new CliFailure(code, 'The token could not be shown, and was revoked again.', { cause });
+};
+
 /** `token create`: one that cannot be shown is revoked, since nobody could ever use it. */
 export const createToken = async (context: CliContext, name: string, options: CreateTokenOptions): Promise<void> => {
   const seconds = readDays(options.days);
@@ -71,8 +76,7 @@ export const createToken = async (context: CliContext, name: string, options: Cr
       await context.out.result(made, () => `${made.token ?? ''}\n`);
     } catch (error) {
       await revoke(client, made.id);
-      const code = error instanceof CliFailure ? error.exitCode : exitCodes.notWritten;
-      throw new CliFailure(code, 'The token could not be shown, and was revoked again.', error);
+      throw notShown(error);
     }
     context.out.note(`This is the token "${plain(name)}", shown this once. It is good until ${made.expires_at}.`);
   });

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { CliContext } from '../context.ts';
+import { collected } from '../repeated.ts';
 
 const login = () => import('../account/login.ts');
 const tokens = () => import('../account/tokens.ts');
@@ -48,20 +49,21 @@ const tokenHelp = `
 Only a login by password makes, lists and revokes tokens, so the password is asked for.
 
 Examples:
-  keyhold token create "build agent" --agent builder --permission secrets:list secrets:reveal --days 30
+  keyhold token create "build agent" --agent builder --permission secrets:list --days 30
   keyhold token list
   keyhold token revoke "build agent"`;
 
 const addTokens = (program: Command, context: CliContext): void => {
-  const token = program
-    .command('token')
-    .description('tokens for programs and agents')
-    .addHelpText('after', tokenHelp);
+  const token = program.command('token').description('tokens for programs and agents').addHelpText('after', tokenHelp);
   token
     .command('create')
     .description('make a token; it is shown this once, on stdout')
     .argument('<name>', 'what it is for')
-    .option('--permission <permission...>', 'what it may do (default: secrets:list and secrets:reveal)')
+    .option(
+      '--permission <permission>',
+      'what it may do (default: secrets:list, secrets:reveal); may be repeated',
+      collected,
+    )
     .option('--agent <agent>', 'the agent that will hold it')
     .option('--for-session <session>', 'bind it to this session')
     .option('--days <days>', 'how long it is good for', '30')

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { CliContext } from '../context.ts';
+import { collected } from '../repeated.ts';
 
 /** Written out, so that --help loads no part of the service; a test holds them equal to the service's. */
 export const typeNames = [
@@ -38,13 +39,16 @@ const addReading = (program: Command, context: CliContext): void => {
     .addOption(new Option('--scope <scope>', 'only of this scope').choices(['user', 'session', 'shared']))
     .option('--tag <tag>', 'only with this tag')
     .addOption(new Option('--owner <owner>', 'only your own, or only others’').choices(['me', 'others', 'any']))
-    .addOption(
-      new Option('--state <state>', 'only in this state').choices(['live', 'inactive', 'expired', 'deleted']),
-    )
+    .addOption(new Option('--state <state>', 'only in this state').choices(['live', 'inactive', 'expired', 'deleted']))
     .option('--limit <count>', 'at most so many')
     .addHelpText(
       'after',
-      examples('keyhold ls', 'keyhold ls --owner others', 'keyhold ls --tag billing --json', 'keyhold ls --state deleted'),
+      examples(
+        'keyhold ls',
+        'keyhold ls --owner others',
+        'keyhold ls --tag billing --json',
+        'keyhold ls --state deleted',
+      ),
     )
     .action(async (text: string | undefined, options) => (await reading()).list(context, text, options));
   program
@@ -75,10 +79,12 @@ const addWriting = (program: Command, context: CliContext, excess: Map<Command, 
     .option('-g, --generate', 'make a random value')
     .option('--length <characters>', 'of the random value', '32')
     .addOption(new Option('--type <type>', 'what it is (default: other)').choices(typeNames))
-    .option('--tag <tag...>', 'its tags, in place of those that it has')
+    .option('--tag <tag>', 'a tag, in place of those that it has; may be repeated', collected)
     .option('--description <text>', 'what it is for')
     .option('--expires <when>', 'an instant, a span such as 90d, or never')
-    .addOption(new Option('--exposure <exposure>', 'whether others may reveal it or only use it').choices(['reveal', 'use']))
+    .addOption(
+      new Option('--exposure <exposure>', 'whether others may reveal it or only use it').choices(['reveal', 'use']),
+    )
     .addOption(new Option('--scope <scope>', 'yours alone, or of the session').choices(['user', 'session']))
     .addHelpText(
       'after',
@@ -165,7 +171,10 @@ const addManaging = (program: Command, context: CliContext): void => {
     .option('--to-user', 'to you alone')
     .addHelpText(
       'after',
-      examples('keyhold transfer DEPLOY_KEY --to-session chat-42', 'keyhold transfer DEPLOY_KEY --session chat-42 --to-user'),
+      examples(
+        'keyhold transfer DEPLOY_KEY --to-session chat-42',
+        'keyhold transfer DEPLOY_KEY --session chat-42 --to-user',
+      ),
     )
     .action(async (name: string, options) => (await managing()).transfer(context, name, options));
   const one = (verb: 'activate' | 'deactivate', description: string): void => {

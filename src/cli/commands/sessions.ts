@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
+import { collected } from '../repeated.ts';
 
 const sessionHelp = `
 A session is named by its id, or by the name that your platform gave it.
@@ -22,9 +23,12 @@ export const registerSessions = (program: Command, context: CliContext): void =>
     .description('start a session')
     .argument('[name]', 'the name by which you or your platform know it')
     .option('--title <title>', 'what it is about')
-    .option('--with <user...>', 'who else is present, by username or id')
+    .option('--with <user>', 'who else is present, by username or id; may be repeated', collected)
     .option('--expires <when>', 'when it ends by itself: an instant, or a span such as 8h or 7d')
-    .addHelpText('after', '\nExamples:\n  keyhold session start\n  keyhold session start chat-42 --with grace linus --expires 8h')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  keyhold session start\n  keyhold session start chat-42 --with grace --with linus --expires 8h',
+    )
     .action(async (name: string | undefined, options) => (await load()).start(context, name, options));
   session
     .command('list')

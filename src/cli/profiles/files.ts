@@ -16,9 +16,12 @@ export const profilesDirectory = (env: CliEnv): string => {
 };
 
 const trouble = (verb: string, path: string, error: unknown): CliFailure =>
-  new CliFailure(exitCodes.notWritten, `${path} cannot be ${verb}: ${troubleOf(error) ?? 'it failed'}.`, error);
+  new CliFailure(exitCodes.notWritten, `${path} cannot be ${verb}: ${troubleOf(error) ?? 'it failed'}.`, {
+    cause: error,
+  });
 
-const isMissing = (error: unknown): boolean => (error as { code?: unknown }).code === 'ENOENT';
+const isMissing = (error: unknown): boolean =>
+  ['ENOENT', 'ENOTDIR'].includes(String((error as { code?: unknown }).code));
 
 /** A file's text, or null where there is none. */
 export const readPrivate = async (path: string): Promise<string | null> => {

@@ -33,7 +33,9 @@ export const serverAddress = (text: string): string => {
   const url = URL.parse(/^[a-z]+:\/\//i.test(text) ? text : `https://${text}`);
   const isHttp = url?.protocol === 'https:' || url?.protocol === 'http:';
   if (!url || !isHttp || url.username !== '' || url.password !== '' || url.pathname !== '/' || url.search !== '') {
-    throw usage('A server is named by its address alone, such as https://keyhold.example.org or http://127.0.0.1:8420.');
+    throw usage(
+      'A server is named by its address alone, such as https://keyhold.example.org or http://127.0.0.1:8420.',
+    );
   }
   return url.origin;
 };
@@ -114,8 +116,7 @@ export const createProfiles = (env: CliEnv, out: Output, asked: () => string | n
     const { KEYHOLD_CLI_TOKEN: token, KEYHOLD_CLI_SERVER: server } = env.own;
     if (token !== undefined && server === undefined)
       throw usage('KEYHOLD_CLI_TOKEN needs KEYHOLD_CLI_SERVER beside it, so that it goes to no other server.');
-    if (token !== undefined && server !== undefined)
-      return { server: serverAddress(server), token, profile: null };
+    if (token !== undefined && server !== undefined) return { server: serverAddress(server), token, profile: null };
     const { name, profile } = await ofProfile();
     const stored = await tokenOf(name, profile);
     if (stored === null) {

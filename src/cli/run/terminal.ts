@@ -15,7 +15,7 @@ const packageMissing = (cause: unknown): CliFailure =>
   new CliFailure(
     exitCodes.usage,
     'Masking on a terminal needs the optional package @lydell/node-pty, which is not installed for this platform. Run without --mask, or pipe the output.',
-    cause,
+    { cause },
   );
 
 const loadPty = async () => {

@@ -52,13 +52,18 @@ const runEditor = (context: CliContext, editor: string, path: string): Promise<v
     });
   });
 
+const notEdited = (error: unknown): CliFailure =>
+  new CliFailure(exitCodes.notWritten, `The value cannot be edited: ${troubleOf(error) ?? 'it failed'}.`, {
+    cause: error,
+  });
+
 const write = async (path: string, value: string): Promise<void> => {
   try {
     const file = await open(path, 'wx', 0o600);
     await file.writeFile(value);
     await file.close();
   } catch (error) {
-    throw new CliFailure(exitCodes.notWritten, `The value cannot be edited: ${troubleOf(error) ?? 'it failed'}.`, error);
+    throw notEdited(error);
   }
 };
 
@@ -66,7 +71,7 @@ const makeDirectory = async (place: string): Promise<string> => {
   try {
     return await mkdtemp(join(place, 'keyhold-'));
   } catch (error) {
-    throw new CliFailure(exitCodes.notWritten, `The value cannot be edited: ${troubleOf(error) ?? 'it failed'}.`, error);
+    throw notEdited(error);
   }
 };
 

@@ -46,9 +46,7 @@ export const recover = async (context: CliContext, text: string): Promise<void> 
 export const history = async (context: CliContext, text: string): Promise<void> => {
   const client = await context.client();
   const { id } = await findSecret(context, client, text);
-  const { versions } = await answered(
-    client.GET('/api/v1/secrets/{id}/versions', { params: { path: { id } } }),
-  );
+  const { versions } = await answered(client.GET('/api/v1/secrets/{id}/versions', { params: { path: { id } } }));
   const usernames = createUsernames(client);
   await context.out.result(versions, async () => {
     const rows = versions.map(async ({ version, created_at, created_by, current, destroyed_at }) => [

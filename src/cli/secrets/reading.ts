@@ -99,8 +99,7 @@ const valueByName = async (context: CliContext, client: Client, name: string): P
   if (item?.value !== undefined && item.id !== undefined && item.version !== undefined)
     return { id: item.id, name, version: item.version, value: item.value };
   if (item?.candidates) throw await ambiguous(client, name, item.candidates);
-  if (item?.problem === undefined || item.problem.code === 'not_found')
-    throw await nothingNamed(context, client, name);
+  if (item?.problem === undefined || item.problem.code === 'not_found') throw await nothingNamed(context, client, name);
   throw new Refusal(item.problem);
 };
 

@@ -46,9 +46,7 @@ const reasons: Readonly<Record<string, string>> = {
 export const access = async (context: CliContext, text: string): Promise<void> => {
   const client = await context.client();
   const { id } = await findSecret(context, client, text);
-  const { access: entries } = await answered(
-    client.GET('/api/v1/secrets/{id}/access', { params: { path: { id } } }),
-  );
+  const { access: entries } = await answered(client.GET('/api/v1/secrets/{id}/access', { params: { path: { id } } }));
   await context.out.result(entries, () =>
     context.out.table(
       ['USER', 'WHY', 'MAY'],

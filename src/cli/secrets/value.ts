@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { randomInt } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import type { CliContext } from '../context.ts';
@@ -12,7 +13,8 @@ const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 /** A random value of letters and digits: nothing that a shell, a URL or a configuration file would take amiss. */
 export const generated = (length: string): string => {
   const count = Number(length);
-  if (!/^\d{1,4}$/.test(length) || count < 8 || count > 4096) throw usage('--length takes a whole number from 8 to 4096.');
+  if (!/^\d{1,4}$/.test(length) || count < 8 || count > 4096)
+    throw usage('--length takes a whole number from 8 to 4096.');
   return Array.from({ length: count }, () => alphabet[randomInt(alphabet.length)]).join('');
 };
 
@@ -20,19 +22,19 @@ export const generated = (length: string): string => {
 export const textOf = (bytes: Uint8Array): string => {
   if (bytes.length > mostBytes) throw usage(`A value has at most ${mostBytes} bytes.`);
   if (bytes.length === 0) throw usage('The value is empty.');
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw usage('The value is not UTF-8 text. Encode it first, for instance by base64.');
-  }
+  if (!isUtf8(bytes)) throw usage('The value is not UTF-8 text. Encode it first, for instance by base64.');
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
 };
+
+const unreadable = (error: unknown): CliFailure =>
+  new CliFailure(exitCodes.usage, `The file cannot be read: ${troubleOf(error) ?? 'it failed'}.`, { cause: error });
 
 const fileBytes = async (path: string): Promise<Buffer> => {
   const chunks: Buffer[] = [];
   try {
     for await (const chunk of createReadStream(path, { end: mostBytes })) chunks.push(chunk as Buffer);
   } catch (error) {
-    throw new CliFailure(exitCodes.usage, `The file cannot be read: ${troubleOf(error) ?? 'it failed'}.`, error);
+    throw unreadable(error);
   }
   return Buffer.concat(chunks);
 };

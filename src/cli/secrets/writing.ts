@@ -71,7 +71,14 @@ const change = async (client: Client, secret: Secret, known: Known, value: strin
   );
 };
 
-const create = (context: CliContext, client: Client, name: string, place: 'user' | 'session', known: Known, value: string) =>
+const create = (
+  context: CliContext,
+  client: Client,
+  name: string,
+  place: 'user' | 'session',
+  known: Known,
+  value: string,
+) =>
   answered(
     client.POST('/api/v1/secrets', {
       body: {

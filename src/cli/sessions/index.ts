@@ -73,6 +73,18 @@ export const list = async (context: CliContext, { all = false }: { all?: boolean
 const cleanupOf = (client: Client, id: string) =>
   answered(client.GET('/api/v1/sessions/{id}/cleanup', { params: { path: { id } } }));
 
+const factsOf = (session: Session): [string, string][] => {
+  const rows: [string, string][] = [
+    ['id', session.id],
+    ['name', session.external_id ?? ''],
+    ['title', session.title ?? ''],
+    ['status', session.status],
+    ['ended', session.ended_at ?? ''],
+    ['ends', session.ended_at === null ? (session.expires_at ?? '') : ''],
+  ];
+  return rows.filter(([, value]) => value !== '');
+};
+
 /** `session show` */
 export const show = async (context: CliContext, name: string): Promise<void> => {
   const client = await clientFor(context);
@@ -80,23 +92,16 @@ export const show = async (context: CliContext, name: string): Promise<void> => 
   const { secrets } = await cleanupOf(client, session.id);
   const usernames = createUsernames(client);
   await context.out.result({ ...session, secrets }, async () => {
+    const { table, facts } = context.out;
     const people = session.participants.map(({ username, user_id, role, joined_at }) => [
       username ?? user_id,
       role,
-      `since ${joined_at}`,
+      joined_at,
     ]);
-    const inside = secrets.map(async (secret) => [secret.name, `of ${await usernames(secret.owner_id)}`, secret.id]);
-    const facts = [
-      ['name', session.external_id ?? ''],
-      ['title', session.title ?? ''],
-      ['status', session.status],
-      ['ends', session.ended_at ?? session.expires_at ?? ''],
-    ].filter(([, value]) => value !== '');
-    const { table } = context.out;
-    const secretsTable = inside.length === 0 ? '' : table(['SECRET', 'OWNER', 'ID'], await Promise.all(inside));
-    return [table(['SESSION', session.id], facts as string[][]), table(['USER', 'ROLE', 'PRESENT'], people), secretsTable]
-      .filter((part) => part !== '')
-      .join('\n');
+    const inside = secrets.map(async (secret) => [secret.name, await usernames(secret.owner_id), secret.id]);
+    const parts = [facts(factsOf(session)), table(['PARTICIPANT', 'ROLE', 'SINCE'], people)];
+    if (inside.length > 0) parts.push(table(['SECRET', 'OWNER', 'ID'], await Promise.all(inside)));
+    return parts.join('\n');
   });
 };
 

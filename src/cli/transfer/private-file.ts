@@ -8,7 +8,9 @@ const exists = (path: string): CliFailure =>
   new CliFailure(exitCodes.conflict, `${path} is there already. Say --force to replace it, or choose another name.`);
 
 const notWritten = (path: string, cause: unknown): CliFailure =>
-  new CliFailure(exitCodes.notWritten, `${path} could not be written: ${troubleOf(cause) ?? 'writing failed'}.`, cause);
+  new CliFailure(exitCodes.notWritten, `${path} could not be written: ${troubleOf(cause) ?? 'writing failed'}.`, {
+    cause,
+  });
 
 const writeDraft = (draft: string, content: Buffer): void => {
   const handle = openSync(draft, 'wx', 0o600);

@@ -3,7 +3,8 @@ import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, troubleOf } from '../failure.ts';
 
 /** The input is wrong, because of another error, which is kept and not shown. */
-export const refused = (detail: string, cause: unknown): CliFailure => new CliFailure(exitCodes.usage, detail, cause);
+export const refused = (detail: string, cause: unknown): CliFailure =>
+  new CliFailure(exitCodes.usage, detail, { cause });
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

@@ -1,0 +1,2 @@
+/** Commander's way to take an option more than once. An option with many values at once would swallow the arguments after it. */
+export const collected = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];

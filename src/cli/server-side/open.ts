@@ -1,0 +1,40 @@
+import { createOperatorApp, type OperatorApp } from '../../app.ts';
+import { readConfig } from '../../config/config.ts';
+import { readEnv } from '../../config/env.ts';
+import { findRootKeys } from '../../config/root-keys.ts';
+import { type Caller, operator } from '../../core/caller.ts';
+import { systemClock } from '../../core/clock.ts';
+import { KeyholdError } from '../../core/errors.ts';
+import { besideService } from '../../db/beside.ts';
+import { isCurrentSchema } from '../../db/migrate.ts';
+
+const noRootKey = (directory: string): KeyholdError =>
+  new KeyholdError(
+    'state_conflict',
+    `There is no root key in ${directory}. Set KEYHOLD_CONFIG_DIR, KEYHOLD_ROOT_KEY_FILE or KEYHOLD_ROOT_KEYS as the service has them.`,
+  );
+
+const wrongSchema = (): KeyholdError =>
+  new KeyholdError(
+    'state_conflict',
+    'The database’s schema is not this version’s. Use the Keyhold that the service runs, or run "keyhold migrate up".',
+  );
+
+/** Does something as the operator, beside a running service or without one, with the service's configuration. */
+export const asOperator = async <T>(
+  command: string,
+  work: (app: OperatorApp, caller: Caller) => Promise<T>,
+): Promise<T> => {
+  const env = readEnv();
+  const config = readConfig(env);
+  const rootKeys = findRootKeys(env, config.configDir);
+  if (rootKeys === null) throw noRootKey(config.configDir);
+  return await besideService(
+    config,
+    () => undefined,
+    async (database) => {
+      if (!(await isCurrentSchema(database.db))) throw wrongSchema();
+      return await work(await createOperatorApp({ config, rootKeys, clock: systemClock, database }), operator(command));
+    },
+  );
+};

@@ -1,0 +1,55 @@
+import { existsSync, type Stats, statfsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../config/config.ts';
+import type { Env } from '../config/env.ts';
+import { rootKeyFile } from '../config/root-keys.ts';
+import { type Check, type Finding, fine, found } from './finding.ts';
+
+const mode = (stats: Stats): string => (stats.mode & 0o7777).toString(8).padStart(4, '0');
+const statOf = (path: string): Stats | undefined => statSync(path, { throwIfNoEntry: false });
+
+const ofOthers = (path: string, stats: Stats): Finding[] =>
+  (stats.mode & 0o077) === 0
+    ? []
+    : [{ what: `${path} has mode ${mode(stats)}: others than its owner may reach it.`, remedy: `chmod 600 ${path}` }];
+
+const ofStranger = (path: string, stats: Stats): Finding[] => {
+  const own = process.geteuid?.() ?? stats.uid;
+  return stats.uid === own || stats.uid === 0
+    ? []
+    : [
+        {
+          what: `${path} belongs to uid ${stats.uid}, who could replace it.`,
+          remedy: `chown ${own} ${path}, or run the doctor as the service’s user.`,
+        },
+      ];
+};
+
+/** Whether the root key's file, and the embedded database's password, are their owner's alone. */
+export const checkFiles = (env: Env, config: Config): Check => {
+  const key = rootKeyFile(env, config.configDir);
+  const password = config.database.url === null ? join(config.dataDir, 'database-password') : null;
+  const paths = [key, password].filter((path) => path !== null);
+  const findings = paths.flatMap((path) => {
+    const stats = statOf(path);
+    return stats ? [...ofOthers(path, stats), ...ofStranger(path, stats)] : [];
+  });
+  return found('files', paths.length === 0 ? 'no files of ours' : paths.join(', '), findings);
+};
+
+const gibibyte = 1024 ** 3;
+const leastPart = 0.05;
+
+/** Whether the embedded database has room to grow. */
+export const checkDisk = ({ dataDir }: Config): Check => {
+  if (!existsSync(dataDir)) return fine('disk', `no ${dataDir} yet`);
+  const { bavail, blocks, bsize } = statfsSync(dataDir);
+  const free = bavail * bsize;
+  const seen = `${(free / gibibyte).toFixed(1)} GiB free for ${dataDir}`;
+  const low = free < gibibyte || bavail < blocks * leastPart;
+  return found(
+    'disk',
+    seen,
+    low ? [{ what: `Only ${seen}.`, remedy: 'Free or add space before the database has to stop.' }] : [],
+  );
+};

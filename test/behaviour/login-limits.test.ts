@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startApp, type TestApp } from '../support/app.ts';
+import type { Answer } from '../support/http.ts';
+import { expectStatus, logIn, logInAdmin, type Person, password, people } from '../support/people.ts';
+
+const quarter = 15 * 60_000;
+const wrong = 'a wrong password';
+
+let app: TestApp;
+let admin: Person;
+beforeAll(async () => {
+  app = await startApp();
+  admin = await logInAdmin(app);
+  await people(app, admin, 'ada', 'bob', 'cyd', 'dan', 'eve');
+});
+afterAll(() => app.close());
+
+const attempt = (username: string, secret = wrong): Promise<Answer<any>> =>
+  app.call('POST', '/auth/login', { body: { username, password: secret } });
+
+const fail = async (times: number, username: string): Promise<void> => {
+  for (let time = 0; time < times; time += 1) expectStatus(await attempt(username), 401);
+};
+
+const expectLimited = (answer: Answer<any>): void => {
+  expect(expectStatus(answer, 429).body.code).toBe('rate_limited');
+  const seconds = Number(answer.headers.get('retry-after'));
+  expect(seconds).toBeGreaterThan(0);
+  expect(seconds).toBeLessThanOrEqual(900);
+};
+
+describe('failed logins', () => {
+  // Each test begins a new quarter of an hour.
+  const anew = (): void => app.clock.advance(quarter);
+
+  it('close an account after the tenth for the rest of the 15 minutes, and no other account', async () => {
+    anew();
+    await fail(10, 'ada');
+    expectLimited(await attempt('ada', password));
+    expectStatus(await attempt('bob', password), 200);
+    app.clock.advance(quarter - 1000);
+    expectLimited(await attempt('ada', password));
+    app.clock.advance(1000);
+    expectStatus(await attempt('ada', password), 200);
+  });
+
+  it('count for one account however its name is written', async () => {
+    anew();
+    for (const name of ['ada', 'ADA', 'Ada', 'ａｄａ', 'aDa']) await fail(2, name);
+    expectLimited(await attempt('ada', password));
+    expectStatus(await attempt('bob', password), 200);
+  });
+
+  it('are forgotten by a good login', async () => {
+    anew();
+    await fail(9, 'bob');
+    expectStatus(await attempt('bob', password), 200);
+    await fail(9, 'bob');
+    expectStatus(await attempt('bob', password), 200);
+  });
+
+  it('close an account that does not exist in the same way', async () => {
+    anew();
+    await fail(10, 'nobody');
+    expectLimited(await attempt('nobody'));
+  });
+
+  it('close an address after the fiftieth, whichever accounts they were for, until 15 minutes are over', async () => {
+    anew();
+    for (let account = 0; account < 5; account += 1) await fail(9, `nobody-${account}`);
+    expectStatus(await attempt('cyd', password), 200);
+    await fail(5, 'dan');
+    expectLimited(await attempt('cyd', password));
+    expectLimited(await attempt('nobody-9'));
+    anew();
+    expectStatus(await attempt('cyd', password), 200);
+  });
+
+  it('are ten although they come at the same time', async () => {
+    anew();
+    const answers = await Promise.all(Array.from({ length: 20 }, () => attempt('eve')));
+    const statuses = answers.map(({ status }) => status).sort();
+    expect(statuses).toEqual([...Array<number>(10).fill(401), ...Array<number>(10).fill(429)]);
+  });
+
+  it('look alike for a wrong password, somebody unknown and somebody disabled', async () => {
+    anew();
+    const { eve } = { eve: await logIn(app, 'eve') };
+    expectStatus(
+      await admin
+        .with((await logInAdmin(app)).token)
+        .call('PATCH', `/users/${eve.id}`, { body: { status: 'disabled' } }),
+      200,
+    );
+    const texts = [await attempt('ada'), await attempt('nobody-at-all'), await attempt('eve', password)].map((answer) =>
+      expectStatus(answer, 401).text.replace(/"request_id":"[^"]*"/, ''),
+    );
+    expect(new Set(texts).size).toBe(1);
+    expectStatus(await attempt('ada', password), 200);
+  });
+});
+
+describe('a password', () => {
+  let made = 0;
+  const create = async (secret: string): Promise<{ answer: Answer<any>; username: string }> => {
+    made += 1;
+    const username = `new-${made}`;
+    const { token } = await logInAdmin(app);
+    return { answer: await app.call('POST', '/users', { token, body: { username, password: secret } }), username };
+  };
+
+  it.each([
+    ['12 characters', 'x'.repeat(12)],
+    ['128 characters', 'x'.repeat(128)],
+    ['12 characters of four bytes each', '😀'.repeat(12)],
+    ['nothing but spaces', ' '.repeat(12)],
+    ['the word password in it', 'password1234'],
+  ])('may have %s', async (_what, secret) => {
+    const { answer, username } = await create(secret);
+    expectStatus(answer, 201);
+    expectStatus(await attempt(username, secret), 200);
+    expectStatus(await attempt(username, `${secret}.`), 401);
+  });
+
+  it.each([
+    ['11 characters', 'x'.repeat(11)],
+    ['11 characters that have 22 code units', '😀'.repeat(11)],
+    ['129 characters', 'x'.repeat(129)],
+    ['none', ''],
+  ])('may not have %s', async (_what, secret) => {
+    const { answer, username } = await create(secret);
+    expect(expectStatus(answer, 400).body.errors).toMatchObject([{ field: expect.stringContaining('password') }]);
+    expectStatus(await attempt(username, secret === '' ? 'x' : secret), 401);
+  });
+
+  it('is changed by its user with the current one only, which ends their other logins', async () => {
+    const first = await logIn(app, 'bob');
+    const second = await logIn(app, 'bob');
+    const change = (current: string | undefined, next = 'another password') =>
+      first.call('POST', `/users/${first.id}/password`, {
+        body: { ...(current === undefined ? {} : { current_password: current }), new_password: next },
+      });
+    expectStatus(await change(undefined), 400);
+    expectStatus(await change(wrong), 401);
+    expectStatus(await change(password, 'too short'), 400);
+    expectStatus(await second.call('GET', '/auth/me'), 200);
+    expectStatus(await change(password), 200);
+    expectStatus(await first.call('GET', '/auth/me'), 200);
+    expectStatus(await second.call('GET', '/auth/me'), 401);
+    expectStatus(await attempt('bob', password), 401);
+    expectStatus(await attempt('bob', 'another password'), 200);
+  });
+
+  it('of somebody else is nobody’s to set but an administrator’s', async () => {
+    const ada = await logIn(app, 'ada');
+    const cyd = await logIn(app, 'cyd');
+    const set = (who: Person) =>
+      who.call('POST', `/users/${cyd.id}/password`, {
+        body: { current_password: password, new_password: 'taken over!!' },
+      });
+    expectStatus(await set(ada), 403);
+    expectStatus(await attempt('cyd', password), 200);
+    expectStatus(await set(await logInAdmin(app)), 200);
+    expectStatus(await attempt('cyd', 'taken over!!'), 200);
+  });
+});

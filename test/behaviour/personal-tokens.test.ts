@@ -1,0 +1,197 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startApp, type TestApp } from '../support/app.ts';
+import { settableClock } from '../support/clock.ts';
+import { otherSpellings } from '../support/forged-tokens.ts';
+import { expectStatus, keepSecret, logIn, logInAdmin, type Person, people, startSession } from '../support/people.ts';
+
+const minute = 60_000;
+
+let app: TestApp;
+let ada: Person;
+let bob: Person;
+beforeAll(async () => {
+  // Ahead of the database's clock, which goes on by itself: the later of the two decides, and here it is always ours.
+  app = await startApp({ clock: settableClock(new Date(Date.now() + 3_600_000)) });
+  ({ ada, bob } = await people(app, await logInAdmin(app), 'ada', 'bob'));
+});
+afterAll(() => app.close());
+
+const me = (token: string) => app.call('GET', '/auth/me', { token });
+
+const makeToken = async (owner: Person, body: Record<string, unknown> = {}): Promise<{ id: string; token: string }> => {
+  const whole = { name: 't', permissions: ['secrets:list', 'secrets:reveal'], expires_in: 3600, ...body };
+  return expectStatus(await owner.call('POST', '/auth/tokens', { body: whole }), 201).body;
+};
+
+describe('a personal token', () => {
+  it('is shown once, and lets its user in until it is over', async () => {
+    const { id, token } = await makeToken(ada, { expires_in: 60 });
+    expect(expectStatus(await me(token), 200).body.user.id).toBe(ada.id);
+    const { tokens } = (await ada.call('GET', '/auth/tokens')).body;
+    expect(tokens.find((one: { id: string }) => one.id === id)).not.toHaveProperty('token');
+    app.clock.advance(minute - 1);
+    expectStatus(await me(token), 200);
+    app.clock.advance(1);
+    expectStatus(await me(token), 401);
+  });
+
+  it('is over at once when its user revokes it, and another one is not', async () => {
+    const [first, second] = [await makeToken(ada), await makeToken(ada)];
+    expectStatus(await ada.call('DELETE', `/auth/tokens/${first.id}`), 204);
+    expectStatus(await me(first.token), 401);
+    expectStatus(await me(second.token), 200);
+  });
+
+  it('of another user can be neither seen nor revoked', async () => {
+    const { id, token } = await makeToken(ada);
+    expectStatus(await bob.call('DELETE', `/auth/tokens/${id}`), 404);
+    expect((await bob.call('GET', '/auth/tokens')).body.tokens).toEqual([]);
+    expectStatus(await me(token), 200);
+    expectStatus(await ada.call('DELETE', `/auth/tokens/${id}`), 204);
+  });
+
+  it('is refused in every form but its own', async () => {
+    const { id, token } = await makeToken(ada);
+    const other = await makeToken(bob);
+    const bytes = Buffer.from(token.slice(3), 'base64url');
+    const text = (...parts: Buffer[]) => `kh_${Buffer.concat(parts).toString('base64url')}`;
+    const forged = [
+      text(bytes.subarray(0, 16), randomBytes(32)),
+      text(randomBytes(16), bytes.subarray(16)),
+      text(Buffer.from(other.token.slice(3), 'base64url').subarray(0, 16), bytes.subarray(16)),
+      text(bytes.subarray(0, 47)),
+      text(bytes, Buffer.alloc(1)),
+      'kh_',
+      `kh_${id}`,
+      token.slice(3),
+      token.replace('kh_', 'KH_'),
+      token.replace('kh_', 'khr_'),
+      token.slice(0, -1),
+      `${token}=`,
+      `${token}A`,
+    ];
+    for (const one of forged) expectStatus(await me(one), 401);
+    expectStatus(await me(token), 200);
+  });
+
+  it('makes no token, lists none and ends no login, which a login does', async () => {
+    const { token } = await makeToken(ada, { permissions: ['secrets:list', 'sessions:write'] });
+    const asks = [
+      ['POST', '/auth/tokens', { name: 'n', permissions: ['secrets:list'], expires_in: 60 }, 201],
+      ['GET', '/auth/tokens', undefined, 200],
+      ['GET', '/auth/logins', undefined, 200],
+    ] as const;
+    for (const [method, path, body, status] of asks) {
+      const refused = await app.call(method, path, { token, body });
+      expect(expectStatus(refused, 403).body.code).toBe('permission_missing');
+      expectStatus(await ada.call(method, path, { body }), status);
+    }
+  });
+
+  it('has at most its own permissions, and never more than its user', async () => {
+    const secret = await keepSecret(ada);
+    const { token } = await makeToken(ada, { permissions: ['secrets:list'] });
+    expectStatus(await app.call('GET', `/secrets/${secret.id}`, { token }), 200);
+    expect((await app.call('GET', `/secrets/${secret.id}/value`, { token })).body.code).toBe('permission_missing');
+    const admin = { name: 'a', permissions: ['admin'], expires_in: 60 };
+    expect((await ada.call('POST', '/auth/tokens', { body: admin })).body.code).toBe('permission_missing');
+    expectStatus(await (await logInAdmin(app)).call('POST', '/auth/tokens', { body: admin }), 201);
+  });
+
+  it('for a session reaches that one only, and another one named beside it is refused', async () => {
+    const [one, two] = [await startSession(ada, [bob], { external_id: 'one' }), await startSession(ada, [bob])];
+    const inOne = await keepSecret(ada, { scope: 'session', session_id: one.id });
+    const inTwo = await keepSecret(ada, { scope: 'session', session_id: two.id });
+    const { token } = await makeToken(bob, { session_id: 'one' });
+    const value = (id: string, session?: string) => app.call('GET', `/secrets/${id}/value`, { token, session });
+    expectStatus(await value(inOne.id), 200);
+    expectStatus(await value(inOne.id, 'one'), 200);
+    expectStatus(await value(inTwo.id), 404);
+    expect(expectStatus(await value(inTwo.id, two.id), 403).body.code).toBe('session_not_joined');
+    expectStatus(await bob.call('GET', `/secrets/${inTwo.id}/value`, { session: two.id }), 200);
+  });
+});
+
+describe('an access token', () => {
+  it('is over with its login: by logout, by another login, after 15 minutes', async () => {
+    const [first, second, third] = [await logIn(app, 'ada'), await logIn(app, 'ada'), await logIn(app, 'ada')];
+    expectStatus(await first.call('POST', '/auth/logout'), 204);
+    expectStatus(await me(first.token), 401);
+    expectStatus(await me(second.token), 200);
+    const { logins } = (await second.call('GET', '/auth/logins')).body;
+    const current = (await third.call('GET', '/auth/logins')).body.logins.find(
+      (one: { current: boolean }) => one.current,
+    );
+    expect(logins.map(({ id }: { id: string }) => id)).toContain(current.id);
+    expectStatus(await bob.with((await logIn(app, 'bob')).token).call('DELETE', `/auth/logins/${current.id}`), 404);
+    expectStatus(await me(third.token), 200);
+    expectStatus(await second.call('DELETE', `/auth/logins/${current.id}`), 204);
+    expectStatus(await me(third.token), 401);
+    expectStatus(await me(second.token), 200);
+    app.clock.advance(16 * minute);
+    expectStatus(await me(second.token), 401);
+  });
+});
+
+describe('a refresh token', () => {
+  const refresh = (token: string) => app.call('POST', '/auth/refresh', { body: { refresh_token: token } });
+
+  it('is good once; using it again ends the login with everything that came of it', async () => {
+    const login = await logIn(app, 'ada');
+    const next = expectStatus(await refresh(login.refreshToken), 200).body;
+    expectStatus(await me(next.access_token), 200);
+    expectStatus(await refresh(login.refreshToken), 401);
+    expectStatus(await me(next.access_token), 401);
+    expectStatus(await me(login.token), 401);
+    expectStatus(await refresh(next.refresh_token), 401);
+    const untouched = await logIn(app, 'ada');
+    expectStatus(await refresh(untouched.refreshToken), 200);
+  });
+
+  it('is no good after a logout', async () => {
+    const login = await logIn(app, 'ada');
+    expectStatus(await login.call('POST', '/auth/logout'), 204);
+    expectStatus(await refresh(login.refreshToken), 401);
+  });
+
+  it('lives for 30 days without use, and each use gives it 30 more', async () => {
+    const days = 24 * 60 * minute;
+    const [used, unused] = [await logIn(app, 'ada'), await logIn(app, 'ada')];
+    app.clock.advance(29 * days);
+    const next = expectStatus(await refresh(used.refreshToken), 200).body;
+    app.clock.advance(days);
+    expectStatus(await refresh(unused.refreshToken), 401);
+    app.clock.advance(28 * days);
+    expectStatus(await refresh(next.refresh_token), 200);
+  });
+
+  it('is refused when it was altered, and ends nothing by that', async () => {
+    const login = await logIn(app, 'ada');
+    const bytes = Buffer.from(login.refreshToken.slice(4), 'base64url');
+    const flipped = (at: number): string => {
+      const copy = Buffer.from(bytes);
+      copy.writeUInt8(copy.readUInt8(at) ^ 1, at);
+      return `khr_${copy.toString('base64url')}`;
+    };
+    const altered = [
+      flipped(0),
+      flipped(15),
+      flipped(19),
+      flipped(20),
+      flipped(51),
+      `${login.refreshToken}A`,
+      'khr_',
+      'x',
+    ];
+    const spellings = otherSpellings(login.refreshToken.slice(4)).map((one) => `khr_${one}`);
+    for (const one of [...altered, ...spellings, login.token]) expectStatus(await refresh(one), 401);
+    expectStatus(await refresh(login.refreshToken), 200);
+  });
+
+  it('is no access token', async () => {
+    const login = await logIn(app, 'ada');
+    expectStatus(await me(login.refreshToken), 401);
+    expectStatus(await me(login.token), 200);
+  });
+});

@@ -1,0 +1,198 @@
+/*
+ * What one secret and one session come to, one operation after the other: the sequential meaning of the contract, small
+ * enough to be read. Operations that ran at the same time must look as if they had run in some order of it.
+ */
+
+export type Name = 'ada' | 'grace' | 'linus';
+
+/** Everything that names nobody in `by` is done by ada, who owns the secret and the session. */
+type Plain =
+  | { readonly do: 'share' | 'unshare'; readonly user: 'grace' | 'linus' }
+  | { readonly do: 'takeOff'; readonly by: 'grace' | 'linus' }
+  | { readonly do: 'toSession' | 'toUser' | 'delete' | 'recover' | 'activate' | 'deactivate' | 'look' }
+  | { readonly do: 'put' | 'patch'; readonly text: string }
+  | { readonly do: 'leave'; readonly by: 'ada' | 'grace' }
+  | { readonly do: 'join'; readonly user: 'ada' | 'grace' }
+  | { readonly do: 'create'; readonly by: 'ada' | 'grace'; readonly text: string }
+  | { readonly do: 'reveal'; readonly by: Name }
+  | { readonly do: 'end' | 'lookAtSession' }
+  | { readonly do: 'listOwn'; readonly by: 'ada' | 'grace' };
+
+/** `inside`: the request names the session (X-Session-Id), and is refused unless who asks is in it. */
+export type Operation = Plain & { readonly inside?: boolean };
+
+export const whoDoes = (operation: Operation): Name => ('by' in operation ? operation.by : 'ada');
+
+export interface State {
+  readonly scope: 'user' | 'session' | 'shared';
+  readonly sharedWith: readonly Name[];
+  readonly isActive: boolean;
+  readonly isDeleted: boolean;
+  readonly version: number;
+  readonly value: string;
+  readonly description: string | null;
+  readonly revision: number;
+  readonly ended: boolean;
+  readonly present: readonly Name[];
+  /** Other secrets in the session, as owner and name. */
+  readonly created: readonly string[];
+}
+
+interface Step {
+  readonly state: State;
+  /** Every answer that the contract allows here; mostly there is one. */
+  readonly answers: readonly string[];
+}
+
+const stateConflict = '409 state_conflict';
+const notJoined = '403 session_not_joined';
+const notFound = '404 not_found';
+
+/** The owner's view of the secret as one line, from the model as from an answer. */
+export const line = (view: Omit<State, 'ended' | 'present' | 'created' | 'value'>): string =>
+  [
+    '200',
+    view.scope,
+    `[${view.sharedWith.join()}]`,
+    view.isActive ? 'active' : 'inactive',
+    view.isDeleted ? 'deleted' : 'kept',
+    `v${view.version}`,
+    `r${view.revision}`,
+    String(view.description),
+  ].join(' ');
+
+const refused = (state: State, ...answers: string[]): Step => ({ state, answers });
+
+const written = (state: State, changes: Partial<State>, answer?: string): Step => {
+  const next = { ...state, ...changes, revision: state.revision + 1 };
+  return { state: next, answers: [answer ?? line(next)] };
+};
+
+const without = <T>(items: readonly T[], item: T): T[] => items.filter((one) => one !== item);
+const including = <T>(items: readonly T[], item: T): readonly T[] => (items.includes(item) ? items : [...items, item]);
+
+const unshared = (state: State, user: Name): Partial<State> => {
+  if (state.scope !== 'shared') return {};
+  const sharedWith = without(state.sharedWith, user);
+  return { sharedWith, scope: sharedWith.length === 0 ? 'user' : 'shared' };
+};
+
+const joined = (state: State, user: Name): boolean => !state.ended && state.present.includes(user);
+
+const revealed = (state: State, by: Name, inside: boolean): string => {
+  const inForce = state.isActive && !state.isDeleted;
+  const value = `200 v${state.version} ${state.value}`;
+  if (by === 'ada') return inForce ? value : stateConflict;
+  const reached =
+    (state.scope === 'shared' && state.sharedWith.includes(by)) ||
+    (inside && state.scope === 'session' && state.present.includes('ada'));
+  return reached && inForce ? value : notFound;
+};
+
+const sessionLine = (state: State): string =>
+  `200 ${state.ended ? 'ended' : 'active'} [${[...state.present].sort().join()}]`;
+
+/** What one operation does to the state, and how it is answered. */
+const step = (state: State, operation: Operation): Step => {
+  if (operation.inside && !joined(state, whoDoes(operation))) return refused(state, notJoined);
+  switch (operation.do) {
+    case 'share':
+      if (state.isDeleted || state.scope === 'session') return refused(state, stateConflict);
+      return written(state, { scope: 'shared', sharedWith: including(state.sharedWith, operation.user) });
+    case 'unshare':
+      return state.isDeleted ? refused(state, stateConflict) : written(state, unshared(state, operation.user));
+    case 'takeOff':
+      return revealed(state, operation.by, false) === notFound
+        ? refused(state, notFound)
+        : written(state, unshared(state, operation.by), '204');
+    case 'toSession':
+      if (state.isDeleted) return refused(state, stateConflict);
+      return joined(state, 'ada') ? written(state, { scope: 'session', sharedWith: [] }) : refused(state, notJoined);
+    case 'toUser':
+      return state.isDeleted ? refused(state, stateConflict) : written(state, { scope: 'user', sharedWith: [] });
+    case 'delete':
+      return state.isDeleted ? refused(state, '204') : written(state, { isDeleted: true }, '204');
+    case 'recover':
+      return written(state, { isDeleted: false });
+    case 'activate':
+      return written(state, { isActive: true });
+    case 'deactivate':
+      return written(state, { isActive: false });
+    case 'put':
+      if (state.isDeleted) return refused(state, stateConflict);
+      return written(state, { version: state.version + 1, value: operation.text });
+    case 'patch':
+      return state.isDeleted ? refused(state, stateConflict) : written(state, { description: operation.text });
+    case 'look':
+      return refused(state, line(state));
+    case 'reveal':
+      return refused(state, revealed(state, operation.by, operation.inside ?? false));
+    case 'end':
+    case 'leave':
+    case 'join':
+    case 'create':
+    case 'lookAtSession':
+    case 'listOwn':
+      return sessionStep(state, operation);
+  }
+};
+
+type SessionOperation = Extract<
+  Operation,
+  { readonly do: 'end' | 'lookAtSession' | 'leave' | 'join' | 'create' | 'listOwn' }
+>;
+
+const sessionStep = (state: State, operation: SessionOperation): Step => {
+  switch (operation.do) {
+    case 'end':
+      return { state: { ...state, ended: true }, answers: ['200 ended'] };
+    case 'leave':
+      // Who is out already is told so, or that it is done: both are true, and which one is a matter of a moment.
+      if (!state.present.includes(operation.by)) return refused(state, '204', notJoined);
+      return { state: { ...state, present: without(state.present, operation.by) }, answers: ['204'] };
+    case 'join':
+      if (state.ended) return refused(state, stateConflict);
+      return { state: { ...state, present: including(state.present, operation.user) }, answers: ['201'] };
+    case 'create': {
+      if (!joined(state, operation.by)) return refused(state, notJoined);
+      const created = [...state.created, `${operation.by} ${operation.text}`];
+      return { state: { ...state, created }, answers: ['201'] };
+    }
+    case 'lookAtSession':
+      return refused(state, sessionLine(state));
+    case 'listOwn': {
+      const own = state.created.filter((one) => one.startsWith(`${operation.by} `)).sort();
+      return refused(state, `200 [${own.join()}]`);
+    }
+  }
+};
+
+/** One operation as it happened: when it was sent, when its answer was there, and what that was. */
+export interface Happened {
+  readonly operation: Operation;
+  readonly sent: number;
+  readonly answered: number;
+  readonly answer: string;
+}
+
+/**
+ * True when some order of these operations explains every answer, and never puts one that was sent after another's
+ * answer before it (linearizability, Herlihy and Wing 1990; the search is Wing and Gong's).
+ */
+export const isLinearizable = (start: State, history: readonly Happened[]): boolean => {
+  const hopeless = new Set<string>();
+  const search = (state: State, left: readonly Happened[]): boolean => {
+    if (left.length === 0) return true;
+    const key = `${left.map((one) => history.indexOf(one)).join()} ${JSON.stringify(state)}`;
+    if (hopeless.has(key)) return false;
+    const earliestAnswer = Math.min(...left.map((one) => one.answered));
+    const found = left.some((one) => {
+      if (one.sent > earliestAnswer) return false;
+      const { state: next, answers } = step(state, one.operation);
+      return answers.includes(one.answer) && search(next, without(left, one));
+    });
+    if (!found) hopeless.add(key);
+    return found;
+  };
+  return search(start, history);
+};

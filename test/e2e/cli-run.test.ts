@@ -1,0 +1,303 @@
+import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type AtCommandLine, openTerminal, startWithCommandLines } from '../support/keyhold-cli.ts';
+import { expectStatus, keepSecret } from '../support/people.ts';
+
+let world: Awaited<ReturnType<typeof startWithCommandLines<'ada' | 'grace' | 'edith' | 'radia'>>>;
+let ada: AtCommandLine;
+
+const stripe = 'sk_live_4eC39HqLyjWDarjtT1zdp7dc';
+const password = 'p@ss w0rd/+?&="quoted"\\é';
+
+beforeAll(async () => {
+  world = await startWithCommandLines('ada', 'grace', 'edith', 'radia');
+  ada = world.ada;
+  await keepSecret(ada.person, { name: 'STRIPE_KEY', value: stripe, tags: ['billing'] });
+  await keepSecret(ada.person, { name: 'db.main-password', value: password });
+});
+
+afterAll(() => world.close());
+
+const sh = (script: string): string[] => ['--', 'sh', '-c', script];
+const node = (script: string): string[] => ['--', process.execPath, '-e', script];
+
+describe('a command with secrets', () => {
+  it('has its person’s own as variables, with dots and dashes as underscores, and not their token', async () => {
+    const { code, out } = await ada.run(['run', '--no-mask', '--', 'env']);
+    expect(code).toBe(0);
+    expect(out).toContain(`STRIPE_KEY=${stripe}\n`);
+    expect(out).toContain(`db_main_password=${password}\n`);
+    expect(out).not.toContain('KEYHOLD_CLI_TOKEN');
+  });
+
+  it('has those that were chosen by tag or name only, under a prefix', async () => {
+    const tagged = await ada.run(['run', '--no-mask', '--tag', 'billing', '--prefix', 'KH_', '--', 'env']);
+    expect(tagged.out).toContain(`KH_STRIPE_KEY=${stripe}\n`);
+    expect(tagged.out).not.toContain('KH_db_main_password');
+    const named = await ada.run(['run', '--no-mask', '--only', 'db.main-password', '--', 'env']);
+    expect(named.out).toContain(`db_main_password=${password}\n`);
+    expect(named.out).not.toContain('STRIPE_KEY');
+  });
+
+  it('gets its arguments as they are, a second -- and options like ours included', async () => {
+    const { out } = await ada.run(['run', '--', 'printf', '<%s>', '--', '--only', '-q', '--json', 'a b']);
+    expect(out).toBe('<--><--only><-q><--json><a b>');
+  });
+
+  it('has the session’s secrets before others of their name', async () => {
+    const session = expectStatus(
+      await ada.person.call('POST', '/sessions', { body: { external_id: 'run-1' } }),
+      201,
+    ).body;
+    const place = { scope: 'session', session_id: session.id };
+    await keepSecret(ada.person, { name: 'STRIPE_KEY', value: 'sk_of_the_session', ...place });
+    const inside = await ada.run(['run', '--session', 'run-1', '--no-mask', '--', 'printenv', 'STRIPE_KEY']);
+    expect(inside.out).toBe('sk_of_the_session\n');
+    const outside = await ada.run(['run', '--no-mask', '--', 'printenv', 'STRIPE_KEY']);
+    expect(outside.out).toBe(`${stripe}\n`);
+  });
+
+  it('has another’s secret only when it was named', async () => {
+    await keepSecret(world.grace.person, {
+      name: 'GRACES',
+      value: 'shared by grace',
+      scope: 'shared',
+      shared_with: [ada.person.id],
+    });
+    const unnamed = await ada.run(['run', '--no-mask', '--', 'env']);
+    expect(unnamed.out).not.toContain('GRACES');
+    const named = await ada.run(['run', '--no-mask', '--only', 'GRACES', '--', 'printenv', 'GRACES']);
+    expect(named.out).toBe('shared by grace\n');
+    const withOwner = await ada.run(['run', '--no-mask', '--only', 'grace/GRACES', '--', 'printenv', 'GRACES']);
+    expect(withOwner.out).toBe('shared by grace\n');
+  });
+
+  it.each([
+    ['0', 0],
+    ['1', 1],
+    ['130', 130],
+  ])('ends keyhold in its exit code %s, piped and not', async (text, code) => {
+    expect((await ada.run(['run', ...sh(`exit ${text}`)])).code).toBe(code);
+    expect((await ada.run(['run', '--no-mask', ...sh(`exit ${text}`)])).code).toBe(code);
+  });
+
+  it.each(['SIGTERM', 'SIGKILL', 'SIGUSR1'] as const)(
+    'that dies of %s lets keyhold die of it, piped and not',
+    async (signal) => {
+      const script = `kill -${signal.slice(3)} $$`;
+      expect(await ada.run(['run', ...sh(script)])).toMatchObject({ code: null, signal });
+      expect(await ada.run(['run', '--no-mask', ...sh(script)])).toMatchObject({ code: null, signal });
+    },
+  );
+
+  it.each([[[]], [['--no-mask']]])('gets the signals that keyhold gets (%j)', async (options) => {
+    const script =
+      "process.on('SIGTERM', () => { console.log('told'); process.exit(7); }); console.log('ready'); setInterval(() => {}, 1000)";
+    const command = ada.start(['run', ...options, ...node(script)]);
+    await command.prints(/ready/);
+    command.signal('SIGTERM');
+    expect(await command.ended).toMatchObject({ code: 7, out: 'ready\ntold\n' });
+  });
+
+  it('that is not there ends in 127, and one that may not be executed in 126', async () => {
+    const missing = await ada.run(['run', '--', 'no-such-command-here']);
+    expect(missing).toMatchObject({ code: 127 });
+    expect(missing.err).toContain('no-such-command-here');
+    const path = join(world.directory, 'plain.txt');
+    await writeFile(path, 'echo plain $STRIPE_KEY\n');
+    expect(await ada.run(['run', '--', path])).toMatchObject({ code: 126 });
+    await chmod(path, 0o755);
+    expect(await ada.run(['run', '--', path])).toMatchObject({ code: 0, out: 'plain [masked]\n' });
+    expect(await ada.run(['run', '--no-mask', '--', path])).toMatchObject({ code: 0, out: `plain ${stripe}\n` });
+  });
+
+  it('may be found a pipe’s reader gone, as without keyhold', async () => {
+    const piped = 'node_modules/.bin/node src/main.ts run -- yes | head -1; echo "over"';
+    const terminal = openTerminal('/bin/sh', ['-c', piped], ada.env);
+    await terminal.ended;
+    expect(terminal.shown()).toBe('y\r\nover\r\n');
+    const inside = await ada.run(['run', '--no-mask', ...sh('yes | head -1')]);
+    expect(inside).toMatchObject({ code: 0, out: 'y\n', err: '' });
+  });
+});
+
+describe('piped output', () => {
+  it('of 10 MB shows no value, wherever it is split and in whatever form it is written', async () => {
+    const script = `
+      const values = [process.env.STRIPE_KEY, process.env.db_main_password];
+      const forms = values.flatMap((value) => [
+        value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1), new URLSearchParams({ v: value }).toString().slice(2),
+        Buffer.from(value).toString('base64'), Buffer.from(value).toString('base64url'),
+      ]);
+      const { writeSync } = require('node:fs');
+      const out = (text) => { for (let rest = Buffer.from(text); rest.length > 0;) rest = rest.subarray(writeSync(1, rest)); };
+      let written = 0;
+      for (let round = 0; written < 10 * 1024 * 1024; round += 1) {
+        const form = forms[round % forms.length];
+        const cut = round % (form.length + 1);
+        const filler = '-'.repeat(65536 - (round * 7) % 60);
+        out(filler + form.slice(0, cut));
+        out(form.slice(cut) + '\\n');
+        written += filler.length + form.length + 1;
+      }`;
+    const { code, out } = await ada.run(['run', ...node(script)]);
+    expect(code).toBe(0);
+    for (const value of [stripe, password]) {
+      const forms = [value, encodeURIComponent(value), Buffer.from(value).toString('base64url')];
+      for (const form of [
+        ...forms,
+        Buffer.from(value).toString('base64').replace(/=*$/, ''),
+        JSON.stringify(value).slice(1, -1),
+      ]) {
+        expect(out.includes(form)).toBe(false);
+      }
+    }
+    expect(out.length).toBeGreaterThan(10 * 1024 * 1024);
+    expect(out.replaceAll(/-+\[masked\]\n/g, '')).toBe('');
+  });
+
+  it('on stderr is masked as well, and with --no-mask neither is', async () => {
+    const both = sh('echo "out $STRIPE_KEY"; echo "err $STRIPE_KEY" >&2');
+    expect(await ada.run(['run', ...both])).toMatchObject({ out: 'out [masked]\n', err: 'err [masked]\n' });
+    expect(await ada.run(['run', '--no-mask', ...both])).toMatchObject({
+      out: `out ${stripe}\n`,
+      err: `err ${stripe}\n`,
+    });
+  });
+
+  it('can be opened by its name, as any pipe', async () => {
+    const { out, err } = await ada.run(['run', ...sh('echo one > /dev/stdout; echo two | tee /dev/stderr')]);
+    expect(out).toBe('one\ntwo\n');
+    expect(err).toBe('two\n');
+  });
+});
+
+describe('on a terminal', () => {
+  it('the command has the terminal itself', async () => {
+    const terminal = ada.onTerminal([
+      'run',
+      ...sh('test -t 0 && test -t 1 && test -t 2 && echo "a terminal: $STRIPE_KEY"'),
+    ]);
+    expect(await terminal.ended).toEqual({ code: 0, signal: 0 });
+    expect(terminal.shown()).toContain(`a terminal: ${stripe}`);
+  });
+
+  it.each([
+    ['directly', ['run'], ''],
+    ['masked', ['run', '--mask'], ''],
+    ['with its output piped', ['run'], ' | cat'],
+  ])('Ctrl-C reaches the command once, %s', async (_how, options, after) => {
+    const path = join(world.directory, 'interrupted.cjs');
+    await writeFile(
+      path,
+      `let times = 0;
+      process.on('SIGINT', () => { times += 1; console.log('interrupted ' + times); setTimeout(() => process.exit(40 + times), 400); });
+      setInterval(() => {}, 1000);
+      console.log('ready');`,
+    );
+    const words = [process.execPath, 'src/main.ts', ...options, '--', process.execPath, path].join(' ');
+    const terminal = openTerminal('/bin/bash', ['-c', `set -o pipefail; trap "" INT; ${words}${after}`], ada.env);
+    const direct = openTerminal(process.execPath, ['src/main.ts', ...options, '--', process.execPath, path], ada.env);
+    const asked = after === '' ? direct : terminal;
+    await asked.shows('ready');
+    asked.type('\u0003');
+    await asked.shows('interrupted 1');
+    const { code } = await asked.ended;
+    expect(asked.shown()).not.toContain('interrupted 2');
+    if (after === '') expect(code).toBe(41);
+    (after === '' ? terminal : direct).type('\u001c');
+  });
+
+  it.each([
+    ['directly', []],
+    ['masked', ['--mask']],
+  ])('exit codes and death by a signal come through, %s', async (_how, options) => {
+    const end = async (script: string) => await ada.onTerminal(['run', ...options, ...sh(script)]).ended;
+    expect(await end('exit 0')).toEqual({ code: 0, signal: 0 });
+    expect(await end('exit 1')).toEqual({ code: 1, signal: 0 });
+    expect(await end('exit 130')).toEqual({ code: 130, signal: 0 });
+    expect(await end('kill -TERM $$')).toMatchObject({ signal: 15 });
+  });
+
+  it('--mask hides values there too, and passes a change of size on', async () => {
+    const script = 'echo "<$STRIPE_KEY>"; stty size; read line; stty size; echo "typed $line"';
+    const terminal = ada.onTerminal(['run', '--mask', ...sh(script)]);
+    await terminal.shows('24 80');
+    terminal.resize(100, 30);
+    // The size travels by a signal of its own; typing waits until the service of the terminal has passed it on.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    terminal.type('hello\r');
+    expect(await terminal.ended).toEqual({ code: 0, signal: 0 });
+    expect(terminal.shown()).toContain('<[masked]>');
+    expect(terminal.shown()).toContain('30 100');
+    expect(terminal.shown()).toContain('typed hello');
+    expect(terminal.shown()).not.toContain(stripe);
+  });
+});
+
+describe('nothing is started', () => {
+  const marker = () => join(world.directory, 'started');
+  const touch = () => ['--', 'touch', marker()];
+  const started = () =>
+    readFile(marker()).then(
+      () => true,
+      () => false,
+    );
+
+  it('when the server cannot be reached', async () => {
+    const { code, err } = await ada.run(['run', ...touch()], { KEYHOLD_CLI_SERVER: 'http://127.0.0.1:9' });
+    expect(code).toBe(7);
+    expect(err).toContain('cannot be reached');
+    expect(await started()).toBe(false);
+  });
+
+  it('when the token is not valid', async () => {
+    expect(await ada.run(['run', ...touch()], { KEYHOLD_CLI_TOKEN: 'kh_nothing' })).toMatchObject({ code: 5 });
+    expect(await started()).toBe(false);
+  });
+
+  it('when a name means nothing, or a tag', async () => {
+    expect(await ada.run(['run', '--only', 'STRIPE_KEY,NO_SUCH', ...touch()])).toMatchObject({ code: 3 });
+    expect(await ada.run(['run', '--tag', 'no-such', ...touch()])).toMatchObject({ code: 2 });
+    expect(await started()).toBe(false);
+  });
+
+  it.each(['PATH', 'LD_PRELOAD', 'NODE_OPTIONS', 'PYTHONPATH', 'BASH_ENV', 'git_ssh_command'])(
+    'when a secret would set %s, unless that was allowed',
+    async (name) => {
+      const { edith } = world;
+      const { id } = await keepSecret(edith.person, { name, value: '/nonexistent' });
+      const refused = await edith.run(['run', '--only', name, ...touch()]);
+      expect(refused.code).toBe(2);
+      expect(refused.err).toContain('--allow-unsafe-name');
+      expect(await edith.run(['run', ...touch()])).toMatchObject({ code: 2 });
+      expect(await started()).toBe(false);
+      const prefixed = await edith.run(['run', '--prefix', 'MY_', '--', 'printenv', `MY_${name}`]);
+      expect(prefixed).toMatchObject({ code: 0, out: '[masked]\n' });
+      const allowed = await edith.run(['run', '--no-mask', '--allow-unsafe-name', '--', '/usr/bin/printenv', name]);
+      expect(allowed.out).toContain('/nonexistent\n');
+      expectStatus(await edith.person.call('DELETE', `/secrets/${id}?purge=true`), 204);
+    },
+  );
+
+  it('when two names become one variable, no variable can bear a name, or a value holds a NUL', async () => {
+    const { radia } = world;
+    await keepSecret(radia.person, { name: 'a.b', value: 'first' });
+    await keepSecret(radia.person, { name: 'a-b', value: 'second' });
+    const clash = await radia.run(['run', ...touch()]);
+    expect(clash.code).toBe(2);
+    expect(clash.err).toMatch(/a[.-]b and a[.-]b would both become the variable a_b/);
+    expect(await radia.run(['run', '--only', 'a.b', '--', 'printenv', 'a_b'])).toMatchObject({ out: '[masked]\n' });
+    await keepSecret(radia.person, { name: '9lives', value: 'a cat' });
+    expect(await radia.run(['run', '--only', '9lives', ...touch()])).toMatchObject({ code: 2 });
+    expect(await radia.run(['run', '--only', '9lives', '--prefix', 'K', '--', 'printenv', 'K9lives'])).toMatchObject({
+      code: 0,
+    });
+    await keepSecret(radia.person, { name: 'NUL', value: 'a\0b' });
+    const nul = await radia.run(['run', '--only', 'NUL', ...touch()]);
+    expect(nul).toMatchObject({ code: 2 });
+    expect(nul.err).toContain('NUL character');
+    expect(await started()).toBe(false);
+  });
+});

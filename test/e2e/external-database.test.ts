@@ -1,0 +1,110 @@
+import { randomBytes } from 'node:crypto';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readConfig } from '../../src/config/config.ts';
+import { type OpenDatabase, openConfigured } from '../../src/db/open.ts';
+import { adminPassword, newRootKey } from '../support/app.ts';
+import { runCommand } from '../support/command.ts';
+import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { send } from '../support/http.ts';
+import { expectStatus, keepSecret, logInAdmin } from '../support/people.ts';
+import { startService } from '../support/process.ts';
+
+let database: TestDatabase;
+let said: string[];
+beforeAll(async () => {
+  database = await freshDatabase({ empty: true });
+});
+afterAll(() => database.drop());
+
+/** The database as a service opens it. */
+const open = (url: string, migrationUrl?: string): Promise<OpenDatabase> => {
+  said = [];
+  const env = {
+    KEYHOLD_DATABASE_URL: url,
+    ...(migrationUrl === undefined ? {} : { KEYHOLD_MIGRATION_DATABASE_URL: migrationUrl }),
+  };
+  const log = (message: string): void => void said.push(message);
+  return openConfigured({ config: readConfig(env), log, onLost: () => undefined });
+};
+
+/** A login of the server that is nobody yet, gone again with the test. */
+const withLogin = async (attributes: string, work: (name: string, url: string) => Promise<void>): Promise<void> => {
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  await database.client.query(`create role ${name} login ${attributes} password 'p'`);
+  try {
+    const service = new URL(database.url('service').replace('@/', '@localhost/'));
+    service.username = name;
+    service.password = 'p';
+    await work(name, service.href.replace('@localhost/', '@/'));
+  } finally {
+    await database.client.query(`drop owned by ${name} cascade; drop role ${name}`).catch(() => undefined);
+  }
+};
+
+const expectLeastRights = async ({ db }: OpenDatabase): Promise<void> => {
+  const { rows } = await sql<{ role: string }>`select current_user::text as role`.execute(db);
+  expect(rows).toEqual([{ role: 'keyhold_service' }]);
+  await sql`select count(*) from audit_log`.execute(db);
+  await sql`update users set display_name = display_name`.execute(db);
+  for (const forbidden of [
+    'update audit_log set reason = null',
+    'delete from audit_log',
+    'truncate audit_log',
+    'delete from users',
+    'update service_keys set purpose = purpose',
+    'create table mine (n int)',
+    'alter table users add column mine int',
+    'drop table secrets',
+  ]) {
+    await expect(sql.raw(forbidden).execute(db), forbidden).rejects.toThrow(/permission denied|must be owner/);
+  }
+};
+
+describe('an external database', () => {
+  it('is used with the least rights though the one login is a superuser', async () => {
+    const opened = await open(database.url('superuser'));
+    await expectLeastRights(opened);
+    await opened.close();
+  });
+
+  it('is used with the least rights by a login of its own, beside the migrator', async () => {
+    const opened = await open(database.url('service'), database.url('superuser'));
+    await expectLeastRights(opened);
+    await opened.close();
+  });
+
+  it('lets any login work that an administrator let be the service, and tells what to grant otherwise', async () => {
+    await withLogin('', async (name, url) => {
+      await database.client.query(`revoke keyhold_service from ${name}`).catch(() => undefined);
+      const opened = await open(url, database.url('superuser'));
+      await expectLeastRights(opened);
+      await opened.close();
+    });
+  });
+
+  it('serves from nothing with one login of a superuser, as a process', async () => {
+    const fresh = await freshDatabase({ empty: true });
+    const env = {
+      KEYHOLD_DATABASE_URL: fresh.url('superuser'),
+      KEYHOLD_ROOT_KEYS: newRootKey(),
+      KEYHOLD_BOOTSTRAP_PASSWORD: adminPassword,
+    };
+    expect((await runCommand(['migrate', 'status'], { env })).out).toContain('0001-foundation  not applied');
+    const service = await startService({ env });
+    const call = (method: string, path: string, options = {}) => send(service.url, method, `/api/v1${path}`, options);
+    const admin = await logInAdmin({ call });
+    const secret = await keepSecret(admin);
+    // The process itself works as the service: what is taken from that role it has not.
+    await fresh.client.query('revoke select on secrets from keyhold_service');
+    expect((await admin.call('GET', `/secrets/${secret.id}/value`)).status).toBeGreaterThanOrEqual(500);
+    await fresh.client.query('grant select on secrets to keyhold_service');
+    expectStatus(await admin.call('GET', `/secrets/${secret.id}/value`), 200);
+    await fresh.client.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+    );
+    expectStatus(await admin.call('GET', `/secrets/${secret.id}/value`), 200);
+    expect(await service.stop()).toEqual({ code: 0, signal: null });
+    await fresh.drop();
+  });
+});

@@ -1,0 +1,174 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmdirSync } from 'node:fs';
+import { mkdtemp, open, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTarget, expectClosed, expectOpen, expectUnchanged, type Target } from '../support/closed.ts';
+import { type EmbeddedService, startEmbeddedService } from '../support/embedded-service.ts';
+import { until } from '../support/patience.ts';
+import { logInAdmin, people } from '../support/people.ts';
+import { family } from '../support/process-family.ts';
+
+const works = (program: string, ...args: string[]): boolean => spawnSync(program, args).status === 0;
+
+const mountSmall = (directory: string): boolean =>
+  works('mount', '-t', 'tmpfs', '-o', 'size=256m,mode=711', 'keyhold-test', directory);
+
+/** Whether we may mount a small disk: root outside of a container that forbids it. */
+const mayMount = (() => {
+  if (process.platform !== 'linux' || process.geteuid?.() !== 0) return false;
+  const directory = mkdtempSync(join(tmpdir(), 'keyhold-mount-'));
+  try {
+    return mountSmall(directory) && works('umount', directory);
+  } finally {
+    rmdirSync(directory);
+  }
+})();
+
+const mayLimit = process.platform === 'linux' && works('prlimit', '--version');
+
+const adaOf = async (service: EmbeddedService): Promise<Target> => {
+  const { ada } = await people(service, await logInAdmin(service), 'ada');
+  return await createTarget(ada);
+};
+
+/** Reveals until it is refused: what is still free in the files that are there takes a few records. */
+const revealUntilRefused = async (service: EmbeddedService, { owner, secret }: Target): Promise<number> => {
+  let answered = 0;
+  for (;;) {
+    const { status } = await owner.call('GET', `/secrets/${secret.id}/value`);
+    if (status === 503) return answered;
+    expect(status).toBe(200);
+    answered += 1;
+    if (answered > 3000) throw new Error('the disk did not fill');
+    expect(await service.postmaster()).toBeGreaterThan(0);
+  }
+};
+
+const recorded = async (service: EmbeddedService): Promise<number> => {
+  const client = await service.connect();
+  const { rows } = await client.query(
+    `select count(*)::int as reveals from audit_log where action = 'secret.reveal' and outcome = 'allowed'`,
+  );
+  await client.end();
+  return rows[0].reveals;
+};
+
+const isReady = (service: EmbeddedService) => async (): Promise<boolean> => (await service.readiness()) === 200;
+
+/** While nothing can be recorded nothing is handed out; with room again, the same process goes on. */
+const expectClosedUntil = async (service: EmbeddedService, target: Target, makeRoom: () => Promise<void>) => {
+  const { pid } = service.process();
+  const before = await recorded(service);
+  const answered = await revealUntilRefused(service, target);
+  await expectClosed(target, { all: false, logins: false });
+  await makeRoom();
+  await until('it is ready again', 5000, isReady(service));
+  expect(await recorded(service)).toBe(before + answered);
+  await expectOpen(target);
+  await expectUnchanged(target);
+  expect(service.process().pid).toBe(pid);
+};
+
+describe.runIf(mayMount)('while the disk is full', () => {
+  let directory: string;
+  let service: EmbeddedService;
+  let target: Target;
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'keyhold-small-'));
+    mountSmall(directory);
+    service = await startEmbeddedService({ directory });
+    target = await adaOf(service);
+  });
+  afterAll(async () => {
+    await service?.[Symbol.asyncDispose]();
+    works('umount', directory);
+    await rm(directory, { recursive: true });
+  });
+
+  const filler = () => join(directory, 'filler');
+  const fill = async (): Promise<void> => {
+    const file = await open(filler(), 'a');
+    try {
+      for (const size of [1_048_576, 4096]) {
+        const block = Buffer.alloc(size);
+        for (let room = true; room; )
+          room = await file.write(block).then(
+            ({ bytesWritten }) => bytesWritten === size,
+            () => false,
+          );
+      }
+    } finally {
+      await file.close();
+    }
+  };
+  const makeRoom = (): Promise<void> => rm(filler());
+
+  it('nothing is handed out that cannot be recorded, and it goes on when there is room', async () => {
+    await expectOpen(target);
+    await fill();
+    await expectClosedUntil(service, target, makeRoom);
+  });
+
+  it('so that the database cannot even run, nothing is handed out, and it goes on when there is room', async () => {
+    await expectOpen(target);
+    await fill();
+    const superuser = await service.connect();
+    // The log needs a new file, for which there is no room: the server gives up.
+    for (let time = 0; time < 50; time += 1) {
+      const lost = await superuser.query('select pg_switch_wal(), txid_current()').then(
+        () => false,
+        () => true,
+      );
+      if (lost) break;
+    }
+    await superuser.end().catch(() => undefined);
+    await expectClosed(target, { all: false });
+    await makeRoom();
+    await until('it is ready again', 5000, isReady(service));
+    await expectOpen(target);
+    await expectUnchanged(target);
+  });
+});
+
+describe.runIf(mayLimit)('while the files of the database cannot grow', () => {
+  let service: EmbeddedService;
+  let target: Target;
+  beforeAll(async () => {
+    service = await startEmbeddedService();
+    target = await adaOf(service);
+  });
+  afterAll(() => service?.[Symbol.asyncDispose]());
+
+  // As large as a file of the log must be; the records' own file is made as large before.
+  const limit = 16 * 1_048_576;
+
+  const setLimit = async (bytes: string): Promise<void> => {
+    for (const pid of family(await service.postmaster())) works('prlimit', '--pid', String(pid), `--fsize=${bytes}`);
+  };
+
+  const growRecords = async (): Promise<void> => {
+    const superuser = await service.connect();
+    await superuser.query(
+      `insert into audit_log select gen_random_uuid(), now(), 'filler', null, null, null, null, 'secret.list', null, null,
+        'allowed', null, null, null, jsonb_build_object('filler', repeat(md5(n::text), 50)), '\\x00', '\\x00'
+        from generate_series(1, 12000) n`,
+    );
+    await superuser.query('vacuum audit_log');
+    const { rows } = await superuser.query(`select pg_relation_size('audit_log')::int as size`);
+    expect(rows[0].size).toBeGreaterThan(limit);
+    await superuser.end();
+  };
+
+  it('nothing is handed out that cannot be recorded, and it goes on when they can', async () => {
+    await growRecords();
+    await expectOpen(target);
+    await setLimit(String(limit));
+    await expectClosedUntil(service, target, () => setLimit('unlimited'));
+  });
+});
+
+it('a full disk can be made here', () => {
+  expect(mayMount || mayLimit).toBe(process.platform === 'linux');
+});

@@ -1,0 +1,148 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Asking, decide, visibleBranches } from '../../src/access/index.ts';
+import { loadRootKeys } from '../../src/config/root-keys.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import { pageOf, readCursor } from '../../src/core/page.ts';
+import type { Database } from '../../src/db/database.ts';
+import { createSeals, openServiceKeys, type Seals } from '../../src/keys/index.ts';
+import { countVisible, type SecretFilter, visibleIds } from '../../src/secrets/queries.ts';
+import { newRootKey } from '../support/app.ts';
+import { count, seed } from '../support/counts.ts';
+import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import {
+  anyWorld,
+  askingOf,
+  type FilterDraft,
+  factsFor,
+  insertWorld,
+  stateIn,
+  type World,
+  type WorldSecret,
+  worldOf,
+} from './worlds.ts';
+
+const says = (text: string | null, q: string): boolean => text?.toLowerCase().includes(q.toLowerCase()) ?? false;
+
+/** What a filter means, one condition a field; without `state`, whatever is not deleted. */
+const fits = (world: World, asking: Asking, filter: FilterDraft, secret: WorldSecret): boolean => {
+  const state = stateIn(world, secret);
+  const mine = secret.ownerId === asking.userId;
+  return [
+    filter.state === undefined ? state !== 'deleted' : state === filter.state,
+    filter.scope === undefined || secret.scope === filter.scope,
+    filter.type === undefined || secret.type === filter.type,
+    filter.tag === undefined || secret.tags.includes(filter.tag),
+    filter.q === undefined || says(secret.name, filter.q) || says(secret.description, filter.q),
+    filter.owner !== 'me' || mine,
+    filter.owner !== 'others' || !mine,
+    filter.session === undefined || secret.sessionId === world.sessions[filter.session]?.id,
+    filter.names === undefined || filter.names.includes(secret.name),
+  ].every(Boolean);
+};
+
+const newestFirst = (a: string, b: string): number => (a < b ? 1 : -1);
+
+/** Which decisions and states the worlds have led to: what never came up was not tested. */
+const met = new Set<string>();
+
+/** The secrets that the rule lets this caller list. */
+const listed = (world: World, asking: Asking): readonly WorldSecret[] =>
+  world.secrets.filter((secret) => {
+    const decision = decide(asking, 'list', factsFor(world, asking, secret), world.moment);
+    met.add(decision.allowed ? decision.because : decision.reason);
+    if (decision.allowed) met.add(`${decision.because} ${stateIn(world, secret)}`);
+    return decision.allowed;
+  });
+
+const countsOf = (world: World, asking: Asking, secrets: readonly WorldSecret[]): Record<string, number> => {
+  const counts: Record<string, number> = {};
+  for (const secret of secrets) {
+    const key = [secret.scope, secret.type, stateIn(world, secret), secret.ownerId === asking.userId].join(' ');
+    counts[key] = (counts[key] ?? 0) + 1;
+  }
+  return counts;
+};
+
+describe('what a list shows', () => {
+  let database: TestDatabase;
+  let service: Database;
+  let seals: Seals;
+  beforeAll(async () => {
+    database = await freshDatabase();
+    service = database.open();
+    const rootKeys = loadRootKeys({ KEYHOLD_ROOT_KEYS: newRootKey() }, '/nonexistent');
+    seals = createSeals(await openServiceKeys(service.db, systemClock, rootKeys));
+  });
+  afterAll(async () => {
+    await service.close();
+    await database.drop();
+  });
+
+  /** Every page of one list, one after the other, as a client walks them. */
+  const walk = async (world: World, asking: Asking, filter: SecretFilter): Promise<string[]> => {
+    const branches = visibleBranches(asking, world.clock);
+    const seen: string[] = [];
+    let cursor: string | null = null;
+    do {
+      const page = { limit: world.draft.limit, cursor };
+      const ids = await visibleIds(service.db, branches, filter, asking.userId, world.clock, page);
+      const cut = pageOf(ids, page.limit, (id) => id);
+      seen.push(...cut.items);
+      // Pages that overlap would otherwise never come to an end.
+      if (seen.length > world.secrets.length) return seen;
+      cursor = readCursor(cut.next_cursor ?? undefined);
+    } while (cursor !== null);
+    return seen;
+  };
+
+  const sqlFilter = (world: World, { session, ...filter }: FilterDraft): SecretFilter => {
+    const sessionId = session === undefined ? undefined : world.sessions[session]?.id;
+    return { ...filter, ...(sessionId === undefined ? {} : { sessionId }) };
+  };
+
+  const counted = async (world: World, asking: Asking): Promise<Record<string, number>> => {
+    const rows = await countVisible(service.db, visibleBranches(asking, world.clock), asking.userId, world.clock);
+    return Object.fromEntries(
+      rows.map((row) => [[row.scope, row.type, row.state, row.mine].join(' '), row.count] as const),
+    );
+  };
+
+  /** The lists of one caller: all that isn't deleted, the deleted, and whatever the world asks for. */
+  const compare = async (world: World, asking: Asking): Promise<void> => {
+    const visible = listed(world, asking);
+    for (const filter of [{}, { state: 'deleted' } as const, ...world.draft.filters]) {
+      const expected = visible
+        .filter((secret) => fits(world, asking, filter, secret))
+        .map((secret) => secret.id)
+        .sort(newestFirst);
+      if (expected.length > world.draft.limit) met.add('several pages');
+      expect(await walk(world, asking, sqlFilter(world, filter))).toEqual(expected);
+    }
+    const undeleted = visible.filter((secret) => fits(world, asking, {}, secret));
+    expect(await counted(world, asking)).toEqual(countsOf(world, asking, undeleted));
+  };
+
+  it('is exactly what the rule allows, page by page and in number, in every generated world', async () => {
+    const property = fc.asyncProperty(anyWorld, async (draft) => {
+      const world = worldOf(draft);
+      await insertWorld(service.db, seals, world);
+      for (const caller of draft.callers) await compare(world, askingOf(world, caller));
+    });
+    await fc.assert(property, { numRuns: count(2000), seed });
+    expect([...met].sort()).toEqual([
+      'nothing',
+      'owner',
+      'owner deleted',
+      'owner expired',
+      'owner inactive',
+      'owner live',
+      'permission',
+      'session',
+      'session live',
+      'several pages',
+      'shared',
+      'shared live',
+    ]);
+  }, 900_000);
+});

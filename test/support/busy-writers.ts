@@ -1,0 +1,160 @@
+import { randomUUID } from 'node:crypto';
+import type { Answer, RequestOptions } from './http.ts';
+import type { Person } from './people.ts';
+
+/** What may stand in the database by what was answered: one thing, or two after a request that nobody answered. */
+type Possible<T> = ReadonlySet<T>;
+
+export interface KeptSecret {
+  readonly id: string;
+  readonly name: string;
+  value: Possible<string>;
+  description: Possible<string | null>;
+  shared: Possible<boolean>;
+  /** How many versions were acknowledged. */
+  versions: number;
+}
+
+/** One writer, one request after the other, and what it was told. */
+export interface Writer {
+  readonly person: Person;
+  readonly secrets: KeptSecret[];
+  /** Titles of sessions whose making was acknowledged. */
+  readonly sessions: string[];
+  /** User agents of the requests that were acknowledged, with the action that must be on record for each. */
+  readonly acknowledged: Map<string, string>;
+  /** Requests that got no answer or 503. */
+  unanswered: number;
+  /** Requests that were sent again under the same Idempotency-Key. */
+  repeated: number;
+  /** Answers that nothing explains. */
+  readonly wrong: string[];
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const only = <T>(value: T): Possible<T> => new Set([value]);
+const either = <T>(possible: Possible<T>, value: T): Possible<T> => new Set([...possible, value]);
+
+/** Works without a pause on secrets of its own; each request waits for the answer to the one before. */
+export const createWriter = (person: Person, grantee: Person): Writer => {
+  const writer: Writer = {
+    person,
+    secrets: [],
+    sessions: [],
+    acknowledged: new Map(),
+    unanswered: 0,
+    repeated: 0,
+    wrong: [],
+    run: async (signal) => {
+      for (let turn = 0; !signal.aborted; turn += 1) await step(turn, signal);
+    },
+  };
+
+  /** The answer with the expected status; null when it is open whether the request was carried out. */
+  const ask = async (
+    action: string,
+    status: number,
+    method: string,
+    path: string,
+    options: RequestOptions = {},
+  ): Promise<Answer<any> | null> => {
+    const agent = randomUUID();
+    const headers = { ...options.headers, 'user-agent': agent };
+    const answer = await person.call(method, path, { ...options, headers }).catch(() => null);
+    if (answer === null || answer.status === 503) {
+      writer.unanswered += 1;
+      await pause(100);
+      return null;
+    }
+    if (answer.status !== status) {
+      writer.wrong.push(`${method} ${path} ${answer.status} ${answer.text}`);
+      return null;
+    }
+    writer.acknowledged.set(agent, action);
+    return answer;
+  };
+
+  /** Sends a creation until it is answered, always under one key. */
+  const askUntilMade = async (
+    action: string,
+    path: string,
+    body: object,
+    signal: AbortSignal,
+  ): Promise<Answer<any> | null> => {
+    const headers = { 'idempotency-key': randomUUID() };
+    for (let attempt = 0; attempt < 2000 && writer.wrong.length === 0; attempt += 1) {
+      const answer = await ask(action, 201, 'POST', path, { headers, body });
+      if (answer === null) writer.repeated += 1;
+      // What a repeat finds was recorded by the request that nobody answered.
+      if (answer !== null && attempt > 0) forgetLast();
+      if (answer !== null) return answer;
+      if (signal.aborted && attempt > 100) break;
+    }
+    return null;
+  };
+
+  const forgetLast = (): void => {
+    const last = [...writer.acknowledged.keys()].at(-1);
+    if (last !== undefined) writer.acknowledged.delete(last);
+  };
+
+  const create = async (signal: AbortSignal): Promise<void> => {
+    const [name, value] = [`S_${randomUUID()}`, randomUUID()];
+    const answer = await askUntilMade('secret.create', '/secrets', { name, type: 'token', value }, signal);
+    if (answer === null) return;
+    writer.secrets.push({
+      id: answer.body.id,
+      name,
+      value: only(value),
+      description: only(null),
+      shared: only(false),
+      versions: 1,
+    });
+  };
+
+  const startSession = async (signal: AbortSignal): Promise<void> => {
+    const title = randomUUID();
+    const answer = await askUntilMade('session.create', '/sessions', { title }, signal);
+    if (answer !== null) writer.sessions.push(title);
+  };
+
+  const setValue = async (secret: KeptSecret): Promise<void> => {
+    const value = randomUUID();
+    const answer = await ask('secret.value_set', 200, 'PUT', `/secrets/${secret.id}/value`, { body: { value } });
+    secret.value = answer === null ? either(secret.value, value) : only(value);
+    if (answer !== null) secret.versions += 1;
+  };
+
+  const describe = async (secret: KeptSecret): Promise<void> => {
+    const description = randomUUID();
+    const answer = await ask('secret.update', 200, 'PATCH', `/secrets/${secret.id}`, { body: { description } });
+    secret.description = answer === null ? either(secret.description, description) : only(description);
+  };
+
+  const share = async (secret: KeptSecret, shared: boolean): Promise<void> => {
+    const verb = shared ? 'share' : 'unshare';
+    const body = { user_id: grantee.id };
+    const answer = await ask(`secret.${verb}`, 200, 'POST', `/secrets/${secret.id}/${verb}`, { body });
+    secret.shared = answer === null ? either(secret.shared, shared) : only(shared);
+  };
+
+  const reveal = async (secret: KeptSecret): Promise<void> => {
+    const answer = await ask('secret.reveal', 200, 'GET', `/secrets/${secret.id}/value`);
+    if (answer !== null && !secret.value.has(answer.body.value)) {
+      writer.wrong.push(`${secret.id} has the value ${answer.body.value}, not one of ${[...secret.value]}`);
+    }
+  };
+
+  const step = async (turn: number, signal: AbortSignal): Promise<void> => {
+    const secret = writer.secrets[turn % Math.max(1, writer.secrets.length)];
+    if (secret === undefined || turn % 7 === 0) return await create(signal);
+    if (turn % 7 === 1) return await setValue(secret);
+    if (turn % 7 === 2) return await describe(secret);
+    if (turn % 7 === 3) return await share(secret, turn % 2 === 0);
+    if (turn % 7 === 4) return await startSession(signal);
+    return await reveal(secret);
+  };
+
+  return writer;
+};

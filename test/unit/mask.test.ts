@@ -1,0 +1,104 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createMaskers } from '../../src/cli/run/masker.ts';
+import { count, seed } from '../support/counts.ts';
+
+const whole = (values: readonly string[], bytes: Uint8Array): Buffer => {
+  const masker = createMaskers(values)();
+  return Buffer.concat([masker.push(bytes), masker.end()]);
+};
+
+const masked = (values: readonly string[], text: string): string => whole(values, Buffer.from(text)).toString();
+
+const secret = 'sk_live/4eC39+HqLyjW "Darj\\tT1zé';
+
+describe('values in output', () => {
+  it('are hidden as they are, and everything else is left as it was', () => {
+    expect(masked([secret], `before ${secret} after`)).toBe('before [masked] after');
+    expect(masked([secret], 'nothing to hide: sk_live/4eC39')).toBe('nothing to hide: sk_live/4eC39');
+  });
+
+  it.each([0, 1, 2, 3, 4, 5])('are hidden in base64 that has %i bytes before them', (before) => {
+    const text = Buffer.from(`${'x'.repeat(before)}${secret}!and more`).toString('base64');
+    const out = masked([secret], text);
+    expect(out).toContain('[masked]');
+    expect(Buffer.from(out.replace('[masked]', ''), 'base64').length).toBeLessThan(before + 14);
+    expect(masked([secret], Buffer.from(`${'x'.repeat(before)}${secret}!and`).toString('base64url'))).toContain(
+      '[masked]',
+    );
+  });
+
+  it.each([
+    ['base64', Buffer.from(secret).toString('base64')],
+    ['base64 of the value and a line end', Buffer.from(`${secret}\n`).toString('base64').replace(/.{4}$/, '')],
+    ['url-safe base64', Buffer.from(secret).toString('base64url')],
+    ['url-safe base64, padded', Buffer.from(secret).toString('base64').replaceAll('+', '-').replaceAll('/', '_')],
+    ['encodeURIComponent', encodeURIComponent(secret)],
+    ['lower-case percent signs', encodeURIComponent(secret).replaceAll(/%../g, (code) => code.toLowerCase())],
+    ['a form', new URLSearchParams({ v: secret }).toString().slice(2)],
+    ['JSON', JSON.stringify(secret).slice(1, -1)],
+    ['JSON in ASCII', JSON.stringify(secret).slice(1, -1).replace('é', '\\u00e9')],
+    ['JSON with escaped slashes', JSON.stringify(secret).slice(1, -1).replace('/', '\\/')],
+  ])('are hidden in the form of %s', (_form, text) => {
+    expect(masked([secret], `<${text}>`)).toBe('<[masked]>');
+  });
+
+  it('are hidden without the line end that they were kept with, and line by line', () => {
+    const key = '-----BEGIN KEY-----\nc29tZSBrZXkgbWF0ZXJpYWw=\nbW9yZSBtYXRlcmlhbA==\n-----END KEY-----\n';
+    expect(masked([key], key.trimEnd())).toBe('[masked]');
+    expect(masked([key], `  ${key.split('\n')[1]}\r\n`)).toBe('  [masked]\r\n');
+  });
+
+  it('are hidden where base64 breaks its lines', () => {
+    const long = Array.from({ length: 200 }, (_, index) => String.fromCharCode(33 + ((index * 7) % 90))).join('');
+    const lines = Buffer.from(long).toString('base64').replaceAll(/.{76}/g, '$&\n');
+    expect(masked([long], lines)).toBe('[masked]');
+  });
+
+  it('that overlap are hidden together', () => {
+    expect(masked(['abcdef', 'defghi'], '-abcdefghi-')).toBe('-[masked]-');
+    expect(masked(['abab'], '-ababab-')).toBe('-[masked]-');
+    expect(masked(['secret', 'secret-and-more'], 'secret-and-mor secret-and-more')).toBe('[masked]-and-mor [masked]');
+  });
+
+  it('of fewer than four bytes are left, since they would be found everywhere', () => {
+    expect(masked(['abc'], 'abc')).toBe('abc');
+    expect(masked(['abcd'], 'abcd')).toBe('[masked]');
+  });
+
+  it('are hidden the same however the stream is cut into chunks', () => {
+    const letters = fc.string({ unit: fc.constantFrom('a', 'b', 'é', '\n', '/', ' '), minLength: 1, maxLength: 12 });
+    const values = fc.array(letters, { minLength: 1, maxLength: 4 });
+    const piece = (all: readonly string[]) =>
+      fc.oneof(
+        letters,
+        fc.constantFrom(...all),
+        fc.constantFrom(...all).map((value) => Buffer.from(value).toString('base64')),
+        fc.constantFrom(...all).map((value) => encodeURIComponent(value)),
+      );
+    const stream = values.chain((all) =>
+      fc.record({
+        all: fc.constant(all),
+        text: fc.array(piece(all), { maxLength: 12 }).map((pieces) => pieces.join('')),
+        cuts: fc.array(fc.nat(200), { maxLength: 8 }),
+      }),
+    );
+    const check = fc.property(stream, ({ all, text, cuts }) => {
+      const bytes = Buffer.from(text);
+      const places = [0, ...cuts.map((cut) => Math.min(cut, bytes.length)).sort((a, b) => a - b), bytes.length];
+      const masker = createMaskers(all)();
+      const parts = places.slice(1).map((end, index) => masker.push(bytes.subarray(places[index], end)));
+      const out = Buffer.concat([...parts, masker.end()]);
+      expect(out.toString('latin1')).toBe(whole(all, bytes).toString('latin1'));
+      for (const value of all.filter((one) => Buffer.byteLength(one) >= 4)) expect(out.includes(value)).toBe(false);
+    });
+    fc.assert(check, { numRuns: count(5_000), seed });
+  });
+
+  it('are held back no longer than they may still become one', () => {
+    const masker = createMaskers(['hunter2!'])();
+    expect(masker.push(Buffer.from('Password: hun')).toString()).toBe('Password: ');
+    expect(masker.push(Buffer.from('gry?')).toString()).toBe('hungry?');
+    expect(masker.end().toString()).toBe('');
+  });
+});
