@@ -1,3 +1,3 @@
 export type { AuditAction } from './actions.ts';
-export { createIntegrityWatch, type IntegrityWatch } from './integrity.ts';
+export { createIntegrityWatch } from './integrity.ts';
 export { type Audit, type AuditEntry, createAudit } from './record.ts';

@@ -10,6 +10,7 @@ import type { Sessions } from '../sessions/index.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import { readJwtForm } from './jwt-form.ts';
 import type { OutsideTokens } from './outside.ts';
+import type { OutsideIdentity } from './outside-identity.ts';
 import type { OutsideUsers } from './outside-users.ts';
 import { matchesHash, readToken, tokenPrefix } from './token-text.ts';
 
@@ -53,6 +54,12 @@ const isWaiting = (user: UserRow, credentialMade: Date, now: Date): boolean =>
   user.password_reset_at !== null &&
   user.secrets_from.getTime() > now.getTime() &&
   credentialMade.getTime() >= user.password_reset_at.getTime();
+
+/** A person has all that their role allows; an agent that an issuer sends into a session keeps to that session. */
+const permissionsOfOutside = (user: UserRow, { agent, sessionName }: OutsideIdentity): ReadonlySet<Permission> => {
+  const keptIn = agent !== null && sessionName !== null;
+  return new Set(permissionsOfRole(user.role).filter((permission) => !(keptIn && permission === 'secrets:own')));
+};
 
 export const createAuthenticate = (deps: Deps): Authenticate => {
   const { db, audit, standing, sessions, accessTokens, outsideTokens, outsideUsers } = deps;
@@ -124,7 +131,7 @@ export const createAuthenticate = (deps: Deps): Authenticate => {
       user,
       credential: { kind: 'issuer', issuer: identity.issuer.issuer },
       agent: identity.agent,
-      permissions: new Set(permissionsOfRole(user.role)),
+      permissions: permissionsOfOutside(user, identity),
       sessionName: identity.sessionName,
       waiting: false,
     };

@@ -1,8 +1,9 @@
 import type { Client } from '../client/index.ts';
 import { type CliEnv, readCliEnv } from './env.ts';
+import { usage } from './failure.ts';
 import { createInput, type Input } from './input.ts';
 import { createOutput, type Output } from './output.ts';
-import { createProfiles, type Profiles } from './profiles/index.ts';
+import { createProfiles, type Profiles, type Standing } from './profiles/index.ts';
 
 /** The options that every command understands, before or after its name. */
 export interface GlobalOptions {
@@ -17,14 +18,6 @@ export interface ClientWishes {
   readonly timeoutMs?: number;
   /** Another session than that of the command line; null names none. */
   readonly session?: string | null;
-}
-
-/** Whose credential is used where. */
-export interface Standing {
-  readonly server: string;
-  readonly token: string;
-  /** Null where KEYHOLD_CLI_TOKEN gave the credential. */
-  readonly profile: string | null;
 }
 
 /** What every command is given: it reads the command line's options through it and says everything through `out`. */
@@ -46,13 +39,22 @@ export interface CliContext {
   clientOf(options: { server: string; token?: string; session?: string }): Promise<Client>;
 }
 
+/** A session's name as it may stand in a header and an address. Throws usage. */
+export const sessionName = (name: string): string => {
+  if (/^(?!\.{1,2}$)[A-Za-z0-9._:-]{1,128}$/.test(name)) return name;
+  throw usage('A session’s name has 1 to 128 letters, digits, ".", "_", ":" and "-".');
+};
+
 /** The context of one command line, and the way to tell it the options once they are parsed. */
 export const createContext = (env: CliEnv = readCliEnv()) => {
   let options: GlobalOptions = {};
   let changed = false;
   const out = createOutput(() => ({ json: options.json ?? false, quiet: options.quiet ?? false }));
   const profiles = createProfiles(env, out, () => options.profile ?? env.own.KEYHOLD_CLI_PROFILE ?? null);
-  const session = (): string | null => options.session ?? env.own.KEYHOLD_CLI_SESSION ?? null;
+  const session = (): string | null => {
+    const named = options.session ?? env.own.KEYHOLD_CLI_SESSION;
+    return named === undefined ? null : sessionName(named);
+  };
 
   const make = async (of: { server: string; token?: string | undefined; session?: string; timeoutMs?: number }) => {
     const { createKeyholdClient } = await import('../client/index.ts');

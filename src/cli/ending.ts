@@ -33,7 +33,7 @@ const exitOfProblem = {
 const advice: Partial<Record<ProblemCode, string>> = {
   unauthenticated: 'The login has expired or was revoked. Run "keyhold login" to log in again.',
   session_not_joined:
-    'You are not present in the session that --session or KEYHOLD_CLI_SESSION names, or it has ended. "keyhold session list" shows yours.',
+    'There is no active session of this name in which you are present. "keyhold session list" shows yours.',
   permission_missing: 'Use a token that has it, or log in anew by "keyhold login".',
   not_found: 'There is nothing here that you can reach. "keyhold ls" shows the secrets that you can.',
 };

@@ -93,8 +93,9 @@ const readHidden = (stdin: Stdin, stderr: NodeJS.WriteStream, question: string):
     };
     const onEnd = (): void => finish(() => reject(interrupted()));
     const onTerminate = (): void => finish(() => process.kill(process.pid, 'SIGTERM'));
-    stderr.write(`${question}\u001b[?2004h`);
+    // Silence first: what is typed as soon as the question stands must not be shown.
     stdin.setRawMode(true);
+    stderr.write(`${question}\u001b[?2004h`);
     stdin.on('data', onData);
     stdin.on('end', onEnd);
     process.once('SIGTERM', onTerminate);

@@ -9,6 +9,9 @@ export interface PoolSettings {
   readonly onIdleError: (error: Error) => void;
 }
 
+// Else `pg` writes dates in the host's zone, which for old dates has offsets that no timestamptz knows.
+pg.defaults.parseInputDatesAsUTC = true;
+
 const int8 = 20;
 
 /** int8 as a number: revisions and counts stay far below 2^53. Everything else as `pg` reads it. */

@@ -12,7 +12,7 @@ import { checkKeys } from './keys.ts';
 import { checkSeals } from './seals.ts';
 import { checkValues } from './values.ts';
 
-export type { Check, Finding } from './finding.ts';
+export type { Check } from './finding.ts';
 
 export interface Patient {
   readonly env: Env;

@@ -62,8 +62,11 @@ const parse = (text: string): unknown => {
 /** The value of a secret is content through and through; in every other text NUL is an accident or an attack. */
 const valueMayHoldNul = (path: readonly string[]): boolean => path.length === 1 && path[0] === 'value';
 
+/** Names of fields are ours and may be shown; any other name is content that the client sent. */
+const shownName = (part: string): string => (/^([a-z_]{1,32}|\d{1,6})$/.test(part) ? part : '(unnamed)');
+
 const refuseText = (text: string, path: readonly string[]): void => {
-  const field = path.slice(0, 4).join('/').toWellFormed().slice(0, 80);
+  const field = path.slice(0, 4).map(shownName).join('/');
   if (!text.isWellFormed()) throw invalid(field, 'holds half a surrogate pair, which no UTF-8 text can hold.');
   if (text.includes('\0') && !valueMayHoldNul(path)) throw invalid(field, 'must not hold a NUL character.');
 };

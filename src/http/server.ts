@@ -61,11 +61,15 @@ const logError = (request: FastifyRequest, error: KeyholdError): void => {
   else if (error.code === 'unavailable') request.log.warn({ error: traceOf(error.cause ?? error) }, 'unavailable');
 };
 
-/** When time is up while the request is still on its way, it is the client who was slow. */
-const slowRequest = (error: unknown, request: FastifyRequest): KeyholdError | null =>
-  (error as { code?: unknown }).code === 'FST_ERR_HANDLER_TIMEOUT' && !request.raw.complete
-    ? new KeyholdError('request_timeout', 'The request came too slowly. Send it again.', { cause: error })
-    : null;
+/** What came too slowly, or broke off, is the client's and no trouble of ours. */
+const unfinished: Readonly<Record<string, (cause: unknown) => KeyholdError>> = {
+  FST_ERR_HANDLER_TIMEOUT: (cause) =>
+    new KeyholdError('request_timeout', 'The request came too slowly. Send it again.', { cause }),
+  ECONNRESET: (cause) => new KeyholdError('invalid_request', 'The request broke off before its end.', { cause }),
+};
+
+const unfinishedRequest = (error: unknown, request: FastifyRequest): KeyholdError | null =>
+  request.raw.complete ? null : (unfinished[String((error as { code?: unknown }).code)]?.(error) ?? null);
 
 const badRequest = 'HTTP/1.1 400 Bad Request';
 const clientErrors: Readonly<Record<string, { line: string; code: 'request_timeout' | 'payload_too_large' }>> = {
@@ -142,7 +146,7 @@ const registerDocs = async (app: FastifyInstance): Promise<void> => {
 /** Overload is answered before memory grows: a late event loop, a full heap, or a queue for the database. */
 const registerPressure = async (app: FastifyInstance, overloaded: () => boolean): Promise<void> => {
   await app.register(underPressure, {
-    maxEventLoopDelay: 1500,
+    maxEventLoopDelay: 3000,
     maxHeapUsedBytes: 1024 * 1024 * kilobyte,
     retryAfter: 2,
   });
@@ -183,7 +187,7 @@ export const createServer = async ({ config, logger, overloaded, observe }: Serv
   app.server.maxConnections = mostConnections;
   app.setValidatorCompiler(validatorCompiler);
   app.setErrorHandler((error, request, reply) => {
-    const known = slowRequest(error, request) ?? asKeyholdError(error);
+    const known = unfinishedRequest(error, request) ?? asKeyholdError(error);
     logError(request, known);
     return sendProblem(reply, known);
   });

@@ -19,7 +19,7 @@ import { listVersions, restoreVersion, setValue, type VersionView } from './vers
 import { type SecretView, viewOf } from './view.ts';
 
 export type { ImportResult, ImportSecrets, OnConflict } from './import.ts';
-export type { ImportedFor, ImportFor } from './import-for.ts';
+export type { ImportFor } from './import-for.ts';
 export type { ChangeSecret, CreateSecret } from './input.ts';
 export type { SecretPage, SecretStats } from './listing.ts';
 export type { SecretFilter } from './queries.ts';

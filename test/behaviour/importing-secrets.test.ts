@@ -18,7 +18,7 @@ describe('importing secrets', () => {
 
   const load = (person: Person, body: Record<string, unknown>, headers: Record<string, string> = {}) =>
     person.call('POST', '/secrets/import', { body, headers });
-  const valueOf = async (person: Person, id: string) => (await person.call('GET', `/secrets/${id}/value`)).body.value;
+  const revealed = async (person: Person, id: string) => (await person.call('GET', `/secrets/${id}/value`)).body.value;
   const countOf = async (person: Person) => (await person.call('GET', '/secrets/stats')).body.total;
 
   it('keeps every item, with its value and scope', async () => {
@@ -35,10 +35,10 @@ describe('importing secrets', () => {
     expect(answer.status).toBe(201);
     expect(answer.body).toMatchObject({ dry_run: false, created: 3, updated: 0, skipped: 0, renamed: 0 });
     const [first, second, third] = answer.body.items;
-    expect(await valueOf(ada, first.id)).toBe('NUL \0, quote " and \\ backslash, ], }, and {[');
+    expect(await revealed(ada, first.id)).toBe('NUL \0, quote " and \\ backslash, ], }, and {[');
     expect((await grace.call('GET', `/secrets/${second.id}/value`, { session: session.id })).status).toBe(200);
     expect((await grace.call('GET', `/secrets/${second.id}/value`)).status).toBe(404);
-    expect(await valueOf(grace, third.id)).toBe(`value of ${names[2]}`);
+    expect(await revealed(grace, third.id)).toBe(`value of ${names[2]}`);
   });
 
   it('writes nothing when one item is refused, and says which', async () => {
@@ -46,7 +46,10 @@ describe('importing secrets', () => {
     const wrong = [
       { items: [item(uniqueName()), { ...item(uniqueName()), type: 'nonsense' }], field: 'items/1/type' },
       { items: [item(uniqueName()), item('')], field: 'items/1/name' },
-      { items: [item(uniqueName()), { ...item(uniqueName()), expires_at: '2020-01-01T00:00:00Z' }], field: 'items/1/expires_at' },
+      {
+        items: [item(uniqueName()), { ...item(uniqueName()), expires_at: '2020-01-01T00:00:00Z' }],
+        field: 'items/1/expires_at',
+      },
     ];
     for (const { items, field } of wrong) {
       const answer = await load(ada, { on_conflict: 'skip', items });
@@ -62,12 +65,12 @@ describe('importing secrets', () => {
     const items = [item(name, 'new')];
     expect((await load(ada, { on_conflict: 'fail', items })).status).toBe(409);
     expect((await load(ada, { on_conflict: 'skip', items })).body).toMatchObject({ skipped: 1, created: 0 });
-    expect(await valueOf(ada, kept.id)).toBe('old');
+    expect(await revealed(ada, kept.id)).toBe('old');
     const renamed = await load(ada, { on_conflict: 'rename', items });
     expect(renamed.body.items).toMatchObject([{ name: `${name}-2`, outcome: 'renamed' }]);
     expect((await load(ada, { on_conflict: 'rename', items })).body.items).toMatchObject([{ name: `${name}-3` }]);
     expect((await load(ada, { on_conflict: 'update', items })).body).toMatchObject({ updated: 1 });
-    expect(await valueOf(ada, kept.id)).toBe('new');
+    expect(await revealed(ada, kept.id)).toBe('new');
     expect((await ada.call('GET', `/secrets/${kept.id}/versions`)).body.versions).toHaveLength(2);
     expect((await load(grace, { on_conflict: 'fail', items })).status).toBe(201);
   });

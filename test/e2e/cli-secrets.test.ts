@@ -24,7 +24,8 @@ const done = async (who: Name, args: readonly string[], options: Partial<RunOpti
   return out;
 };
 
-const asJson = async (who: Name, args: readonly string[]): Promise<any> => JSON.parse(await done(who, [...args, '--json']));
+const asJson = async (who: Name, args: readonly string[]): Promise<any> =>
+  JSON.parse(await done(who, [...args, '--json']));
 
 describe('a value', () => {
   it('comes back byte for byte, without a line end of ours, from stdin and from a file', async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadRootKeys } from '../../src/config/root-keys.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { errorCodes } from '../../src/core/errors.ts';
@@ -206,6 +206,23 @@ describe('bad input', () => {
     // By now some are hung up on already; what counts is that everybody else is served.
     expect(open.length).toBe(175);
     for (let times = 0; times < 20; times += 1) expect((await ada.call('GET', '/auth/me')).status).toBe(200);
+  });
+
+  it('that is broken off in an import leaves the next import its turn', async () => {
+    const head = `POST /api/v1/secrets/import HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${ada.token}\r\n`;
+    const text = `${head}Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"items":[`;
+    // Gone before the service has looked at the credential, while it does, and while it reads.
+    for (const after of [0, 1, 2, 3, 5, 8, 13, 21].flatMap((ms) => Array<number>(5).fill(ms))) {
+      const one = dripping(service.url, text, '');
+      await new Promise((resolve) => setTimeout(resolve, after));
+      one.close();
+    }
+    const items = [{ name: uniqueName('AFTER'), type: 'other', value: 'v' }];
+    await vi.waitFor(
+      async () =>
+        expectStatus(await ada.call('POST', '/secrets/import', { body: { items, on_conflict: 'fail' } }), 201),
+      { timeout: 10_000, interval: 100 },
+    );
   });
 
   describe('that is the largest which is right is taken', () => {

@@ -7,7 +7,7 @@ import { expectStatus, keepSecret, type Person, password, uniqueName } from './p
 const answeredWithinMs = 5000;
 
 /** The value that must not leave while it cannot be recorded. */
-export const plaintext = 'swordfish-that-stays';
+const plaintext = 'swordfish-that-stays';
 
 type Ask = readonly [method: string, path: string, options?: RequestOptions];
 

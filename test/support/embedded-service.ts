@@ -25,7 +25,7 @@ export interface EmbeddedService extends AsyncDisposable {
 }
 
 /** A new connection to the embedded server that some service runs in `dataDir`. */
-export const connectEmbedded = async (dataDir: string, role: DatabaseRole = 'superuser'): Promise<pg.Client> => {
+const connectEmbedded = async (dataDir: string, role: DatabaseRole = 'superuser'): Promise<pg.Client> => {
   const joined = await joinEmbedded({ dataDir, log: () => undefined });
   if (joined === null) throw new Error('the embedded database does not run');
   const { password, ...settings } = joined.connection(role);
@@ -35,7 +35,7 @@ export const connectEmbedded = async (dataDir: string, role: DatabaseRole = 'sup
   return client;
 };
 
-export const postmasterOf = async (dataDir: string): Promise<number> =>
+const postmasterOf = async (dataDir: string): Promise<number> =>
   Number.parseInt(await readFile(join(dataDir, 'pg', 'data', 'postmaster.pid'), 'utf8').catch(() => '0'), 10);
 
 export interface EmbeddedServiceOptions {

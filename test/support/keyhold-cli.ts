@@ -10,6 +10,9 @@ import { makeTempDir } from './temp-dir.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
+/** As people start it, on the Node of this test. */
+export const commandLine: [string, string] = [process.execPath, 'bin/keyhold.mjs'];
+
 type Env = Readonly<Record<string, string>>;
 
 /** A person at the command line, authenticated by a token of their own. */
@@ -115,13 +118,15 @@ export const startWithCommandLines = async <N extends string>(...names: N[]) => 
       KEYHOLD_CLI_CONFIG_DIR: directory.path,
       KEYHOLD_CLI_KEYRING: 'off',
     };
-    const start: AtCommandLine['start'] = (args, more = {}) => startCommand(args, { env: { ...env, ...more } });
+    const start: AtCommandLine['start'] = (args, more = {}) =>
+      startCommand(args, { env: { ...env, ...more }, program: commandLine });
     return {
       person,
       env,
       start,
       run: (args, more) => start(args, more).ended,
-      onTerminal: (args, more = {}) => openTerminal(process.execPath, ['src/main.ts', ...args], { ...env, ...more }),
+      onTerminal: (args, more = {}) =>
+        openTerminal(process.execPath, ['bin/keyhold.mjs', ...args], { ...env, ...more }),
     };
   };
   const lines = {} as Record<N, AtCommandLine>;

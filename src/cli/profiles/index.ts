@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import type { Standing } from '../context.ts';
 import type { CliEnv } from '../env.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
@@ -8,6 +7,14 @@ import { isExposed, namesIn, profilesDirectory, readPrivate, removePrivate, writ
 import { isProfileName, type Profile, readProfile } from './profile.ts';
 
 export { isProfileName, type Profile } from './profile.ts';
+
+/** Whose credential is used where. */
+export interface Standing {
+  readonly server: string;
+  readonly token: string;
+  /** Null where KEYHOLD_CLI_TOKEN gave the credential. */
+  readonly profile: string | null;
+}
 
 /** The servers that this person has logged in to, by name. Each lies in a file of its own, so that none waits for another. */
 export interface Profiles {
@@ -116,6 +123,8 @@ export const createProfiles = (env: CliEnv, out: Output, asked: () => string | n
     const { KEYHOLD_CLI_TOKEN: token, KEYHOLD_CLI_SERVER: server } = env.own;
     if (token !== undefined && server === undefined)
       throw usage('KEYHOLD_CLI_TOKEN needs KEYHOLD_CLI_SERVER beside it, so that it goes to no other server.');
+    if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
+      throw usage('KEYHOLD_CLI_TOKEN holds something else than one token.');
     if (token !== undefined && server !== undefined) return { server: serverAddress(server), token, profile: null };
     const { name, profile } = await ofProfile();
     const stored = await tokenOf(name, profile);

@@ -9,7 +9,7 @@ export interface Ending {
 const base = 128;
 
 /** What a shell says about a command that a signal ended. */
-export const statusOfSignal = (signal: NodeJS.Signals): number => base + (constants.signals[signal] ?? 0);
+const statusOfSignal = (signal: NodeJS.Signals): number => base + (constants.signals[signal] ?? 0);
 
 export const signalOfNumber = (number: number | undefined): NodeJS.Signals | null => {
   if (number === undefined || number === 0) return null;

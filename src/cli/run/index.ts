@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import type { CliContext } from '../context.ts';
 import { usage } from '../failure.ts';
 import { CannotStart } from './command-file.ts';
@@ -72,7 +73,11 @@ const start = async (
 const defined = (env: NodeJS.ProcessEnv): Record<string, string> =>
   Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
 
-const tooMuch = (error: unknown): boolean => (error as { code?: unknown } | null)?.code === 'E2BIG';
+/** execve leaves the name of this error out. */
+const tooMuch = (error: unknown): boolean => {
+  const { code, errno } = (error ?? {}) as { code?: unknown; errno?: unknown };
+  return code === 'E2BIG' || errno === constants.errno.E2BIG;
+};
 
 /**
  * `keyhold run`: fetches the values, then runs the command with them, and ends as it ended. Whatever is refused is refused

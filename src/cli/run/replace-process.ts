@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { commandFile } from './command-file.ts';
 
 export type Environment = Readonly<Record<string, string>>;
@@ -15,6 +16,8 @@ const ignoredByNode = ['SIGPIPE', 'SIGXFSZ'] as const;
 export const replaceProcess = (command: readonly string[], env: Environment): never => {
   const [name = '', ...args] = command;
   const { file, argv } = commandFile(name, env['PATH'] ?? '');
+  // Node writes its cache of compiled modules at its end, which is not to come.
+  flushCompileCache();
   for (const signal of ignoredByNode) process.on(signal, () => undefined);
   // An experimental function: Node would warn about it where the replacement fails.
   process.removeAllListeners('warning');

@@ -18,7 +18,7 @@ const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const refuse = (detail: string): KeyholdError => new KeyholdError('invalid_request', detail);
 
 /** A secret's name as a variable's: dots and dashes become underscores. */
-export const variableOf = (name: string, prefix: string): string => `${prefix}${name.replaceAll(/[.-]/g, '_')}`;
+const variableOf = (name: string, prefix: string): string => `${prefix}${name.replaceAll(/[.-]/g, '_')}`;
 
 const refuseName = (name: string, variable: string, { allowUnsafeName }: Naming): void => {
   if (!variableName.test(variable)) {

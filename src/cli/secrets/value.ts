@@ -6,12 +6,12 @@ import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, troubleOf, usage } from '../failure.ts';
 
 /** The most bytes that a value has. */
-export const mostBytes = 65_536;
+const mostBytes = 65_536;
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
 /** A random value of letters and digits: nothing that a shell, a URL or a configuration file would take amiss. */
-export const generated = (length: string): string => {
+const generated = (length: string): string => {
   const count = Number(length);
   if (!/^\d{1,4}$/.test(length) || count < 8 || count > 4096)
     throw usage('--length takes a whole number from 8 to 4096.');

@@ -1,5 +1,5 @@
 import { answered, type Client, pages, type Session } from '../../client/index.ts';
-import type { CliContext } from '../context.ts';
+import { type CliContext, sessionName } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
 import { plain } from '../plain.ts';
@@ -8,19 +8,11 @@ import { createUsernames, userIdOf, who } from '../secrets/people.ts';
 
 const nameOf = ({ external_id, id }: Session): string => external_id ?? id;
 
-/** A session is named as it is; the service refuses what it never gave. */
-const checked = (name: string): string => {
-  if (!/^(?!\.{1,2}$)[A-Za-z0-9._:-]{1,128}$/.test(name)) {
-    throw usage('A session’s name has 1 to 128 letters, digits, ".", "_", ":" and "-".');
-  }
-  return name;
-};
-
 /** The client of a command about sessions is in none: a session that has ended would refuse even to be shown. */
 const clientFor = (context: CliContext): Promise<Client> => context.client({ session: null });
 
 const one = (client: Client, name: string): Promise<Session> =>
-  answered(client.GET('/api/v1/sessions/{id}', { params: { path: { id: checked(name) } } }));
+  answered(client.GET('/api/v1/sessions/{id}', { params: { path: { id: sessionName(name) } } }));
 
 const participantsOf = ({ participants }: Session): string =>
   participants.map(({ username, user_id }) => username ?? user_id).join(', ');
@@ -33,7 +25,7 @@ export interface StartOptions {
 
 /** `session start`: who is to be present is looked up first, so that a wrong name starts nothing. */
 export const start = async (context: CliContext, name: string | undefined, options: StartOptions): Promise<void> => {
-  const external = name === undefined ? {} : { external_id: checked(name) };
+  const external = name === undefined ? {} : { external_id: sessionName(name) };
   const expires = options.expires === undefined ? {} : { expires_at: readInstant('--expires', options.expires) };
   const client = await clientFor(context);
   const participants = await Promise.all((options.with ?? []).map((user) => userIdOf(client, user)));

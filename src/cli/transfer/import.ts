@@ -35,6 +35,7 @@ const sendAll = async (
   { items, requests }: Planned,
   options: ImportOptions,
 ): Promise<Outcome[]> => {
+  if (requests.length === 0) return [];
   if (!options.chunked) refuseTooLarge(requests);
   const chunks = options.chunked ? chunksOf(requests) : [[...requests]];
   const progress = startProgress(context, options.dryRun ? 'Checking' : 'Importing', requests.length);

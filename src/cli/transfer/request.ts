@@ -1,4 +1,4 @@
-import type { components, paths } from '../../client/schema.ts';
+import type { paths } from '../../client/index.ts';
 import { usage } from '../failure.ts';
 import type { Item } from './item.ts';
 
@@ -61,4 +61,3 @@ export const chunksOf = (items: readonly RequestItem[]): RequestItem[][] => {
 };
 
 export type Imported = paths['/api/v1/secrets/import']['post']['responses']['201']['content']['application/json'];
-export type Problem = components['schemas']['Problem'];

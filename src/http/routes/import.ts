@@ -16,7 +16,7 @@ interface ReadImport {
 }
 
 const readItem = (item: unknown): CreateSecret =>
-  createOf(check(schema.ImportItem, 'body', item) as Static<typeof schema.ImportItem>);
+  createOf(check(schema.CreateSecretBody, 'body', item) as Static<typeof schema.CreateSecretBody>);
 
 const busy = (): KeyholdError =>
   new KeyholdError('overloaded', 'Another import is under way. Try again when it is done.', { retryAfterSeconds: 5 });
@@ -25,7 +25,8 @@ const busy = (): KeyholdError =>
 const oneAtATime = (scope: FastifyInstance): void => {
   let running = false;
   scope.addHook('preParsing', async (_request: FastifyRequest, reply: FastifyReply) => {
-    if (running) throw busy();
+    // Who has hung up already never closes again, and would keep the place for good.
+    if (running || reply.raw.closed || reply.raw.destroyed) throw busy();
     running = true;
     reply.raw.once('close', () => {
       running = false;

@@ -113,8 +113,6 @@ const createExample = {
 
 export const CreateSecretBody = strict(createFields, { examples: [createExample] });
 
-export const ImportItem = CreateSecretBody;
-
 const importFields = {
   on_conflict: Type.Enum(['fail', 'skip', 'update', 'rename']),
   dry_run: Type.Optional(Type.Boolean()),

@@ -2,7 +2,7 @@ import { Agent, request } from 'node:http';
 import { setTimeout } from 'node:timers/promises';
 
 const second = 1000;
-const mostTries = 8;
+const mostTries = 40;
 
 /** One request of the table, as it goes over the wire. */
 export interface Question {
@@ -43,6 +43,15 @@ const headersOf = ({ token, session }: Credentials, text: string | undefined): R
 
 export type Ask = (question: Question, credentials: Credentials) => Promise<Reply>;
 
+/** A machine that stalls makes the service say so, with Retry-After: come again, as every client would. */
+export const patiently = async <T extends { readonly status: number }>(ask: () => Promise<T>): Promise<T> => {
+  for (let tries = 1; ; tries += 1) {
+    const reply = await ask();
+    if (reply.status !== 503 || tries === mostTries) return reply;
+    await setTimeout(second);
+  }
+};
+
 /** Asks over kept-alive connections, a few at a time: the table has some ten thousand cells. */
 export const asker = (url: string): Ask => {
   const agent = new Agent({ keepAlive: true, maxSockets: 12 });
@@ -71,14 +80,7 @@ export const asker = (url: string): Ask => {
       sent.on('error', reject);
       sent.end(text);
     });
-  return async (question, credentials) => {
-    for (let tries = 1; ; tries += 1) {
-      const reply = await once(question, credentials);
-      // A machine that stalls makes the service say so, with Retry-After: come again, as every client would.
-      if (reply.status !== 503 || tries === mostTries) return reply;
-      await setTimeout(second);
-    }
-  };
+  return (question, credentials) => patiently(() => once(question, credentials));
 };
 
 /** `404 not_found` and the like; only the status for an answer that is no problem. */

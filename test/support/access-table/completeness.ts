@@ -6,7 +6,7 @@ import { creations } from './placing.ts';
 const alongside = ['GET /api/v1/secrets/types', 'GET /api/v1/secrets/stats'];
 
 /** Every route that the tables speak of. */
-export const tabled: ReadonlySet<string> = new Set([
+const tabled: ReadonlySet<string> = new Set([
   ...[...lookingNames, ...writingNames, ...managingNames].map((name) => operationOf(name).route),
   ...Object.values(creations).map(({ route }) => route),
   ...alongside,

@@ -8,7 +8,7 @@ import type { World } from './world.ts';
  * The one permission that lets a token of the owner's (of the grantee's, to take oneself off) do it: with only that it
  * succeeds, with only any other it is refused. `–` is 403 permission_missing.
  */
-export const permitted = grid(`
+const permitted = grid(`
 operation               | list | reveal | use | write | share | manage | own | others
 list                    | ok   | –      | –   | –     | –     | –      | –   | –
 get                     | ok   | –      | –   | –     | –     | –      | –   | –

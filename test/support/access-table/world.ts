@@ -3,7 +3,7 @@ import type { Permission } from '../../../src/core/permissions.ts';
 import { startApp, type TestApp } from '../app.ts';
 import { settableClock } from '../clock.ts';
 import { expectStatus, logIn, logInAdmin, type Person, password, people, startSession } from '../people.ts';
-import { type Ask, asker, type Credentials } from './asking.ts';
+import { type Ask, asker, type Credentials, patiently } from './asking.ts';
 import { type CallerKind, type CallerName, callerNames, kindOf, type Role } from './callers.ts';
 import { createCredentials, onSecrets, permissionsBesideSecrets, permissionsOfMember } from './credentials.ts';
 import type { Around, Operation, Target } from './operations.ts';
@@ -195,7 +195,8 @@ const makeCredentials = async ({ credentials, token }: Pick<World, 'credentials'
  * enter it afterwards. The clock is ahead of the database's, so that nothing but this test moves it.
  */
 export const buildWorld = async (pool: number): Promise<World> => {
-  const app = await startApp({ clock: settableClock(new Date(Date.now() + hour)) });
+  const started = await startApp({ clock: settableClock(new Date(Date.now() + hour)) });
+  const app: TestApp = { ...started, call: (...asked) => patiently(() => started.call(...asked)) };
   const cast = await makeCast(app);
   const ordinary = await startChats(cast, [cast.owner, cast.participant, cast['ex-participant'], cast.disabled]);
   const chats: World['chats'] = {

@@ -1,0 +1,147 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openTerminal, startWithCommandLines } from '../support/keyhold-cli.ts';
+import { keyholdBin, runKeyhold } from '../support/keyhold-process.ts';
+import { expectStatus, keepSecret, password, startSession } from '../support/people.ts';
+
+type World = Awaited<ReturnType<typeof startWithCommandLines<'ada'>>>;
+
+let world: World;
+let stored: Record<string, string>;
+
+beforeAll(async () => {
+  world = await startWithCommandLines('ada');
+  stored = { KEYHOLD_CLI_CONFIG_DIR: `${world.directory}/stored`, KEYHOLD_CLI_KEYRING: 'off' };
+  const args = ['login', world.service.url, '-u', 'ada', '--password-stdin'];
+  expect((await runKeyhold(args, { env: stored, input: password })).code).toBe(0);
+});
+afterAll(() => world.close());
+
+const ctrlC = '\u0003';
+const terminal = (args: readonly string[], env: Record<string, string> = {}) =>
+  openTerminal(process.execPath, [keyholdBin, ...args], { ...stored, ...env });
+const keyhold = (args: readonly string[]) => runKeyhold(args, { env: stored });
+
+const tokens = async (): Promise<unknown[]> =>
+  expectStatus(await world.ada.person.call('GET', '/auth/tokens'), 200).body.tokens;
+
+/** The command lines of all processes, as `ps` shows them, and what they were started with in their environment. */
+const processes = async (): Promise<string> => {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const texts = pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''));
+  return (await Promise.all(texts)).join('\n');
+};
+
+describe('a value that is typed', () => {
+  it('is not shown, and is kept', async () => {
+    const screen = terminal(['set', 'TYPED']);
+    await screen.shows('Value of TYPED');
+    screen.type('sk_typed_in\u007f\u007fin\r');
+    expect((await screen.ended).code).toBe(0);
+    expect(screen.shown()).not.toContain('sk_typed');
+    expect((await keyhold(['get', 'TYPED'])).out).toBe('sk_typed_in');
+  });
+
+  it('may be pasted with all its lines', async () => {
+    const screen = terminal(['set', 'PASTED']);
+    await screen.shows('\u001b[?2004h');
+    screen.type('\u001b[200~-----BEGIN KEY-----\rabc\r-----END KEY-----\r\u001b[201~\r');
+    expect((await screen.ended).code).toBe(0);
+    expect((await keyhold(['get', 'PASTED'])).out).toBe('-----BEGIN KEY-----\nabc\n-----END KEY-----\n');
+  });
+
+  it('is in no process list and no crash output while it is on its way', async () => {
+    const planted = 'sk_planted_on_its_way_8dQ2';
+    const seen: string[] = [];
+    let running = true;
+    const watch = (async () => {
+      while (running) seen.push(await processes());
+    })();
+    const { code, err } = await runKeyhold(['set', 'PLANTED'], { env: stored, input: planted });
+    expect(code, err).toBe(0);
+    const refused = { ...stored, NODE_DEBUG: '', EDITOR: 'false' };
+    const edited = await runKeyhold(['edit', 'PLANTED'], { env: refused });
+    expect(edited.code).toBe(1);
+    running = false;
+    await watch;
+    expect(seen.some((text) => text.includes('keyhold.mjs'))).toBe(true);
+    expect(seen.join('')).not.toContain(planted);
+    expect(err + edited.err + edited.out).not.toContain(planted);
+    expect((await keyhold(['get', 'PLANTED'])).out).toBe(planted);
+  });
+});
+
+describe('what is printed for a person', () => {
+  it('has headings and ends in a line end; with NO_COLOR no colour', async () => {
+    await keepSecret(world.ada.person, { name: 'SHOWN', value: 'on a screen' });
+    const list = terminal(['ls', 'SHOWN']);
+    await list.ended;
+    expect(list.shown()).toMatch(/NAME +TYPE +SCOPE/);
+    expect(list.shown()).toContain('\u001b[1m');
+    const plain = terminal(['ls', 'SHOWN'], { NO_COLOR: '1' });
+    await plain.ended;
+    expect(plain.shown()).not.toContain('\u001b[');
+    const value = terminal(['get', 'SHOWN']);
+    await value.ended;
+    expect(value.shown()).toBe('on a screen\r\n');
+  });
+});
+
+describe('a question', () => {
+  it('is answered with yes before anything is deleted', async () => {
+    await keepSecret(world.ada.person, { name: 'ASKED' });
+    const no = terminal(['rm', 'ASKED']);
+    await no.shows('Delete ASKED?');
+    no.type('n\r');
+    expect((await no.ended).code).toBe(130);
+    expect((await keyhold(['get', 'ASKED'])).code).toBe(0);
+    const yes = terminal(['rm', 'ASKED']);
+    await yes.shows('Delete ASKED?');
+    yes.type('y\r');
+    expect((await yes.ended).code).toBe(0);
+    expect((await keyhold(['get', 'ASKED'])).code).toBe(3);
+  });
+
+  it('comes with the preview before a session is ended', async () => {
+    const session = await startSession(world.ada.person, [], { external_id: 'asked' });
+    await keepSecret(world.ada.person, { name: 'INSIDE', scope: 'session', session_id: session.id });
+    const screen = terminal(['session', 'end', 'asked']);
+    await screen.shows('End session asked?');
+    expect(screen.shown()).toMatch(/INSIDE +yours/);
+    screen.type(ctrlC);
+    expect((await screen.ended).code).toBe(130);
+    expect((await keyhold(['session', 'list'])).out).toContain('asked');
+  });
+
+  it.each([
+    ['the value', ['set', 'NEVER'], 'Value of NEVER'],
+    ['deleting', ['rm', 'STAYS'], 'Delete STAYS?'],
+    ['the password for a token', ['token', 'create', 'never'], 'Password of ada'],
+    ['the password for listing', ['token', 'list'], 'Password of ada'],
+    ['the password for revoking', ['token', 'revoke', 'never'], 'Password of ada'],
+    ['the username', ['login'], 'Username at'],
+    ['the password', ['login', '-u', 'ada'], 'Password of ada'],
+  ])('interrupted by Ctrl-C ends in 130 with nothing done: %s', async (_what, args, question) => {
+    if (args[1] === 'STAYS') await keepSecret(world.ada.person, { name: 'STAYS' });
+    const before = await tokens();
+    const screen = terminal(args);
+    await screen.shows(question);
+    screen.type(args.includes('NEVER') ? `half a value${ctrlC}` : ctrlC);
+    expect((await screen.ended).code).toBe(130);
+    expect(screen.shown()).not.toMatch(/\n\s+at |half a value/);
+    expect(await tokens()).toHaveLength(before.length);
+    expect((await keyhold(['get', 'NEVER'])).code).toBe(3);
+    if (args[1] === 'STAYS') expect((await keyhold(['get', 'STAYS'])).code).toBe(0);
+  });
+
+  it('for a password logs in, without showing it', async () => {
+    const screen = terminal(['login', world.service.url], { KEYHOLD_CLI_CONFIG_DIR: `${world.directory}/asked` });
+    await screen.shows('Username at');
+    screen.type('ada\r');
+    await screen.shows('Password of ada');
+    screen.type(`${password}\r`);
+    expect((await screen.ended).code).toBe(0);
+    expect(screen.shown()).toContain('Logged in to');
+    expect(screen.shown()).not.toContain(password);
+  });
+});

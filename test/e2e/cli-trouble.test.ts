@@ -1,0 +1,230 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startWithCommandLines } from '../support/keyhold-cli.ts';
+import { fewAtATime, type Ran, type RunOptions, runKeyhold } from '../support/keyhold-process.ts';
+import { expectStatus, keepSecret, startSession } from '../support/people.ts';
+
+/**
+ * Every command that asks the service, as it is typed; NAME and SESSION stand for what is there. `unless` names what
+ * doesn't happen to it.
+ */
+interface Typed {
+  readonly args: readonly string[];
+  readonly input?: string;
+  /** True where it needs no permission. */
+  readonly open?: true;
+  /** True where it changes something. */
+  readonly changes?: true;
+  /** True where it has nothing to write to stdout, --json or not. */
+  readonly silent?: true;
+}
+
+const commands: readonly Typed[] = [
+  { args: ['whoami'], open: true },
+  { args: ['ls'] },
+  { args: ['get', 'NAME'] },
+  { args: ['get', 'NAME', '--field', 'tags'] },
+  { args: ['set', 'NAME'], input: 'another value', changes: true },
+  { args: ['edit', 'NAME'], changes: true },
+  { args: ['access', 'NAME'] },
+  { args: ['history', 'NAME'] },
+  { args: ['restore', 'NAME', '1'], changes: true },
+  { args: ['share', 'NAME', 'grace'], changes: true },
+  { args: ['unshare', 'NAME', 'grace'], changes: true },
+  { args: ['transfer', 'NAME', '--to-user'], changes: true },
+  { args: ['deactivate', 'NAME'], changes: true },
+  { args: ['activate', 'NAME'], changes: true },
+  { args: ['rm', 'NAME', '--yes'], changes: true, silent: true },
+  { args: ['recover', 'NAME'], changes: true },
+  { args: ['session', 'start'], changes: true },
+  { args: ['session', 'list'] },
+  { args: ['session', 'show', 'SESSION'] },
+  { args: ['session', 'add', 'SESSION', 'grace'], changes: true },
+  { args: ['session', 'remove', 'SESSION', 'grace'], changes: true, silent: true },
+  { args: ['session', 'end', 'SESSION', '--yes'], changes: true },
+  { args: ['session', 'leave', 'SESSION'], changes: true, silent: true },
+];
+
+type World = Awaited<ReturnType<typeof startWithCommandLines<'ada' | 'grace'>>>;
+
+const planted = 'sk_planted_4eC39HqLyjWDarjtT1zdp7dc';
+let world: World;
+let closedPort: number;
+
+const listen = async (server: Server): Promise<number> => {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
+};
+
+beforeAll(async () => {
+  world = await startWithCommandLines('ada', 'grace');
+  const server = createServer();
+  closedPort = await listen(server);
+  await new Promise((resolve) => server.close(resolve));
+});
+afterAll(() => world.close());
+
+interface Place {
+  readonly name: string;
+  readonly session: string;
+}
+
+const nowhere: Place = { name: 'NO_SUCH_SECRET', session: 'no-such-session' };
+
+const typed = ({ args }: Typed, { name, session }: Place): string[] =>
+  args.map((arg) => (arg === 'NAME' ? name : arg === 'SESSION' ? session : arg));
+
+const run = (command: Typed, place: Place, options: Partial<RunOptions> = {}): Promise<Ran> =>
+  runKeyhold(typed(command, place), {
+    ...options,
+    input: command.input ?? '',
+    env: { ...world.ada.env, EDITOR: 'sh -c "printf other > $1" editor', ...options.env },
+  });
+
+/** One sentence on stderr: no stack, no module, no value. */
+const isSentence = (err: string): boolean =>
+  err.trim().split('\n').length <= 3 && !/\n\s+at |node:internal|Error:/.test(err) && !err.includes(planted);
+
+/** What each command came to, by how it is typed; a difference shows which one it was. */
+const outcomes = async (
+  all: readonly Typed[],
+  place: Place | ((command: Typed) => Promise<Place>),
+  options: Partial<RunOptions> = {},
+): Promise<Record<string, unknown>> => {
+  const entries = await fewAtATime(all, async (command) => {
+    const here = typeof place === 'function' ? await place(command) : place;
+    const { code, err } = await run(command, here, options);
+    return [command.args.join(' '), isSentence(err) ? code : err] as const;
+  });
+  return Object.fromEntries(entries);
+};
+
+const every = (all: readonly Typed[], code: number): Record<string, unknown> =>
+  Object.fromEntries(all.map(({ args }) => [args.join(' '), code]));
+
+let count = 0;
+
+/** A secret and a session of the command's own, in the state that it needs. */
+const fresh = async (command: Typed): Promise<Place> => {
+  count += 1;
+  const { person } = world.ada;
+  const place = { name: `FRESH_${count}`, session: `fresh-${count}` };
+  const { id } = await keepSecret(person, { name: place.name, value: planted });
+  await startSession(person, [world.grace.person], { external_id: place.session });
+  if (command.args[0] === 'restore') {
+    expectStatus(await person.call('PUT', `/secrets/${id}/value`, { body: { value: 'the next one' } }), 200);
+  }
+  if (command.args[0] === 'recover') expectStatus(await person.call('DELETE', `/secrets/${id}`), 204);
+  return place;
+};
+
+const missing = (code: number): [Typed[], Record<string, unknown>] => {
+  const named = commands.filter(({ args }) => args.includes('NAME') && args[0] !== 'set');
+  return [named, every(named, code)];
+};
+
+describe('every command', () => {
+  it('does what it says when nothing is in its way', async () => {
+    // Who owns a session leaves it too; the rest is as in the tables below.
+    expect(await outcomes(commands, fresh)).toEqual(every(commands, 0));
+  });
+
+  it('says that the service cannot be reached', async () => {
+    const env = { KEYHOLD_CLI_SERVER: `http://127.0.0.1:${closedPort}` };
+    expect(await outcomes(commands, nowhere, { env })).toEqual(every(commands, 7));
+    expect((await run({ args: ['ls'] }, nowhere, { env })).err).toContain('nothing listens there');
+  });
+
+  it('says that something else answers', async () => {
+    const page = createServer((_request, response) => {
+      response.setHeader('content-type', 'text/html');
+      response.end('<html>Welcome</html>');
+    });
+    const env = { KEYHOLD_CLI_SERVER: `http://127.0.0.1:${await listen(page)}` };
+    expect(await outcomes(commands, nowhere, { env })).toEqual(every(commands, 7));
+    page.close();
+  });
+
+  it.each([
+    ['another program’s refusal', 404, 'application/json', '{"error":"no such page"}'],
+    ['an empty answer', 200, 'application/json', ''],
+    ['a redirect', 302, 'text/html', ''],
+    ['a proxy that has lost the service', 502, 'text/html', 'Bad Gateway'],
+  ])('says that something else answers, be it %s', async (_what, status, type, body) => {
+    const other = createServer((_request, response) => {
+      response.writeHead(status, { 'content-type': type, location: world.service.url });
+      response.end(body);
+    });
+    const env = { KEYHOLD_CLI_SERVER: `http://127.0.0.1:${await listen(other)}` };
+    const { code, err } = await run({ args: ['set', 'NAME'], input: 'x' }, nowhere, { env });
+    expect({ code, err }).toEqual({ code: 7, err: expect.stringContaining('not a Keyhold service') });
+    other.close();
+  });
+
+  it('says how to log in again once its token was revoked', async () => {
+    const { person } = world.ada;
+    const body = { name: 'revoked', permissions: ['secrets:list'], expires_in: 3600 };
+    const { token, id } = expectStatus(await person.call('POST', '/auth/tokens', { body }), 201).body;
+    expectStatus(await person.call('DELETE', `/auth/tokens/${id}`), 204);
+    const env = { KEYHOLD_CLI_TOKEN: token };
+    expect(await outcomes(commands, nowhere, { env })).toEqual(every(commands, 5));
+    expect((await run({ args: ['ls'] }, nowhere, { env })).err).toContain('keyhold login');
+  });
+
+  it('says which permission its token lacks', async () => {
+    const body = { name: 'narrow', permissions: ['graph:read'], expires_in: 3600 };
+    const { token } = expectStatus(await world.ada.person.call('POST', '/auth/tokens', { body }), 201).body;
+    const place = await fresh({ args: [] });
+    const env = { KEYHOLD_CLI_TOKEN: token };
+    const narrow = commands.filter(({ open }) => !open);
+    expect(await outcomes(narrow, place, { env })).toEqual(every(narrow, 4));
+    expect((await run({ args: ['ls'] }, place, { env })).err).toContain('secrets:list');
+    expect((await run({ args: ['whoami'] }, place, { env })).code).toBe(0);
+  });
+
+  it('says that there is nothing of this name', async () => {
+    const [named, expected] = missing(3);
+    expect(await outcomes(named, nowhere)).toEqual(expected);
+    const ofSession = commands.filter(({ args }) => args.includes('SESSION'));
+    expect(await outcomes(ofSession, nowhere)).toEqual(every(ofSession, 4));
+    const elsewhere = await run({ args: ['ls', '--session', 'no-such-session'] }, nowhere);
+    expect(elsewhere).toMatchObject({ code: 4, err: expect.stringContaining('session list') });
+  });
+
+  it('says when its output could not be written, and that a change was made all the same', async () => {
+    const json = commands.filter(({ silent }) => !silent).map((one) => ({ ...one, args: [...one.args, '--json'] }));
+    expect(await outcomes(json, fresh, { stdout: 'full' })).toEqual(every(json, 9));
+    const place = await fresh({ args: [] });
+    const changed = await run({ args: ['set', 'NAME', '--json'], input: 'x' }, place, { stdout: 'full' });
+    expect(changed.err).toMatch(/no space is left.*was done all the same/);
+    const looked = await run({ args: ['get', 'NAME'] }, place, { stdout: 'full' });
+    expect(looked.err).not.toContain('all the same');
+  });
+
+  it('ends quietly when nobody reads its output any more', async () => {
+    const json = commands
+      .filter(({ silent, changes }) => !silent && !changes)
+      .map(({ args }) => ({ args: [...args, '--json'] }));
+    const ended = await fewAtATime(
+      json,
+      async (command) => await run(command, await fresh(command), { stdout: 'closed' }),
+    );
+    for (const { code, err } of ended) expect({ code, err }).toEqual({ code: 141, err: '' });
+  });
+});
+
+describe('settings that are wrong', () => {
+  it.each([
+    ['a session’s name', ['ls', '--session', 'a b\r\nX: y'], {}],
+    ['a server’s address', ['ls'], { KEYHOLD_CLI_SERVER: 'http://user:pass@host/path' }],
+    ['a token', ['ls'], { KEYHOLD_CLI_TOKEN: 'kh_two\nlines' }],
+    ['a profile’s name', ['ls', '--profile', '../x'], { KEYHOLD_CLI_TOKEN: '', KEYHOLD_CLI_SERVER: '' }],
+    ['a number', ['ls', '--limit', '-1'], {}],
+    ['a time', ['set', 'X', '--expires', 'tomorrow'], {}],
+  ])('are refused with a sentence: %s', async (_what, args, env) => {
+    const { code, err } = await runKeyhold(args, { env: { ...world.ada.env, ...env } });
+    expect(code, err).toBe(2);
+    expect(isSentence(err)).toBe(true);
+  });
+});

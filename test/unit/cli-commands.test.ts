@@ -1,0 +1,68 @@
+import { spawnSync } from 'node:child_process';
+import type { Command } from 'commander';
+import { describe, expect, it } from 'vitest';
+import { typeNames } from '../../src/cli/commands/secrets.ts';
+import { completionScript } from '../../src/cli/completion.ts';
+import { createContext } from '../../src/cli/context.ts';
+import { createProgram } from '../../src/cli/program.ts';
+import { secretTypes } from '../../src/db/tables.ts';
+
+const program = createProgram(createContext().context, () => undefined);
+
+const all = (command: Command, path: readonly string[] = []): [string, Command][] => [
+  [path.join(' '), command],
+  ...command.commands.flatMap((child) => all(child, [...path, child.name()])),
+];
+const commands = all(program).filter(([, command]) => command.commands.length === 0);
+
+const helpOf = (command: Command): string => {
+  let text = '';
+  command.configureOutput({
+    writeOut: (part) => {
+      text += part;
+    },
+  });
+  command.outputHelp();
+  return text;
+};
+
+describe('the commands', () => {
+  it.each(commands)(
+    '%s has help with an example of itself, and takes no value by a misread option',
+    (path, command) => {
+      const examples = helpOf(command).split('Examples:\n')[1] ?? '';
+      expect(examples).toContain(`keyhold ${path}`);
+      // An option with many values at once would take the arguments after it for more of them.
+      expect(command.options.filter((option) => option.variadic)).toEqual([]);
+    },
+  );
+
+  it('know every type of secret', () => {
+    expect(typeNames).toEqual([...secretTypes]);
+  });
+});
+
+describe('completion in bash', () => {
+  const complete = (line: string): string[] => {
+    const words = line.split(' ').map((word) => `'${word}'`);
+    const script = `${completionScript(program, 'bash')}
+      COMP_WORDS=(${words.join(' ')}); COMP_CWORD=${words.length - 1}; _keyhold; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const { stdout, stderr, status } = spawnSync('bash', ['-c', script], { encoding: 'utf8' });
+    expect(stderr).toBe('');
+    expect(status).toBe(0);
+    return stdout.split('\n').filter((word) => word !== '');
+  };
+
+  it.each([
+    ['keyhold un', ['unshare']],
+    ['keyhold session st', ['start']],
+    ['keyhold --profile work session le', ['leave']],
+    ['keyhold set --ty', ['--type']],
+    ['keyhold set --type ssh', ['ssh_key']],
+    ['keyhold ls --state del', ['deleted']],
+    ['keyhold set NAME --gen', ['--generate']],
+    ['keyhold run -- un', []],
+  ])('completes %s', (line, expected) => {
+    expect(complete(line)).toEqual(expected);
+  });
+});
