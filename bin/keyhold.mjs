@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 // Plain JavaScript that an old Node can read: it finds the Node that Keyhold needs and hands over to it.
-import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import * as module from 'node:module';
 import { constants } from 'node:os';
@@ -51,7 +50,8 @@ const endAs = (code, signal) => {
 };
 
 /** A child with our terminal and files. What a terminal sends reaches it once, by the terminal; the rest is passed on. */
-const spawnOn = (node) => {
+const spawnOn = async (node) => {
+  const { spawn } = await import('node:child_process');
   const child = spawn(node, [self, ...args], { stdio: 'inherit' });
   for (const signal of forwarded) {
     process.on(signal, () => {
@@ -62,7 +62,7 @@ const spawnOn = (node) => {
   child.on('exit', endAs);
 };
 
-const handOver = () => {
+const handOver = async () => {
   if (typeof process.execve === 'function') {
     // The same process from here on: signals and exit code are the command's own.
     try {
@@ -71,7 +71,7 @@ const handOver = () => {
       // Not on this platform.
     }
   }
-  spawnOn(ownNode);
+  await spawnOn(ownNode);
 };
 
 /**
@@ -85,7 +85,7 @@ const runSource = async () => {
 
 if (existsSync(source)) {
   if (isNewEnough) await runSource();
-  else if (existsSync(ownNode)) handOver();
+  else if (existsSync(ownNode)) await handOver();
   else refuse('the dependencies of this checkout are missing. Run: node scripts/setup.mjs');
 } else if (isNewEnough) await import(emitted);
 else refuse(`Keyhold needs Node ${neededMajor} or later, and this is ${process.version}.`);

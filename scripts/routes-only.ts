@@ -12,6 +12,7 @@ export const routesOnly = async (): Promise<FastifyInstance> => {
   const http = await createServer({
     config: { tls: null, trustProxy: [] },
     logger: pino({ level: 'silent' }),
+    docs: true,
     overloaded: () => false,
     observe: () => undefined,
   });

@@ -9,7 +9,6 @@ import {
   createOutsideTokens,
   createOutsideUsers,
   createRefreshTokens,
-  createThrottle,
   createTokens,
 } from './auth/index.ts';
 import type { Config } from './config/config.ts';
@@ -30,7 +29,7 @@ import { createOwnerKeys, createSeals, openServiceKeys } from './keys/index.ts';
 import { createErase } from './rotation/index.ts';
 import { createSecrets } from './secrets/index.ts';
 import { createSessions } from './sessions/index.ts';
-import { createPasswords, createUsers } from './users/index.ts';
+import { createPasswords, createThrottle, createUsers } from './users/index.ts';
 
 export interface AppDeps {
   readonly config: Config;
@@ -58,6 +57,7 @@ export interface App {
 }
 
 const mostWaiting = 500;
+const closePatienceMs = 2500;
 const largestClockGapMs = 5000;
 const minute = 60_000;
 
@@ -95,6 +95,7 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
   const mutate = createMutate({ db, standing, audit });
   const idempotency = createIdempotency({ clock, seals, digestKey: digest });
   const passwords = createPasswords();
+  const throttle = createThrottle({ db, clock, digestKey: digest });
   const users = createUsers({
     db,
     clock,
@@ -104,11 +105,11 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
     mutate,
     idempotency,
     passwords,
+    throttle,
     waitingMs: config.waitingMs,
   });
   const sessions = createSessions({ db, clock, seals, audit, mutate, idempotency, standing, users });
   const accessTokens = createAccessTokens({ rootKeys: rootKeys.keys, issuer: config.issuer, clock });
-  const throttle = createThrottle({ db, clock, digestKey: digest });
   const refreshTokens = createRefreshTokens(rootKeys.keys);
   const logins = createLogins({
     db,
@@ -174,6 +175,7 @@ const createMetricsServer = async (deps: AppDeps, metrics: Metrics): Promise<Fas
   const server = await createServer({
     config: { tls: null, trustProxy: [] },
     logger: deps.logger,
+    docs: false,
     overloaded: () => false,
     observe: () => undefined,
   });
@@ -217,6 +219,7 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
   const http = await createServer({
     config,
     logger,
+    docs: true,
     overloaded: () => database.waiting() > mostWaiting,
     observe: metrics.request,
   });
@@ -228,7 +231,10 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
   const timer = setInterval(flushQuietly, minute).unref();
   const close = async (): Promise<void> => {
     clearInterval(timer);
+    // What is still coming in or going out after this long is cut off, so that the database is ended in order.
+    const impatience = setTimeout(() => http.server.closeAllConnections(), closePatienceMs);
     await Promise.all([http.close(), metricsServer?.close()]);
+    clearTimeout(impatience);
     await flush().catch(() => logger.warn('what limits turned away could not be recorded'));
   };
   return {

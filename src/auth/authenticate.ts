@@ -1,7 +1,7 @@
 import { credentialGone, type DeadCredential, type LiveCredential, type Standing } from '../access/index.ts';
 import type { Audit, AuditAction } from '../audit/index.ts';
 import type { Caller, Credential, RequestOrigin } from '../core/caller.ts';
-import { sessionNotJoined } from '../core/errors.ts';
+import { KeyholdError, sessionNotJoined } from '../core/errors.ts';
 import type { UserId, VerifiedSessionId } from '../core/ids.ts';
 import { type Permission, permissionsOfRole } from '../core/permissions.ts';
 import { type Db, reading } from '../db/database.ts';
@@ -58,7 +58,11 @@ const isWaiting = (user: UserRow, credentialMade: Date, now: Date): boolean =>
 /** A person has all that their role allows; an agent that an issuer sends into a session keeps to that session. */
 const permissionsOfOutside = (user: UserRow, { agent, sessionName }: OutsideIdentity): ReadonlySet<Permission> => {
   const keptIn = agent !== null && sessionName !== null;
-  return new Set(permissionsOfRole(user.role).filter((permission) => !(keptIn && permission === 'secrets:own')));
+  return new Set(
+    permissionsOfRole(user.role).filter(
+      (permission) => !(keptIn && (permission === 'secrets:own' || permission === 'admin')),
+    ),
+  );
 };
 
 export const createAuthenticate = (deps: Deps): Authenticate => {
@@ -172,6 +176,7 @@ export const createAuthenticate = (deps: Deps): Authenticate => {
     try {
       return { ...caller, session: await sessionOf(caller.userId, who.sessionName, presented.sessionName) };
     } catch (error) {
+      if (!(error instanceof KeyholdError) || error.code !== 'session_not_joined') throw error;
       await audit.recordAlone(db, caller, {
         action: 'session.refused',
         outcome: 'refused',

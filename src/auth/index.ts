@@ -4,5 +4,4 @@ export { createLogins, type Logins } from './logins.ts';
 export { createOutsideTokens } from './outside.ts';
 export { createOutsideUsers } from './outside-users.ts';
 export { createRefreshTokens } from './refresh-token.ts';
-export { createThrottle } from './throttle.ts';
 export { createTokens, type Tokens } from './tokens.ts';

@@ -8,10 +8,9 @@ import { databaseNow } from '../db/checks.ts';
 import { type Db, type Outcome, reading, refusedWith, settle, type Tx } from '../db/database.ts';
 import type { LoginRow, UserRow } from '../db/tables.ts';
 import type { Seals } from '../keys/index.ts';
-import { type Passwords, type Users, type UserView, viewOf } from '../users/index.ts';
+import { type Passwords, type Throttle, type Users, type UserView, viewOf } from '../users/index.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import type { RefreshToken, RefreshTokens } from './refresh-token.ts';
-import type { Throttle } from './throttle.ts';
 
 /** What a login or a refresh hands out. */
 export interface Granted {

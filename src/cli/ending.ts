@@ -71,8 +71,7 @@ const sentenceOfParser = (message: string): string => {
   return name === undefined ? 'there is an unknown option.' : `unknown option ${name}. ${rest}`.trim();
 };
 
-const endingOfParser = ({ code, exitCode, message }: CommanderError): Ending => {
-  if (exitCode === 0) return { code: exitCodes.ok, message: '' };
+const endingOfParser = ({ code, message }: CommanderError): Ending => {
   // Help was printed in place of a missing command.
   if (code === 'commander.help') return { code: exitCodes.usage, message: '' };
   return {

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { createContext } from './context.ts';
 import { exitCodes } from './exit-codes.ts';
 import { createProgram } from './program.ts';
@@ -28,7 +28,8 @@ export const run = async (args: readonly string[]): Promise<void> => {
   try {
     await program.parseAsync([...args], { from: 'user' });
   } catch (error) {
-    await fail(error);
+    // Help and version end so too; they load nothing more.
+    if (!(error instanceof CommanderError && error.exitCode === exitCodes.ok)) await fail(error);
   }
   finish(typeof process.exitCode === 'number' ? process.exitCode : exitCodes.ok);
 };

@@ -58,6 +58,9 @@ const databaseUrl = (
 ): Redacted<string> | null => {
   const text = env[name];
   if (text !== undefined && !/^postgres(ql)?:\/\//.test(text)) throw refuse(name, 'must begin with postgres://');
+  // What a URL says wins over what we pin: role, search path, durability, time-outs.
+  if (/[?&](options|(statement|lock|query|idle_in_transaction_session)_timeout)=/.test(text ?? ''))
+    throw refuse(name, 'must not set options or time-outs.');
   return redactedOrNull(text);
 };
 

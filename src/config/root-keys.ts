@@ -71,7 +71,7 @@ const createKeyFile = (path: string): boolean => {
   // Only the last one is closed: the database's user may have to pass those above it.
   mkdirSync(dirname(dirname(path)), { recursive: true });
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const draft = `${path}.${process.pid}.new`;
+  const draft = `${path}.${randomBytes(6).toString('hex')}.new`;
   const handle = openSync(draft, 'wx', 0o600);
   writeSync(handle, `${randomBytes(32).toString('base64url')}=\n`);
   fsyncSync(handle);

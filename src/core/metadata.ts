@@ -7,10 +7,18 @@ const deepest = 8;
 const depthOf = (value: unknown): number =>
   value !== null && typeof value === 'object' ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0;
 
+/** jsonb writes numbers without an exponent: `1e300` takes 301 characters there. */
+const expansionOf = (value: unknown): number => {
+  if (typeof value === 'number') return Math.abs(Number(String(value).split('e')[1] ?? 0));
+  if (value === null || typeof value !== 'object') return 0;
+  return Object.values(value).reduce((sum: number, item) => sum + expansionOf(item), 0);
+};
+
 /** Metadata is kept as it is, within 16 KiB and 8 levels; throws invalid_request otherwise. */
 export const checkMetadata = <T extends JsonObject | undefined>(metadata: T): T => {
   if (metadata === undefined) return metadata;
-  if (Buffer.byteLength(JSON.stringify(metadata)) > largest) throw invalid('metadata', 'must have at most 16 KiB.');
+  const size = Buffer.byteLength(JSON.stringify(metadata)) + expansionOf(metadata);
+  if (size > largest) throw invalid('metadata', 'must have at most 16 KiB.');
   if (depthOf(metadata) > deepest) throw invalid('metadata', `must have at most ${deepest} levels.`);
   return metadata;
 };

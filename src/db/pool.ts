@@ -22,9 +22,18 @@ const types: pg.CustomTypesConfig = {
 
 /** Search path and durability are pinned in the start-up packet, so that no statement can run before they hold. */
 const startupOptions = (role: string | undefined): string =>
-  ['-c search_path=public,pg_temp', '-c synchronous_commit=on', role === undefined ? '' : `-c role=${role}`]
-    .join(' ')
-    .trim();
+  [
+    'search_path=public,pg_temp',
+    'synchronous_commit=on',
+    'default_transaction_isolation=read\\ committed',
+    // How times and bytes are written in JSON, which is how most rows are read.
+    'timezone=UTC',
+    'datestyle=ISO',
+    'bytea_output=hex',
+    ...(role === undefined ? [] : [`role=${role}`]),
+  ]
+    .map((setting) => `-c ${setting}`)
+    .join(' ');
 
 /** A warning that came with a statement: PostgreSQL answers a cancelled wait for a standby with nothing more. */
 const warned = new WeakSet<pg.PoolClient>();

@@ -12,8 +12,8 @@ const readInstant = (field: string, text: string): Date => {
   const [, year, month, day] = (rfc3339.exec(text) ?? []).map(Number);
   const date = new Date(text.toUpperCase());
   const real = year !== undefined && month !== undefined && day !== undefined && day <= daysIn(year, month);
-  // An offset can lead out of the years that RFC 3339 can write, and the answer would be none of its instants.
-  if (!real || Number.isNaN(date.getTime()) || !/^\d{4}-/.test(date.toISOString()))
+  // An offset can lead out of the years that RFC 3339 can write; and PostgreSQL knows no year 0.
+  if (!real || Number.isNaN(date.getTime()) || !/^(?!0000)\d{4}-/.test(date.toISOString()))
     throw invalid(field, 'must be an RFC 3339 time such as 2030-01-31T12:00:00Z.');
   return date;
 };

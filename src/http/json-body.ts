@@ -15,8 +15,8 @@ const decode = (bytes: Uint8Array): string => {
   }
 };
 
-/** A whole string, or one bracket. */
-const stringOrBracket = /"[^"\\]*(?:\\[\s\S][^"\\]*)*"|[[\]{}]/g;
+/** A string, or one bracket. It cannot fail once it has begun, so that no text is read twice; JSON.parse refuses the rest. */
+const stringOrBracket = /"[^"\\]*(?:\\[\s\S]?[^"\\]*)*"?|[[\]{}]/g;
 const stepOf: Readonly<Record<string, number>> = { '[': 1, '{': 1, ']': -1, '}': -1 };
 
 /** Looks only at brackets outside of strings, before anything recursive sees the text. */

@@ -16,6 +16,8 @@ interface TurnedAway {
 }
 
 export interface Limits {
+  /** What a request is counted by. */
+  keyOf(request: FastifyRequest): string;
   /** Remembers whose credential it is, so that the record of what was turned away can say so. */
   seen(request: FastifyRequest, userId: UserId): void;
   /** Notes one request that a limit turned away. */
@@ -27,19 +29,27 @@ export interface Limits {
 const remembered = 10_000;
 const mostCallers = 1000;
 
-/** A credential's digest, else the address: what a limit counts by. Tokens themselves are kept nowhere. */
-const keyOf = (request: FastifyRequest): string => {
-  const { authorization } = request.headers;
-  return authorization === undefined ? request.ip : createHash('sha256').update(authorization).digest('base64url');
-};
+/** A credential's digest; tokens themselves are kept nowhere. */
+const digestOf = (request: FastifyRequest): string =>
+  createHash('sha256')
+    .update(request.headers.authorization ?? '')
+    .digest('base64url');
 
 /** Requests a second for each caller. Limits act before authentication and before recording. */
 export const createLimits = ({ db, audit }: { readonly db: Db; readonly audit: Audit }): Limits => {
   const users = new LRUCache<string, UserId>({ max: remembered });
   const turned = new Map<string, TurnedAway>();
+
+  /** A credential that was good before counts for itself; whatever else somebody sends counts for their address. */
+  const keyOf = (request: FastifyRequest): string => {
+    const digest = digestOf(request);
+    return users.has(digest) ? digest : request.ip;
+  };
+
   return {
+    keyOf,
     seen: (request, userId) => {
-      users.set(keyOf(request), userId);
+      users.set(digestOf(request), userId);
     },
     turnedAway: (request) => {
       const key = keyOf(request);
@@ -49,9 +59,8 @@ export const createLimits = ({ db, audit }: { readonly db: Db; readonly audit: A
         turned.set(key, { origin: originOf(request), userId: users.get(key) ?? null, count: 1 });
     },
     flush: async () => {
-      const batch = [...turned.values()];
-      turned.clear();
-      for (const { origin, userId, count } of batch) {
+      for (const [key, { origin, userId, count }] of [...turned]) {
+        turned.delete(key);
         await audit.recordAlone(
           db,
           { origin, userId },
@@ -64,11 +73,13 @@ export const createLimits = ({ db, audit }: { readonly db: Db; readonly audit: A
 
 export const registerRateLimit = async (app: FastifyInstance, perSecond: number, limits: Limits): Promise<void> => {
   await app.register(rateLimit, {
+    // Not on each route, where it would come after authentication: below, before everything.
+    global: false,
     max: perSecond,
     timeWindow: 1000,
     hook: 'onRequest',
     cache: remembered,
-    keyGenerator: keyOf,
+    keyGenerator: limits.keyOf,
     onExceeded: (request: FastifyRequest) => limits.turnedAway(request),
     errorResponseBuilder: () =>
       new KeyholdError('rate_limited', 'Too many requests. Slow down.', { retryAfterSeconds: 1 }),
@@ -80,4 +91,5 @@ export const registerRateLimit = async (app: FastifyInstance, perSecond: number,
       'retry-after': false,
     },
   });
+  app.addHook('onRequest', app.rateLimit());
 };

@@ -107,8 +107,9 @@ const missing = ({ login, anyOf = [] }: Narrow): KeyholdError => {
   return new KeyholdError('permission_missing', `This needs ${needed}.`);
 };
 
+/** A login is a person's, ours or an issuer's; an agent that acts by one is none. */
 const passes = ({ login, anyOf = [] }: Narrow, caller: Caller): boolean =>
-  (login === true && caller.credential.kind !== 'token') ||
+  (login === true && caller.credential.kind !== 'token' && caller.agent === null) ||
   anyOf.some((permission) => caller.permissions.has(permission));
 
 const answerOf = ({ answer, answerType, status }: RouteShape<TSchema, TSchema, TSchema>): object => {
@@ -190,6 +191,10 @@ export const createRoutes = (app: FastifyInstance, { db, audit, authenticate, li
       ...(route.bodyIsChecked ? { validatorCompiler: validatorBesidesBody } : {}),
       ...(route.handlerTimeout === undefined ? {} : { handlerTimeout: route.handlerTimeout }),
       ...(gate === 'public' ? {} : { onRequest: (request) => enter(request, gate) }),
+      // A body may come long after its headers: what gives out values then looks at the caller once more.
+      ...(gate !== 'public' && route.confidential && route.body
+        ? { preHandler: (request) => enter(request, gate) }
+        : {}),
       handler: async (request, reply) => {
         if (route.confidential) reply.header('cache-control', 'no-store');
         const answer = await handle(request, contextOf(request, reply));

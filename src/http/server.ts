@@ -159,6 +159,8 @@ const registerPressure = async (app: FastifyInstance, overloaded: () => boolean)
 export interface ServerDeps {
   readonly config: HttpConfig;
   readonly logger: FastifyBaseLogger;
+  /** Whether `/docs` and the OpenAPI document are served here. */
+  readonly docs: boolean;
   readonly overloaded: () => boolean;
   readonly observe: (method: string, route: string, status: number, seconds: number) => void;
 }
@@ -182,7 +184,13 @@ const logRequests = (app: FastifyInstance, observe: ServerDeps['observe']): void
 };
 
 /** The HTTP server with everything that all routes share; routes are added by the caller, then it listens. */
-export const createServer = async ({ config, logger, overloaded, observe }: ServerDeps): Promise<FastifyInstance> => {
+export const createServer = async ({
+  config,
+  docs,
+  logger,
+  overloaded,
+  observe,
+}: ServerDeps): Promise<FastifyInstance> => {
   const app = createFastify(config, logger);
   app.server.maxConnections = mostConnections;
   app.setValidatorCompiler(validatorCompiler);
@@ -200,6 +208,6 @@ export const createServer = async ({ config, logger, overloaded, observe }: Serv
     contentSecurityPolicy: { directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
     hsts: config.tls !== null,
   });
-  await registerDocs(app);
+  if (docs) await registerDocs(app);
   return app;
 };

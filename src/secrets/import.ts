@@ -1,8 +1,8 @@
 import type { AuditEntry } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { KeyholdError } from '../core/errors.ts';
-import type { SecretId, UserId, VerifiedSessionId } from '../core/ids.ts';
-import { type Outcome, refusedWith, type Tx } from '../db/database.ts';
+import { isUuid, type SecretId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
+import { type Outcome, reading, refusedWith, type Tx } from '../db/database.ts';
 import type { SecretRow } from '../db/tables.ts';
 import type { IdempotentRequest } from '../idempotency/index.ts';
 import { orNameTaken, type SecretsContext } from './context.ts';
@@ -65,13 +65,18 @@ const placeKey = (session: string | null): string => session ?? '';
 
 const longestName = 256;
 
-/** The first free name of `NAME-2`, `NAME-3`, …, cut so that it fits. */
-const freeName = (name: string, taken: ReadonlyMap<string, SecretId | null>): string => {
-  for (let count = 2; ; count += 1) {
-    const suffix = `-${count}`;
-    const candidate = `${name.slice(0, longestName - suffix.length)}${suffix}`;
-    if (!taken.has(candidate)) return candidate;
-  }
+/** Finds the first free name of `NAME-2`, `NAME-3`, …, cut so that it fits; it goes on where it left off for that name. */
+const createFreeNames = () => {
+  const counts = new Map<string, number>();
+  return (place: string, name: string, taken: ReadonlyMap<string, SecretId | null>): string => {
+    const key = `${place} ${name}`;
+    for (let count = counts.get(key) ?? 2; ; count += 1) {
+      const suffix = `-${count}`;
+      const candidate = `${name.slice(0, longestName - suffix.length)}${suffix}`;
+      counts.set(key, count + 1);
+      if (!taken.has(candidate)) return candidate;
+    }
+  };
 };
 
 const outcomes = { fail: 'conflict', skip: 'skipped', update: 'updated', rename: 'renamed' } as const;
@@ -82,13 +87,14 @@ export const planItems = (
   sessions: readonly (VerifiedSessionId | null)[],
   taken: ReadonlyMap<string, Map<string, SecretId | null>>,
   onConflict: OnConflict,
-): Plan[] =>
-  items.map((input, index) => {
+): Plan[] => {
+  const freeName = createFreeNames();
+  return items.map((input, index) => {
     const session = sessions[index] ?? null;
     const names = taken.get(placeKey(session)) ?? new Map<string, SecretId | null>();
     const clash = names.has(input.name);
     const outcome = clash ? outcomes[onConflict] : 'created';
-    const name = outcome === 'renamed' ? freeName(input.name, names) : input.name;
+    const name = outcome === 'renamed' ? freeName(placeKey(session), input.name, names) : input.name;
     const existing = names.get(name) ?? null;
     if (!names.has(name)) names.set(name, null);
     return {
@@ -100,6 +106,7 @@ export const planItems = (
       existing,
     };
   });
+};
 
 export const namesOf = async (
   tx: Tx,
@@ -124,17 +131,16 @@ export const insertPlanned = async (
   plans: readonly Plan[],
 ): Promise<Map<number, SecretId>> => {
   const key = await context.ownerKeys.active(tx, ownerId);
-  const rows: Omit<SecretRow, 'seal'>[] = [];
   const ids = new Map<number, SecretId>();
-  for (const plan of plans) {
-    if (plan.outcome !== 'created' && plan.outcome !== 'renamed') continue;
-    const row = newSecretRow(context, key, { ...plan.input, name: plan.name }, plan.session);
-    rows.push(row);
-    ids.set(plan.index, row.id);
-  }
+  const written = plans.filter((plan) => plan.outcome === 'created' || plan.outcome === 'renamed');
   const atOnce = 200;
-  for (let at = 0; at < rows.length; at += atOnce) {
-    const batch = rows.slice(at, at + atOnce);
+  // Values are encrypted batch by batch, so that others are served between two of them.
+  for (let at = 0; at < written.length; at += atOnce) {
+    const batch = written.slice(at, at + atOnce).map((plan) => {
+      const row = newSecretRow(context, key, { ...plan.input, name: plan.name }, plan.session);
+      ids.set(plan.index, row.id);
+      return row;
+    });
     await context.seals.insertAll(tx, 'secrets', batch);
     await context.audit.recordAll(tx, caller, batch.map(createdEntry));
   }
@@ -282,7 +288,8 @@ const repeatedResult = async (
   caller: Caller,
   ids: readonly SecretId[],
 ): Promise<ImportResult> => {
-  const judged = await context.load.judge(context.db, caller, 'list', ids);
+  const known = ids.filter(isUuid);
+  const judged = await reading(context.load.judge(context.db, caller, 'list', known));
   const items = ids.map((id, index): ImportedItem => {
     const one = judged.get(id);
     return one?.kind === 'allowed'

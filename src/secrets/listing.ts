@@ -1,7 +1,7 @@
 import { visibleBranches } from '../access/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { type Page, pageOf, readCursor } from '../core/page.ts';
-import { inTransaction } from '../db/database.ts';
+import { inTransaction, type Tx } from '../db/database.ts';
 import type { SecretsContext } from './context.ts';
 import { refusalEntry } from './load.ts';
 import { type CountRow, countVisible, type SecretFilter, visibleIds } from './queries.ts';
@@ -14,6 +14,13 @@ export interface SecretPage {
   readonly damaged: readonly string[];
 }
 
+/** The filter with its session by our id: a client may name it as the platform does. One unknown to the caller matches nothing. */
+const placed = async (context: SecretsContext, tx: Tx, caller: Caller, filter: SecretFilter): Promise<SecretFilter> => {
+  if (filter.sessionId === undefined) return filter;
+  const named = await context.sessions.named(tx, caller.userId, filter.sessionId);
+  return { ...filter, sessionId: named ?? filter.sessionId.toLowerCase() };
+};
+
 /** One page of what the caller may see. SQL chooses the rows, the rule has the last word over each. */
 export const listSecrets = (
   context: SecretsContext,
@@ -23,7 +30,8 @@ export const listSecrets = (
 ): Promise<SecretPage> =>
   inTransaction(context.db, async (tx) => {
     const now = context.clock.now();
-    const ids = await visibleIds(tx, visibleBranches(caller, now), filter, caller.userId, now, page);
+    const places = await placed(context, tx, caller, filter);
+    const ids = await visibleIds(tx, visibleBranches(caller, now), places, caller.userId, now, page);
     const cut = pageOf(ids, page.limit, (id) => id);
     const judged = await context.load.judge(tx, caller, 'list', cut.items);
     const items: SecretView[] = [];

@@ -80,6 +80,8 @@ export interface SecretFilter {
   readonly sessionId?: string;
   readonly state?: 'live' | 'inactive' | 'expired' | 'deleted';
   readonly names?: readonly string[];
+  /** Of session secrets only those of this session; null: none. */
+  readonly onlySession?: VerifiedSessionId | null;
 }
 
 const anywhere = (text: string): string => `%${text.replaceAll(/[\\%_]/g, (mark) => `\\${mark}`)}%`;
@@ -105,6 +107,11 @@ const filtered = (db: Db, branch: Branch, filter: SecretFilter, me: UserId, now:
   if (filter.scope !== undefined) query = query.where('secrets.scope', '=', filter.scope);
   if (filter.type !== undefined) query = query.where('secrets.type', '=', filter.type);
   if (filter.sessionId !== undefined) query = query.where('secrets.session_id', '=', filter.sessionId);
+  if (filter.onlySession !== undefined) {
+    query = query.where((eb) =>
+      eb.or([eb('secrets.scope', '<>', 'session'), eb('secrets.session_id', '=', filter.onlySession ?? null)]),
+    );
+  }
   if (filter.names !== undefined) query = query.where('secrets.name', 'in', filter.names);
   if (filter.owner === 'me') query = query.where('secrets.owner_id', '=', me);
   if (filter.owner === 'others') query = query.where('secrets.owner_id', '<>', me);
@@ -211,10 +218,11 @@ export const deleteOwned = async (tx: Tx, ownerId: UserId): Promise<number> => {
   return Number(numDeletedRows);
 };
 
+/** Secrets shared with the user, without their values: others decide how many and how large they are. */
 export const lockSharedWith = (tx: Tx, userId: UserId): Promise<SecretRow[]> =>
   tx
     .selectFrom('secrets')
-    .selectAll()
+    .select(columnNames('secrets', ['encrypted_value']) as (keyof SecretRow)[])
     .where('scope', '=', 'shared')
     .where(sql<boolean>`shared_with @> ${JSON.stringify([userId])}::jsonb`)
     .orderBy('id')

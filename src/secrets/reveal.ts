@@ -105,6 +105,9 @@ export const revealByIds = (context: SecretsContext, caller: Caller, ids: readon
     ids.map((id) => ({ caller, id })),
   );
 
+/** Every name can be borne by the secrets of many owners; more than this no caller can choose from. */
+const mostCandidates = 10_000;
+
 interface Named extends Candidate {
   readonly name: string;
   readonly level: 0 | 1 | 2;
@@ -121,17 +124,16 @@ const findNamed = async (
 ): Promise<Map<string, Named[]>> => {
   const now = context.clock.now();
   const seeing = alsoSeeing(caller);
-  // Every name can be borne by many owners' secrets; more candidates than this help nobody to choose.
-  const page = { limit: names.length * 20, cursor: null };
-  const ids = await visibleIds(context.db, visibleBranches(seeing, now), { names }, caller.userId, now, page);
+  // One's own secrets of other sessions are not meant by a name; they are reached by id.
+  const filter = { names, onlySession: caller.session };
+  const page = { limit: mostCandidates, cursor: null };
+  const ids = await visibleIds(context.db, visibleBranches(seeing, now), filter, caller.userId, now, page);
   const judged = await context.load.judge(context.db, seeing, 'list', ids);
   const found = new Map<string, Named[]>(names.map((name) => [name, []]));
   for (const one of judged.values()) {
     if (one.kind !== 'allowed') continue;
     const { row } = one.loaded;
     const inSession = row.scope === 'session' && row.session_id === caller.session;
-    // One's own secrets of other sessions are not meant by a name; they are reached by id.
-    if (row.scope === 'session' && !inSession) continue;
     const level = inSession ? 0 : row.owner_id === caller.userId ? 1 : 2;
     found.get(row.name)?.push({ id: row.id, owner_id: row.owner_id, name: row.name, level });
   }

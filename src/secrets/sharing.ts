@@ -97,7 +97,9 @@ export const listAccess = async (context: SecretsContext, caller: Caller, id: Se
   const { row } = loaded;
   const sessionId = row.session_id === null ? null : toId<SessionId>(row.session_id);
   const session =
-    sessionId && (await context.sessions.isActive(context.db, sessionId)) ? (sessionId as VerifiedSessionId) : null;
+    sessionId && (await reading(context.sessions.isActive(context.db, sessionId)))
+      ? (sessionId as VerifiedSessionId)
+      : null;
   const participants = session === null ? [] : await reading(context.sessions.present(context.db, session));
   const candidates = [...new Set([row.owner_id, ...row.shared_with, ...participants])];
   const active = await reading(context.users.active(context.db, candidates));

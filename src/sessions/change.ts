@@ -5,7 +5,7 @@ import type { UserId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Tx } from '../db/database.ts';
 import type { SessionsContext } from './context.ts';
-import { lockOwnedActive, lockPresences } from './queries.ts';
+import { lockOwned, lockPresences } from './queries.ts';
 import type { SessionView } from './session.ts';
 
 export interface ChangeSession {
@@ -43,15 +43,23 @@ export const endSession = (context: SessionsContext, caller: Caller, name: strin
     return { ok: await context.showOne(tx, ended) };
   });
 
-/** Ends every session of a user and takes them out of those of others; resolves to how many ended. */
+/** Ends every session of a user, forgets what the user wrote of it, and takes them out of those of others; resolves to how many ended. */
 export const eraseFromSessions = async (context: SessionsContext, tx: Tx, userId: UserId): Promise<number> => {
   const { seals } = context;
   const now = await context.now(tx);
   for (const row of await lockPresences(tx, userId)) {
     if (seals.holds('session_participants', row)) await seals.update(tx, 'session_participants', row, { left_at: now });
   }
-  const owned = (await lockOwnedActive(tx, userId)).filter((row) => seals.holds('sessions', row));
-  const over = { status: 'ended', ended_at: now, title: null, metadata: {}, updated_at: now } as const;
-  for (const row of owned) await seals.update(tx, 'sessions', row, over);
-  return owned.length;
+  const owned = (await lockOwned(tx, userId)).filter((row) => seals.holds('sessions', row));
+  for (const row of owned) {
+    const over = {
+      status: 'ended',
+      ended_at: row.ended_at ?? now,
+      title: null,
+      metadata: {},
+      updated_at: now,
+    } as const;
+    await seals.update(tx, 'sessions', row, over);
+  }
+  return owned.filter((row) => row.status === 'active').length;
 };

@@ -32,13 +32,10 @@ export const createFinding = ({ clock, seals }: { readonly clock: Clock; readonl
     return present || session.owner_id === userId ? [{ session, present, active }] : [];
   };
 
-  /** One's own first, then the one that is active; two strangers' sessions of one name are nobody's. */
+  /** One's own first. Others' sessions of one name are none, also when all but one have ended: nobody slips into a name. */
   const choose = (userId: UserId, named: readonly Seen[]): Seen | null => {
     const own = named.find((one) => one.session.owner_id === userId);
-    if (own) return own;
-    const active = named.filter((one) => one.active);
-    const candidates = active.length > 0 ? active : named;
-    return candidates.length === 1 ? (candidates[0] ?? null) : null;
+    return own ?? (named.length === 1 ? (named[0] ?? null) : null);
   };
 
   /** An id comes before an external id that is spelt like one: nobody can choose our ids. */

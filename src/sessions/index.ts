@@ -30,6 +30,8 @@ export interface Sessions {
   end(caller: Caller, name: string): Promise<SessionView>;
   /** The session of a name, when it is active and the user is present in it. Null otherwise, whatever the cause. */
   verify(db: Db, userId: UserId, name: string): Promise<VerifiedSessionId | null>;
+  /** The session that a name means to the user, whatever its state; null for one that they may not look at. */
+  named(db: Db, userId: UserId, name: string): Promise<SessionId | null>;
   /** As `verify`, within a change: session and presence are held until the transaction ends. */
   hold(tx: Tx, userId: UserId, name: string): Promise<VerifiedSessionId | null>;
   /** Finds or starts an owner's session for the operator's import; see provide.ts. */
@@ -83,6 +85,7 @@ export const createSessions = (deps: SessionsDeps): Sessions => {
     addParticipant: (caller, name, who) => addParticipant(context, caller, name, who),
     removeParticipant: (caller, name, userId) => removeParticipant(context, caller, name, userId),
     end: (caller, name) => endSession(context, caller, name),
+    named: async (handle, userId, name) => (await reading(finding.find(handle, userId, name)))?.id ?? null,
     verify: (handle, userId, name) => reading(finding.verify(handle, userId, name)),
     hold: async (tx, userId, name) => {
       const id = await finding.verify(tx, userId, name);

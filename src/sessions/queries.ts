@@ -90,12 +90,5 @@ export const lockPresences = (tx: Tx, userId: UserId): Promise<ParticipantRow[]>
     .forUpdate()
     .execute();
 
-export const lockOwnedActive = (tx: Tx, ownerId: UserId): Promise<SessionRow[]> =>
-  tx
-    .selectFrom('sessions')
-    .selectAll()
-    .where('owner_id', '=', ownerId)
-    .where('status', '=', 'active')
-    .orderBy('id')
-    .forUpdate()
-    .execute();
+export const lockOwned = (tx: Tx, ownerId: UserId): Promise<SessionRow[]> =>
+  tx.selectFrom('sessions').selectAll().where('owner_id', '=', ownerId).orderBy('id').forUpdate().execute();

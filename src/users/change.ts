@@ -6,6 +6,7 @@ import type { Tx } from '../db/database.ts';
 import type { UserRow } from '../db/tables.ts';
 import { integrityBroken } from '../keys/index.ts';
 import { adminNeeded, isAdmin, lastAdmin, type UsersContext } from './context.ts';
+import { isWaiting, noReset } from './password-change.ts';
 import { lockAdministration, lockUser } from './queries.ts';
 import { type UserView, viewOf } from './user.ts';
 
@@ -46,6 +47,17 @@ const refuseChange = async (
 ): Promise<KeyholdError | null> =>
   losesAdmin(row, input) && (await context.isLastAdmin(tx, row.id)) ? lastAdmin() : null;
 
+/**
+ * The waiting time after a reset counts only while its user can call it off: who is disabled cannot, so it begins anew when
+ * they are enabled. A reset whose time was over before is over for good.
+ */
+const waitOf = (context: UsersContext, row: UserRow, input: ChangeUser): Partial<UserRow> => {
+  if (input.status === undefined || input.status === row.status) return {};
+  const now = context.clock.now();
+  if (input.status === 'disabled') return isWaiting(row, now) ? {} : noReset;
+  return row.password_reset_at === null ? {} : { secrets_from: new Date(now.getTime() + context.waitingMs) };
+};
+
 const actionOf = (input: ChangeUser): AuditAction => {
   if (input.status === undefined) return 'user.update';
   return input.status === 'disabled' ? 'user.disable' : 'user.enable';
@@ -65,7 +77,7 @@ export const updateUser = (context: UsersContext, caller: Caller, id: UserId, in
       if (!row || missing) return await context.refuse(tx, caller, 'user.update', id, missing ?? notFound());
       const refusal = await refuseChange(context, tx, row, input);
       if (refusal) return await context.refuse(tx, caller, 'user.update', id, refusal);
-      const changed = await context.change(tx, row, input);
+      const changed = await context.change(tx, row, { ...input, ...waitOf(context, row, input) });
       const rank = { ...(input.role ? { role: input.role } : {}), ...(input.status ? { status: input.status } : {}) };
       const details = { fields: Object.keys(input), revision: changed.revision, ...rank };
       await context.record(tx, caller, actionOf(input), id, details);

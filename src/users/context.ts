@@ -11,6 +11,7 @@ import type { Idempotency } from '../idempotency/index.ts';
 import type { OwnerKeys, Seals } from '../keys/index.ts';
 import type { Passwords } from './passwords.ts';
 import { activeAdmins } from './queries.ts';
+import type { Throttle } from './throttle.ts';
 
 export interface UsersDeps {
   readonly db: Db;
@@ -21,6 +22,8 @@ export interface UsersDeps {
   readonly mutate: Mutate;
   readonly idempotency: Idempotency;
   readonly passwords: Passwords;
+  /** Bounds how often somebody may guess; it throws `rate_limited`. */
+  readonly throttle: Throttle;
   /** How long a password that an administrator set waits before it opens secrets, in milliseconds. */
   readonly waitingMs: number;
 }

@@ -15,6 +15,7 @@ import * as queries from './queries.ts';
 import { cardOf, refusePassword, refuseUsername, type UserCard, type UserView, usernameKey, viewOf } from './user.ts';
 
 export { createPasswords, type Passwords } from './passwords.ts';
+export { createThrottle, type Throttle } from './throttle.ts';
 export { refuseUsername, type UserCard, type UserView, usernameKey, viewOf } from './user.ts';
 
 export interface CreateUser {

@@ -8,11 +8,11 @@ import { adminNeeded, isAdmin, type UsersContext } from './context.ts';
 import * as queries from './queries.ts';
 import { refusePassword, type UserView, viewOf } from './user.ts';
 
-const noReset = { previous_password_hash: null, password_reset_at: null, secrets_from: null } as const;
+export const noReset = { previous_password_hash: null, password_reset_at: null, secrets_from: null } as const;
 
 const ownLogin = (caller: Caller): LoginId | null => (caller.credential.kind === 'login' ? caller.credential.id : null);
 
-const isWaiting = (row: UserRow, now: Date): boolean =>
+export const isWaiting = (row: UserRow, now: Date): boolean =>
   row.password_reset_at !== null && row.secrets_from !== null && row.secrets_from.getTime() > now.getTime();
 
 /** Ends the user's logins since a moment (null: ever), all but the one that asks. */
@@ -45,9 +45,12 @@ const changeOwn = async (
   next: string,
 ): Promise<UserView> => {
   if (current === undefined) throw invalid('current_password', 'is needed to change your own password.');
+  const guess = `own password of ${caller.userId}`;
+  await context.throttle.attempt(guess, null);
   const before = context.intact(await reading(queries.userById(context.db, caller.userId)));
   const right = await context.passwords.verify(before?.password_hash ?? null, current);
   const password_hash = right ? await context.passwords.hash(next) : null;
+  if (right) await context.throttle.succeeded(guess, null);
   return await context.mutate(
     caller,
     async (tx) => {
@@ -57,6 +60,8 @@ const changeOwn = async (
       }
       const changed = await context.change(tx, row, { password_hash, ...noReset });
       await endLogins(context, tx, caller, row.id, null);
+      // Whoever knew the old password may have made tokens by it.
+      await revokeTokens(context, tx, row.id, new Date(0));
       await context.record(tx, caller, 'user.password_change', row.id, { revision: changed.revision });
       return { ok: viewOf(changed) };
     },

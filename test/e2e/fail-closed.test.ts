@@ -10,6 +10,8 @@ import { expectStatus, keepSecret, logInAdmin, type Person, people } from '../su
 import { family } from '../support/process-family.ts';
 
 const comesBackWithinMs = 5000;
+const yes = (): boolean => true;
+const no = (): boolean => false;
 
 describe('while records cannot be written', () => {
   let app: TestApp;
@@ -95,6 +97,8 @@ describe('while an external database is gone', () => {
       `select pg_terminate_backend(pid) as ended from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`,
     );
     expect(rows.length).toBeGreaterThan(0);
+    // A request that meets a broken connection before it is noticed is told to come back.
+    await until('it works again', comesBackWithinMs, () => expectOpen(target).then(yes, no));
     await expectOpen(target);
   });
 });

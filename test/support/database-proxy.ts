@@ -26,15 +26,15 @@ export const startDatabaseProxy = async (target: { host: string; port: number })
     sockets.add(socket);
     return socket.on('error', () => undefined).once('close', () => sockets.delete(socket));
   };
-  const join2 = (from: Socket, to: Socket): void => {
+  const forward = (from: Socket, to: Socket): void => {
     // What comes while it hangs is thrown away: that connection is then of no use any more, as in a real partition.
     from.on('data', (data) => void (hanging || to.write(data)));
     from.once('close', () => to.destroy());
   };
   const server = createServer((front) => {
     const back = keep(connect(join(target.host, `.s.PGSQL.${target.port}`)));
-    join2(keep(front), back);
-    join2(back, front);
+    forward(keep(front), back);
+    forward(back, front);
   });
   const path = join(host, `.s.PGSQL.${port}`);
   const listen = () => new Promise<void>((done) => server.listen(path, done));

@@ -10,7 +10,8 @@ Examples:
 const migrateHelp = `
 Examples:
   keyhold migrate status
-  keyhold migrate up`;
+  keyhold migrate up
+  keyhold migrate down`;
 
 /** The service itself and its schema; only here does the command line load the service. */
 export const registerServer = (program: Command): void => {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { homedir, platform } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -35,7 +34,7 @@ export const readPrivate = async (path: string): Promise<string | null> => {
 
 /** Writes the whole file or leaves the old one: 0600 from its first moment, in a directory that, if it is new, is its owner's alone. */
 export const writePrivate = async (path: string, text: string): Promise<void> => {
-  const beside = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  const beside = `${path}.${process.pid}-${performance.now()}.tmp`;
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     const file = await open(beside, 'wx', 0o600);

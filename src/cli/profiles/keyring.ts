@@ -1,5 +1,9 @@
+import { spawn } from 'node:child_process';
 import { platform } from 'node:os';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import type { CliEnv } from '../env.ts';
+import { type Asked, inKeyring } from './keyring-entry.ts';
 
 /** The system keyring: Keychain, Credential Manager or Secret Service. Every call ends within seconds, whatever it does. */
 export interface Keyring {
@@ -9,50 +13,43 @@ export interface Keyring {
   remove(account: string): Promise<void>;
 }
 
-const service = 'keyhold';
+/** A person may have to unlock it first. */
+const patienceMs = 20_000;
 
-/** A person may have to unlock it first; a broken bus must not hold a command up for ever. */
-const patienceMs = 15_000;
-
-const within = async <T>(work: Promise<T>): Promise<T | null> => {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), patienceMs);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+const program = (): string => {
+  const self = import.meta.url;
+  return fileURLToPath(new URL(`./keyring-process${self.slice(self.lastIndexOf('.'))}`, self));
 };
 
-/**
- * The keyring of this machine. On Linux only the Secret Service counts, reached by a session bus: the kernel's keyring
- * forgets at reboot.
- */
+/** A session bus that doesn't answer blocks the library's whole process; it is then one that can be killed. */
+const inProcessOfItsOwn = async (asked: Asked): Promise<string | boolean | null> => {
+  const child = spawn(process.execPath, [program()], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    timeout: patienceMs,
+    killSignal: 'SIGKILL',
+  });
+  child.once('error', () => undefined);
+  child.stdin.on('error', () => undefined).end(JSON.stringify(asked));
+  const answer = await text(child.stdout);
+  return answer === '' ? null : (JSON.parse(answer) as string | boolean | null);
+};
+
+/** The keyring of this machine. */
 export const systemKeyring = (env: CliEnv): Keyring => {
-  const usable = env.own.KEYHOLD_CLI_KEYRING !== 'off' && (platform() !== 'linux' || env.hasSessionBus);
-  const attempt = async <T>(account: string, work: (entry: Entry) => Promise<T>): Promise<T | null> => {
+  const isLinux = platform() === 'linux';
+  const usable = env.own.KEYHOLD_CLI_KEYRING !== 'off' && (!isLinux || env.hasSessionBus);
+  const ask = async (asked: Asked): Promise<string | boolean | null> => {
     if (!usable) return null;
-    try {
-      const { AsyncEntry } = await import('@napi-rs/keyring');
-      return await within(work(new AsyncEntry(service, account, { linux: { store: 'secret-service' } })));
-    } catch {
-      // No prebuilt binary, no bus, no service on it, locked: all the same to us, there is no keyring.
-      return null;
-    }
+    return await (isLinux ? inProcessOfItsOwn(asked) : inKeyring(asked));
   };
   return {
-    put: async (account, secret) =>
-      (await attempt(account, async (entry) => {
-        await entry.setPassword(secret);
-        return (await entry.getPassword()) === secret;
-      })) === true,
-    get: (account) => attempt(account, (entry) => entry.getPassword()),
+    put: async (account, secret) => (await ask({ verb: 'put', account, secret })) === true,
+    get: async (account) => {
+      const secret = await ask({ verb: 'get', account });
+      return typeof secret === 'string' ? secret : null;
+    },
     remove: async (account) => {
-      await attempt(account, (entry) => entry.deleteCredential());
+      await ask({ verb: 'remove', account });
     },
   };
 };
-
-type Entry = import('@napi-rs/keyring').AsyncEntry;

@@ -21,17 +21,33 @@ const readItem = (item: unknown): CreateSecret =>
 const busy = (): KeyholdError =>
   new KeyholdError('overloaded', 'Another import is under way. Try again when it is done.', { retryAfterSeconds: 5 });
 
-/** Lets one import in at a time: its items are in memory until its one transaction is done. */
-const oneAtATime = (scope: FastifyInstance): void => {
-  let running = false;
-  scope.addHook('preParsing', async (_request: FastifyRequest, reply: FastifyReply) => {
+/**
+ * Lets one import in at a time: its items are in memory until its one transaction is done. Answers how to run the work of a
+ * request that is in.
+ */
+const oneAtATime = (scope: FastifyInstance) => {
+  let holder: FastifyRequest | null = null;
+  const working = new WeakSet<FastifyRequest>();
+  const leave = (request: FastifyRequest): void => {
+    if (holder === request) holder = null;
+  };
+  scope.addHook('preParsing', async (request: FastifyRequest, reply: FastifyReply) => {
     // Who has hung up already never closes again, and would keep the place for good.
-    if (running || reply.raw.closed || reply.raw.destroyed) throw busy();
-    running = true;
+    if (holder !== null || reply.raw.closed || reply.raw.destroyed) throw busy();
+    holder = request;
+    // Who hangs up while the items are being written keeps the place until they are.
     reply.raw.once('close', () => {
-      running = false;
+      if (!working.has(request)) leave(request);
     });
   });
+  return async <T>(request: FastifyRequest, work: () => Promise<T>): Promise<T> => {
+    working.add(request);
+    try {
+      return await work();
+    } finally {
+      leave(request);
+    }
+  };
 };
 
 /** The import, in a scope of its own: its body is read as a stream, checked item by item. */
@@ -41,7 +57,7 @@ export const importRoute = (scope: FastifyInstance, { gated }: Routes, secrets: 
     refuseCharset(request);
     return check(schema.ImportRead, 'body', await readImport(payload, readItem));
   });
-  oneAtATime(scope);
+  const inPlace = oneAtATime(scope);
   gated({
     method: 'POST',
     url: '/secrets/import',
@@ -55,9 +71,9 @@ export const importRoute = (scope: FastifyInstance, { gated }: Routes, secrets: 
     handlerTimeout: 60_000,
     status: 201,
     answer: schema.Imported,
-    handler: (caller, { body, idempotent }) => {
+    handler: (caller, { body, idempotent, request }) => {
       const { items, on_conflict, dry_run = false } = body as unknown as ReadImport;
-      return secrets.import(caller, { items, on_conflict, dry_run }, idempotent);
+      return inPlace(request, () => secrets.import(caller, { items, on_conflict, dry_run }, idempotent));
     },
   });
 };

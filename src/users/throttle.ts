@@ -4,7 +4,7 @@ import { sql } from 'kysely';
 import type { Clock } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { type Db, reading } from '../db/database.ts';
-import { usernameKey } from '../users/index.ts';
+import { usernameKey } from './user.ts';
 
 const windowMs = 15 * 60_000;
 const limits = { account: 10, address: 50 } as const;
@@ -21,6 +21,9 @@ export interface Throttle {
 
 /** An IPv6 user has a whole /64 to choose addresses from; it counts as one. */
 const network = (ip: string): string => {
+  // A listener for both families shows IPv4 clients as IPv6 ones (RFC 4291 section 2.5.5.2).
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(ip)?.[1];
+  if (mapped !== undefined) return mapped;
   if (!isIPv6(ip)) return ip;
   const [head = '', tail = ''] = ip.split('::');
   const front = head === '' ? [] : head.split(':');
