@@ -16,7 +16,7 @@ import { cardOf, refusePassword, refuseUsername, type UserCard, type UserView, u
 
 export { createPasswords, type Passwords } from './passwords.ts';
 export { createThrottle, type Throttle } from './throttle.ts';
-export { refuseUsername, type UserCard, type UserView, usernameKey, viewOf } from './user.ts';
+export { refuseUsername, type UserCard, type UserView, viewOf } from './user.ts';
 
 export interface CreateUser {
   readonly username: string;

@@ -1,7 +1,9 @@
 import { waitingPeriod } from '../access/index.ts';
 import type { Caller } from '../core/caller.ts';
+import { later } from '../core/clock.ts';
 import { invalid, KeyholdError, notFound } from '../core/errors.ts';
 import type { LoginId, UserId } from '../core/ids.ts';
+import { databaseNow } from '../db/checks.ts';
 import { reading, type Tx } from '../db/database.ts';
 import type { UserRow } from '../db/tables.ts';
 import { adminNeeded, isAdmin, type UsersContext } from './context.ts';
@@ -89,10 +91,9 @@ const resetOther = async (context: UsersContext, caller: Caller, id: UserId, nex
     const row = context.intact(await queries.lockUser(tx, id));
     const refusal = refuseReset(row);
     if (!row || refusal) return await context.refuse(tx, caller, 'user.password_reset', id, refusal ?? notFound());
-    const changed = await context.change(tx, row, {
-      password_hash,
-      ...resetOf(row, context.clock.now(), context.waitingMs),
-    });
+    // By the clock that logins are dated by: one made just before must be able to call this off.
+    const now = later(context.clock.now(), await databaseNow(tx));
+    const changed = await context.change(tx, row, { password_hash, ...resetOf(row, now, context.waitingMs) });
     const details = { revision: changed.revision, secrets_from: changed.secrets_from?.toISOString() ?? null };
     await context.record(tx, caller, 'user.password_reset', id, details);
     return { ok: viewOf(changed) };

@@ -27,7 +27,7 @@ const done = async (who: Name, args: readonly string[], options: Partial<RunOpti
 const asJson = async (who: Name, args: readonly string[]): Promise<any> =>
   JSON.parse(await done(who, [...args, '--json']));
 
-describe('a value', () => {
+describe.concurrent('a value', () => {
   it('comes back byte for byte, without a line end of ours, from stdin and from a file', async () => {
     const value = 'two\nlines\u0000and ünïcödé 🔑';
     expect(await done('ada', ['set', 'ODD'], { input: `${value}\n` })).toBe('');
@@ -93,7 +93,7 @@ describe('a value', () => {
   });
 });
 
-describe('what is known about a secret', () => {
+describe.concurrent('what is known about a secret', () => {
   it('is set with the value, kept by the next one, and read without revealing', async () => {
     const about = ['--type', 'api_key', '--tag', 'billing', '--tag', 'live', '--description', 'of the shop'];
     await done('ada', ['set', 'KNOWN', ...about, '--expires', '90d'], { input: 'one' });
@@ -122,7 +122,7 @@ describe('what is known about a secret', () => {
   });
 });
 
-describe('sharing', () => {
+describe.concurrent('sharing', () => {
   it('opens a secret to another, says who can reach it and why, and closes it again', async () => {
     await done('ada', ['set', 'LENT'], { input: 'lent' });
     expect((await keyhold('grace', ['get', 'LENT'])).code).toBe(3);
@@ -166,7 +166,7 @@ describe('sharing', () => {
   });
 });
 
-describe('the life of a secret', () => {
+describe.concurrent('the life of a secret', () => {
   it('has a history from which a version is restored', async () => {
     for (const input of ['one', 'two']) await done('ada', ['set', 'VERSIONED'], { input });
     const lines = (await done('ada', ['history', 'VERSIONED'])).trim().split('\n');
@@ -199,7 +199,7 @@ describe('the life of a secret', () => {
   });
 });
 
-describe('a session', () => {
+describe.concurrent('a session', () => {
   it('is started, joined, shown, left and ended, and its secrets go with it', async () => {
     const id = (await done('ada', ['session', 'start', 'chat-1', '--title', 'Deploy', '--with', 'grace'])).trim();
     expect(await done('grace', ['session', 'list'])).toContain('chat-1');

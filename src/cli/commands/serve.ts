@@ -85,6 +85,8 @@ export const serve = async (): Promise<void> => {
     await app.close();
     await database.close();
   });
+  // A start that fails is told of below, once.
+  stopped.catch(() => undefined);
   await running;
   await stopped;
   process.exit(exitCodes.ok);
