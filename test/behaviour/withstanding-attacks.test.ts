@@ -1,0 +1,189 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startApp, type TestApp } from '../support/app.ts';
+import { forge, macSigner } from '../support/forged-tokens.ts';
+import {
+  expectStatus,
+  keepSecret,
+  logIn,
+  logInAdmin,
+  type Person,
+  password,
+  people,
+  startSession,
+  uniqueName,
+} from '../support/people.ts';
+
+const issuer = {
+  issuer: 'https://platform.example',
+  audience: 'keyhold',
+  secret: 'a shared secret of more than 32 bytes',
+};
+
+describe('what an attack once found', () => {
+  let app: TestApp;
+  let admin: Person;
+  let ada: Person;
+  let grace: Person;
+  beforeAll(async () => {
+    const outside = {
+      issuer: issuer.issuer,
+      audience: issuer.audience,
+      hs256_secret: issuer.secret,
+      may_create_users: true,
+    };
+    app = await startApp({ env: { KEYHOLD_JWT_ISSUERS: JSON.stringify([outside]) } });
+    admin = await logInAdmin(app);
+    ({ ada, grace } = await people(app, admin, 'ada', 'grace'));
+  });
+  afterAll(() => app.close());
+
+  const outsideToken = (claims: Record<string, unknown>): string => {
+    const exp = Math.floor(app.clock.now().getTime() / 1000) + 600;
+    const whole = { iss: issuer.issuer, aud: issuer.audience, exp, ...claims };
+    return forge({ alg: 'HS256' }, whole, macSigner(issuer.secret));
+  };
+
+  it('an administrator cannot wait a reset out while its user is disabled', async () => {
+    const { mary } = await people(app, admin, 'mary');
+    const secret = await keepSecret(mary);
+    const later = 'what the administrator chose';
+    expectStatus(await admin.call('POST', `/users/${mary.id}/password`, { body: { new_password: later } }), 200);
+    const status = (to: string) => admin.call('PATCH', `/users/${mary.id}`, { body: { status: to } });
+    expectStatus(await status('disabled'), 200);
+    app.clock.advance(25 * 3_600_000);
+    admin = await logInAdmin(app);
+    expectStatus(await status('active'), 200);
+    const intruder = await logIn(app, 'mary', later);
+    expect((await intruder.call('GET', `/secrets/${secret.id}/value`)).body.code).toBe('waiting_period');
+    app.clock.advance(25 * 3_600_000);
+    [admin, ada, grace] = [await logInAdmin(app), await logIn(app, 'ada'), await logIn(app, 'grace')];
+    const waited = await logIn(app, 'mary', later);
+    expectStatus(await waited.call('GET', `/secrets/${secret.id}/value`), 200);
+  });
+
+  it('an agent that an issuer sends into a session is no login and stays in it', async () => {
+    const person = { sub: 'o-1', preferred_username: 'olga' };
+    const olga = expectStatus(await app.call('GET', '/auth/me', { token: outsideToken(person) }), 200).body.user;
+    const mine = outsideToken({ sub: 'o-1' });
+    const kept = expectStatus(
+      await app.call('POST', '/secrets', { token: mine, body: { name: uniqueName(), type: 'token', value: 'v' } }),
+      201,
+    ).body;
+    const session = await startSession(ada, [], { external_id: 'chat-agent' });
+    expectStatus(await ada.call('POST', `/sessions/${session.id}/participants`, { body: { user_id: olga.id } }), 201);
+    const agent = outsideToken({ sub: 'o-1', sid: 'chat-agent', act: { sub: 'bot' } });
+    expectStatus(await app.call('GET', `/secrets/${kept.id}/value`, { token: agent }), 404);
+    expectStatus(await app.call('GET', '/auth/tokens', { token: agent }), 403);
+    expectStatus(await app.call('DELETE', `/users/${olga.id}`, { token: agent }), 403);
+    expectStatus(await app.call('GET', `/secrets/${kept.id}/value`, { token: mine }), 200);
+    expectStatus(await app.call('GET', '/auth/tokens', { token: mine }), 200);
+  });
+
+  it('a password that is changed takes the tokens made by the old one along', async () => {
+    const { nora } = await people(app, admin, 'nora');
+    const body = { name: 'early', permissions: ['secrets:list'], expires_in: 3600 };
+    const { token } = expectStatus(await nora.call('POST', '/auth/tokens', { body }), 201).body;
+    expectStatus(await app.call('GET', '/secrets', { token }), 200);
+    const change = { current_password: password, new_password: 'another password' };
+    expectStatus(await nora.call('POST', `/users/${nora.id}/password`, { body: change }), 200);
+    expectStatus(await app.call('GET', '/secrets', { token }), 401);
+    const again = expectStatus(await nora.call('POST', '/auth/tokens', { body }), 201).body;
+    expectStatus(await app.call('GET', '/secrets', { token: again.token }), 200);
+  });
+
+  it('one’s own password cannot be guessed without end', async () => {
+    const { otto } = await people(app, admin, 'otto');
+    const guess = (current_password: string) =>
+      otto.call('POST', `/users/${otto.id}/password`, { body: { current_password, new_password: 'yet another one' } });
+    for (let count = 0; count < 10; count += 1) expectStatus(await guess(`wrong guess number ${count}`), 401);
+    expectStatus(await guess(password), 429);
+    app.clock.advance(16 * 60_000);
+    [admin, ada, grace] = [await logInAdmin(app), await logIn(app, 'ada'), await logIn(app, 'grace')];
+    const later = await logIn(app, 'otto');
+    const body = { current_password: password, new_password: 'yet another one' };
+    expectStatus(await later.call('POST', `/users/${later.id}/password`, { body }), 200);
+  });
+
+  it('a time that no calendar has is refused, and harms no secret', async () => {
+    const secret = await keepSecret(ada);
+    for (const rotate_after of ['0000-06-01T00:00:00Z', '0001-01-01T00:00:00+01:00']) {
+      expectStatus(await ada.call('PATCH', `/secrets/${secret.id}`, { body: { rotate_after } }), 400);
+    }
+    expectStatus(
+      await ada.call('PATCH', `/secrets/${secret.id}`, { body: { rotate_after: '0001-01-01T00:00:00Z' } }),
+      200,
+    );
+    expectStatus(await ada.call('GET', `/secrets/${secret.id}/value`), 200);
+  });
+
+  it('metadata is as large as what the database makes of it', async () => {
+    const body = (a: number[]) => ({ name: uniqueName(), type: 'token', value: 'v', metadata: { a } });
+    expectStatus(await ada.call('POST', '/secrets', { body: body(Array(2000).fill(5e-324)) }), 400);
+    expectStatus(await ada.call('POST', '/secrets', { body: body(Array(40).fill(5e-324)) }), 201);
+  });
+
+  it('an import of one name many times is quick to number, and can be repeated', async () => {
+    const name = uniqueName('MANY');
+    const items = Array.from({ length: 2000 }, () => ({ name, type: 'token', value: 'v' }));
+    const { body } = expectStatus(
+      await ada.call('POST', '/secrets/import', { body: { items, on_conflict: 'rename', dry_run: true } }),
+      201,
+    );
+    expect(body.items.at(-1).name).toBe(`${name}-2000`);
+    const twice = { items: items.slice(0, 2), on_conflict: 'skip' };
+    const headers = { 'idempotency-key': 'twice-in-one-file' };
+    const first = expectStatus(await ada.call('POST', '/secrets/import', { body: twice, headers }), 201).body;
+    const again = expectStatus(await ada.call('POST', '/secrets/import', { body: twice, headers }), 201).body;
+    expect(again.items[0].id).toBe(first.items[0].id);
+  });
+
+  it('a name means one’s own secret however many others bear it elsewhere', async () => {
+    const name = uniqueName('CROWD');
+    const own = await keepSecret(grace, { name, value: 'mine' });
+    for (let count = 0; count < 25; count += 1) {
+      const session = await startSession(grace);
+      await keepSecret(grace, { name, scope: 'session', session_id: session.id, value: 'elsewhere' });
+    }
+    const { body } = expectStatus(await grace.call('POST', '/secrets/reveal', { body: { names: [name] } }), 200);
+    expect(body.secrets).toMatchObject([{ id: own.id, value: 'mine' }]);
+  });
+
+  it('a list is filtered by a session under either name', async () => {
+    const session = await startSession(ada, [], { external_id: 'chat-filter' });
+    const secret = await keepSecret(ada, { scope: 'session', session_id: session.id });
+    for (const named of [session.id, session.id.toUpperCase(), 'chat-filter']) {
+      const { body } = expectStatus(await ada.call('GET', `/secrets?session_id=${named}`), 200);
+      expect(body.secrets.map((one: { id: string }) => one.id)).toEqual([secret.id]);
+    }
+    expect((await grace.call('GET', '/secrets?session_id=chat-filter')).body.secrets).toEqual([]);
+  });
+
+  it('nobody slips into the name of a session that has ended', async () => {
+    const session = await startSession(ada, [grace], { external_id: 'chat-ended' });
+    const where = { session: 'chat-ended' };
+    expectStatus(await grace.call('GET', '/secrets', where), 200);
+    expectStatus(await ada.call('POST', `/sessions/${session.id}/end`), 200);
+    const { mallory } = await people(app, admin, 'mallory');
+    const trap = await startSession(mallory, [grace], { external_id: 'chat-ended' });
+    expectStatus(await grace.call('GET', '/secrets', where), 403);
+    expectStatus(await grace.call('GET', '/secrets', { session: trap.id }), 200);
+  });
+});
+
+describe('a limit on requests', () => {
+  it('acts before authentication, whatever credential is made up', async () => {
+    const app = await startApp({ env: { KEYHOLD_RATE_LIMIT: '20' } });
+    try {
+      const flood = Array.from({ length: 60 }, (_, count) =>
+        app.call('GET', '/secrets', { token: `made-up-${count}` }),
+      );
+      const statuses = (await Promise.all(flood)).map((answer) => answer.status);
+      expect(statuses).toContain(401);
+      expect(statuses).toContain(429);
+      await new Promise((resolve) => setTimeout(resolve, 1100));
+      expectStatus(await (await logInAdmin(app)).call('GET', '/secrets'), 200);
+    } finally {
+      await app.close();
+    }
+  });
+});
