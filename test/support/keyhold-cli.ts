@@ -35,10 +35,13 @@ export interface Terminal {
   resize(columns: number, rows: number): void;
 }
 
+/** What steers Keyhold, or the colours of what it prints, comes from the test alone. */
+const steering = /^(KEYHOLD_.*|NO_COLOR|FORCE_COLOR|NODE_DISABLE_COLORS|COLORTERM|CI)$/;
+
 const plainEnv = (): Record<string, string> =>
   Object.fromEntries(
     Object.entries(process.env).filter(
-      (entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith('KEYHOLD_'),
+      (entry): entry is [string, string] => entry[1] !== undefined && !steering.test(entry[0]),
     ),
   );
 
