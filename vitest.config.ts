@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Fast tests need nothing but Node; behaviour has a real PostgreSQL; e2e runs real processes, one file at a time. */
+/** Fast tests need nothing but Node; behaviour has a real PostgreSQL; e2e runs real processes. */
 export default defineConfig({
   test: {
     maxWorkers: 2,
@@ -26,7 +26,6 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           globalSetup: ['test/support/global-setup.ts'],
-          fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 120_000,
         },

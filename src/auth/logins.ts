@@ -123,11 +123,14 @@ export const createLogins = (deps: Deps): Logins => {
     return user.status === 'active' ? null : 'disabled';
   };
 
-  const login: Logins['login'] = async (origin, username, password) => {
-    await throttle.attempt(username, origin.ip);
+  const enter = async (
+    origin: RequestOrigin,
+    username: string,
+    password: string,
+  ): Promise<{ row: LoginRow; user: UserRow }> => {
     const before = await reading(users.byKey(db, username));
     const right = await passwords.verify(before?.password_hash ?? null, password);
-    const made = await settle(db, async (tx) => {
+    return await settle(db, async (tx) => {
       const user = before && (await users.hold(tx, { userId: before.id }));
       const reason = why(before, right);
       if (reason !== null)
@@ -142,7 +145,10 @@ export const createLogins = (deps: Deps): Logins => {
       );
       return { ok: { row, user } };
     });
-    await throttle.succeeded(username, origin.ip);
+  };
+
+  const login: Logins['login'] = async (origin, username, password) => {
+    const made = await throttle.attempt(username, origin.ip, () => enter(origin, username, password));
     return await grant(made.row, made.user);
   };
 

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../core/json.ts';
+import { type JsonObject, repeatsName } from '../core/json.ts';
 
 /**
  * The bytes of canonical unpadded base64url (RFC 7515 section 2), or null: no padding, white space, other
@@ -35,21 +35,3 @@ export const isPlainText = (value: unknown, maxLength: number): value is string 
   value.length <= maxLength &&
   value.isWellFormed() &&
   !value.includes('\0');
-
-const stringOrBrace = /("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]/g;
-
-/** `json` is valid JSON: there only a member's name is followed by a colon, and names sit in the innermost object. */
-const repeatsName = (json: string): boolean => {
-  const open: Set<string>[] = [];
-  for (const [token, quoted, colon] of json.matchAll(stringOrBrace)) {
-    if (token === '{') open.push(new Set());
-    else if (token === '}') open.pop();
-    else if (colon !== undefined && !isNew(open.at(-1), JSON.parse(quoted ?? '""'))) return true;
-  }
-  return false;
-};
-
-const isNew = (names: Set<string> | undefined, name: string): boolean => {
-  const before = names?.size;
-  return names?.add(name).size !== before;
-};

@@ -13,3 +13,25 @@ export const canonicalJson = (value: unknown): string => {
   }
   return JSON.stringify(value) ?? 'null';
 };
+
+const stringOrBrace = /("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]/g;
+
+const isNew = (names: Set<string> | undefined, name: string): boolean => {
+  const before = names?.size;
+  return names?.add(name).size !== before;
+};
+
+/**
+ * True if one object in `json` bears a member name twice: parsers differ in which of the two they believe (RFC 8259
+ * section 4). `json` must be valid JSON: there only a member's name is followed by a colon, and names sit in the
+ * innermost object.
+ */
+export const repeatsName = (json: string): boolean => {
+  const open: Set<string>[] = [];
+  for (const [token, quoted, colon] of json.matchAll(stringOrBrace)) {
+    if (token === '{') open.push(new Set());
+    else if (token === '}') open.pop();
+    else if (colon !== undefined && !isNew(open.at(-1), JSON.parse(quoted ?? '""'))) return true;
+  }
+  return false;
+};

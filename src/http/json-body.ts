@@ -1,4 +1,5 @@
 import { invalid, KeyholdError } from '../core/errors.ts';
+import { repeatsName } from '../core/json.ts';
 
 const deepest = 32;
 
@@ -84,12 +85,13 @@ const refuseTexts = (value: unknown, path: readonly string[]): void => {
 export const readJsonText = (text: string): unknown => {
   refuseDepth(text);
   const body = parse(text);
+  if (repeatsName(text)) throw malformed('A member of the body is named twice. Send each name once.');
   refuseTexts(body, []);
   return body;
 };
 
 /**
- * Strict JSON (RFC 8259): valid UTF-8, at most 32 levels, numbers that stay what they are, well-formed strings without NUL
- * (but for values). Throws invalid_request with a sentence; nothing is replaced or repaired.
+ * Strict JSON (RFC 8259): valid UTF-8, at most 32 levels, no member twice, numbers that stay what they are, well-formed
+ * strings without NUL (but for values). Throws invalid_request with a sentence; nothing is replaced or repaired.
  */
 export const readJsonBody = (bytes: Uint8Array): unknown => readJsonText(decode(bytes));

@@ -40,19 +40,15 @@ const revokeTokens = async (context: UsersContext, tx: Tx, userId: UserId, since
 
 const notRight = (): KeyholdError => new KeyholdError('login_failed', 'The current password is not right.');
 
-const changeOwn = async (
+const changeKnowing = async (
   context: UsersContext,
   caller: Caller,
-  current: string | undefined,
+  current: string,
   next: string,
 ): Promise<UserView> => {
-  if (current === undefined) throw invalid('current_password', 'is needed to change your own password.');
-  const guess = `own password of ${caller.userId}`;
-  await context.throttle.attempt(guess, null);
   const before = context.intact(await reading(queries.userById(context.db, caller.userId)));
   const right = await context.passwords.verify(before?.password_hash ?? null, current);
   const password_hash = right ? await context.passwords.hash(next) : null;
-  if (right) await context.throttle.succeeded(guess, null);
   return await context.mutate(
     caller,
     async (tx) => {
@@ -69,6 +65,17 @@ const changeOwn = async (
     },
     (tx) => queries.lockUser(tx, caller.userId),
   );
+};
+
+const changeOwn = async (
+  context: UsersContext,
+  caller: Caller,
+  current: string | undefined,
+  next: string,
+): Promise<UserView> => {
+  if (current === undefined) throw invalid('current_password', 'is needed to change your own password.');
+  const guesses = `own password of ${caller.userId}`;
+  return await context.throttle.attempt(guesses, null, () => changeKnowing(context, caller, current, next));
 };
 
 const refuseReset = (row: UserRow | null): KeyholdError | null => {

@@ -11,13 +11,15 @@ const limits = { account: 10, address: 50 } as const;
 
 export interface Throttle {
   /**
-   * Counts an attempt before it is made, so that a hundred at once are a hundred. Throws `rate_limited` when the account
-   * or the address has failed too often in the last 15 minutes.
+   * Makes an attempt at a password: `work` throws `login_failed` for a wrong one. It is counted before it is made, so that
+   * a hundred at once are a hundred. A good one lets the account start afresh and gives the address its count back; one
+   * that found nothing out, since something else went wrong, counts for nothing. Throws `rate_limited` when the account or
+   * the address has failed too often in the last 15 minutes.
    */
-  attempt(username: string, ip: string | null): Promise<void>;
-  /** The attempt was a good one: the account starts afresh, the address gets its count back. */
-  succeeded(username: string, ip: string | null): Promise<void>;
+  attempt<T>(username: string, ip: string | null, work: () => Promise<T>): Promise<T>;
 }
+
+const isWrongPassword = (error: unknown): boolean => error instanceof KeyholdError && error.code === 'login_failed';
 
 /** An IPv6 user has a whole /64 to choose addresses from; it counts as one. */
 const network = (ip: string): string => {
@@ -72,28 +74,48 @@ export const createThrottle = ({ db, clock, digestKey }: Deps): Throttle => {
       .execute();
   };
 
+  const begin = async (username: string, ip: string | null): Promise<void> => {
+    const now = clock.now();
+    for (const { subject: key, limit } of subjects(username, ip)) {
+      const row = await reading(count(key, now));
+      if (row && row.failures > limit) throw tooMany(row.window_started_at, now);
+    }
+  };
+
+  const giveBack = async (keys: readonly Buffer[]): Promise<void> => {
+    if (keys.length === 0) return;
+    await db
+      .updateTable('login_failures')
+      .set((eb) => ({ failures: eb('failures', '-', 1) }))
+      .where('subject', 'in', keys)
+      .where('failures', '>', 0)
+      .execute();
+  };
+
+  const succeeded = async (username: string, ip: string | null): Promise<void> => {
+    const [account, ...address] = subjects(username, ip);
+    if (account) await db.deleteFrom('login_failures').where('subject', '=', account.subject).execute();
+    await giveBack(address.map(({ subject: key }) => key));
+    await forget(clock.now());
+  };
+
+  const withdrawn = (username: string, ip: string | null): Promise<void> =>
+    giveBack(subjects(username, ip).map(({ subject: key }) => key));
+
+  /** What became of the attempt stands; that its count is wrong for 15 minutes at most is no reason to deny it. */
+  const quietly = (work: Promise<void>): Promise<void> => work.catch(() => undefined);
+
   return {
-    attempt: async (username, ip) => {
-      const now = clock.now();
-      for (const { subject: key, limit } of subjects(username, ip)) {
-        const row = await reading(count(key, now));
-        if (row && row.failures > limit) throw tooMany(row.window_started_at, now);
+    attempt: async (username, ip, work) => {
+      await begin(username, ip);
+      try {
+        const result = await work();
+        await quietly(succeeded(username, ip));
+        return result;
+      } catch (error) {
+        if (!isWrongPassword(error)) await quietly(withdrawn(username, ip));
+        throw error;
       }
-    },
-    succeeded: async (username, ip) => {
-      const [account, address] = subjects(username, ip);
-      if (account) await reading(db.deleteFrom('login_failures').where('subject', '=', account.subject).execute());
-      if (address) {
-        await reading(
-          db
-            .updateTable('login_failures')
-            .set((eb) => ({ failures: eb('failures', '-', 1) }))
-            .where('subject', '=', address.subject)
-            .where('failures', '>', 0)
-            .execute(),
-        );
-      }
-      await reading(forget(clock.now()));
     },
   };
 };

@@ -185,6 +185,30 @@ describe('a value comes back byte for byte', () => {
     isSame(await bytesOf(id), 'the value');
   });
 
+  it.each([
+    ['as it is', '"one","value":"another"'],
+    ['spelt in two ways', '"one","v\\u0061lue":"another"'],
+    ['with the same text', '"one","value":"one"'],
+    ['deeper down', '"one","metadata":{"a":{"b":1,"b":1}}'],
+  ])('a member named twice is refused, not chosen from: %s', async (_what, spelling) => {
+    const { id } = await keepSecret(ada);
+    for (const [method, path, around] of ways(id)) {
+      const answer = await raw(method, path, around(spelling));
+      expect(answer.status).toBe(400);
+      expect(JSON.parse(answer.text).detail).toMatch(/twice/);
+    }
+    isSame(await bytesOf(id), 'the value');
+    const once = await raw('POST', '/secrets', ways(id)[0][2]('"one","metadata":{"a":{"b":1},"b":{"a":1}}'));
+    expect(once.status).toBe(201);
+  });
+
+  it.each(['"on_conflict":"fail","on_conflict":"skip","items":[]', '"on_conflict":"fail","items":[],"items":[]'])(
+    'nor is one of an import: {%s}',
+    async (members) => {
+      expect((await raw('POST', '/secrets/import', `{${members}}`)).status).toBe(400);
+    },
+  );
+
   it('whatever it is', async () => {
     const character = fc.oneof(
       { weight: 3, arbitrary: fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }) },

@@ -83,6 +83,17 @@ describe('failed logins', () => {
     expect(statuses).toEqual([...Array<number>(10).fill(401), ...Array<number>(10).fill(429)]);
   });
 
+  it('are none when the service could not tell whether the password is right', async () => {
+    anew();
+    await fail(5, 'dan');
+    await app.database.client.query('begin; lock table audit_log in access exclusive mode');
+    const untold = await Promise.all(Array.from({ length: 4 }, () => attempt('dan')));
+    await app.database.client.query('rollback');
+    for (const answer of untold) expectStatus(answer, 503);
+    await fail(5, 'dan');
+    expectLimited(await attempt('dan', password));
+  });
+
   it('look alike for a wrong password, somebody unknown and somebody disabled', async () => {
     anew();
     const { eve } = { eve: await logIn(app, 'eve') };
