@@ -88,6 +88,8 @@ export interface OpenOptions {
   readonly log: Log;
   /** The database cannot be had any more; the process is to end. */
   readonly onLost: (error: Error) => void;
+  /** Called while the embedded server starts, where it has to be; a good moment to load what comes next. */
+  readonly whileStarting?: () => void;
 }
 
 const openService = async (access: Access, sameLogin: boolean, { config, log }: OpenOptions): Promise<Database> => {
@@ -101,7 +103,8 @@ const openService = async (access: Access, sameLogin: boolean, { config, log }: 
 };
 
 const openEmbedded = async (options: OpenOptions): Promise<OpenDatabase> => {
-  const server = await startEmbedded({ dataDir: options.config.dataDir, log: options.log });
+  const { config, log, whileStarting } = options;
+  const server = await startEmbedded({ dataDir: config.dataDir, log, ...(whileStarting && { whileStarting }) });
   let lock: ServiceLock | null = null;
   try {
     lock = await holdServer({ server, log: options.log, onLost: options.onLost });

@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
 import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
-import swaggerUi from '@fastify/swagger-ui';
 import underPressure from '@fastify/under-pressure';
 import Fastify, {
   type FastifyBaseLogger,
@@ -14,6 +13,7 @@ import type { Config } from '../config/config.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
 import { newId } from '../core/ids.ts';
 import { refuseUrl, registerBodies } from './body.ts';
+import { registerDocs } from './docs.ts';
 import { swaggerOptions } from './openapi.ts';
 import { asKeyholdError, problemOf, statusOf } from './problem.ts';
 import { validatorCompiler } from './validation.ts';
@@ -128,19 +128,10 @@ const createFastify = (config: HttpConfig, logger: FastifyBaseLogger): FastifyIn
   return Fastify({ ...options, https }) as unknown as FastifyInstance;
 };
 
-/** The docs come whole from the package, so that a browser need ask nobody else, over TLS or not. */
-const docsPolicy =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-const registerDocs = async (app: FastifyInstance): Promise<void> => {
+const registerDocument = async (app: FastifyInstance): Promise<void> => {
   await app.register(swagger, swaggerOptions);
-  await app.register(swaggerUi, {
-    routePrefix: '/docs',
-    staticCSP: docsPolicy,
-    uiConfig: { persistAuthorization: false },
-  });
   app.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  registerDocs(app);
 };
 
 /** Overload is answered before memory grows: a late event loop, a full heap, or a queue for the database. */
@@ -208,6 +199,6 @@ export const createServer = async ({
     contentSecurityPolicy: { directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
     hsts: config.tls !== null,
   });
-  if (docs) await registerDocs(app);
+  if (docs) await registerDocument(app);
   return app;
 };

@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { type App, type Bootstrapped, createApp } from '../../app.ts';
+import type { App, Bootstrapped } from '../../app.ts';
 import { type Config, readConfig } from '../../config/config.ts';
 import { readEnv } from '../../config/env.ts';
 import { loadRootKeys, type RootKeys } from '../../config/root-keys.ts';
@@ -61,8 +61,11 @@ const start = async (config: Config, rootKeys: RootKeys): Promise<Running> => {
     logger.fatal(error.message);
     process.exit(exitCodes.usage);
   };
-  const database = await openConfigured({ config, log, onLost });
+  // The rest of the service takes about as long to load as the database takes to start.
+  const loadApp = () => import('../../app.ts');
+  const database = await openConfigured({ config, log, onLost, whileStarting: loadApp });
   try {
+    const { createApp } = await loadApp();
     const app = await createApp({ config, rootKeys, clock: systemClock, database, logger });
     tellAdmin(await app.bootstrap());
     tellAddress(config, await app.listen());

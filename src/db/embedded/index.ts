@@ -42,6 +42,8 @@ export interface EmbeddedServer {
 export interface EmbeddedOptions {
   readonly dataDir: string;
   readonly log: Log;
+  /** Called when the server has been told to start: what it does for the next moment needs nothing of this process. */
+  readonly whileStarting?: () => void;
 }
 
 /**
@@ -49,7 +51,11 @@ export interface EmbeddedOptions {
  * service left running. The caller keeps two services off one directory (`stop` says how). Rejects with one
  * sentence that says what to do: no binaries for this platform, a directory that cannot be used, a full disk.
  */
-export const startEmbedded = async ({ dataDir, log }: EmbeddedOptions): Promise<EmbeddedServer> => {
+export const startEmbedded = async ({
+  dataDir,
+  log,
+  whileStarting = () => undefined,
+}: EmbeddedOptions): Promise<EmbeddedServer> => {
   const layout = layoutOf(dataDir);
   await makeDataDir(layout, isRoot());
   const as = await databaseUser(await ownerOf(layout.pg));
@@ -64,7 +70,7 @@ export const startEmbedded = async ({ dataDir, log }: EmbeddedOptions): Promise<
   }
   await makeSocketDirectory(layout, secret, as);
   const connection = connectionsTo(layout, secret);
-  const options: ServerOptions = { layout, native, as, superuser: connection('superuser'), log };
+  const options: ServerOptions = { layout, native, as, superuser: connection('superuser'), log, whileStarting };
   const server = supervise({
     start: (signal) => startServer(options, signal),
     stop: () => stopServer(options),

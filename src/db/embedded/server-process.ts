@@ -15,6 +15,7 @@ export interface ServerOptions {
   readonly as: RunAs;
   readonly superuser: ConnectionSettings;
   readonly log: Log;
+  readonly whileStarting: () => void;
 }
 
 const largestLog = 1_048_576;
@@ -70,34 +71,35 @@ export const startServer = async (options: ServerOptions, signal: AbortSignal): 
     signal.throwIfAborted();
     const answer = await probe(options.superuser);
     if (answer === 'ready') return;
-    await bringNearer(options, answer, Date.now() - begun);
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    const started = await bringNearer(options, answer, Date.now() - begun);
+    if (!started) await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 };
 
-const bringNearer = async (options: ServerOptions, answer: Answer, waitedMs: number): Promise<void> => {
+/** Resolves to true if the server says that it has started. */
+const bringNearer = async (options: ServerOptions, answer: Answer, waitedMs: number): Promise<boolean> => {
   if (waitedMs > patienceMs) throw explainOutput('Starting the database', 'It does not answer.', options.layout.pg);
-  if (answer === 'busy') return;
+  if (answer === 'busy') return false;
   const { layout, as, log } = options;
-  if ((await livePostmaster(layout.cluster, as)) === null) {
-    await tryToStart(options, waitedMs);
-  } else if (waitedMs > unreachableAfterMs) {
+  if ((await livePostmaster(layout.cluster, as)) === null) return await tryToStart(options, waitedMs);
+  if (waitedMs > unreachableAfterMs) {
     log('The embedded database runs but cannot be reached; it is started anew.');
     await pgCtl(options, ['stop', '-m', 'immediate', '-w', '-t', '5']);
   }
+  return false;
 };
 
-const tryToStart = async (options: ServerOptions, waitedMs: number): Promise<void> => {
+const tryToStart = async (options: ServerOptions, waitedMs: number): Promise<boolean> => {
   const { layout, as, superuser, log } = options;
   await removeStaleLocks(layout.cluster, join(superuser.host, `.s.PGSQL.${port}.lock`), as);
   const complaint = await start(options);
-  if (complaint === null) return;
+  if (complaint === null) return true;
   if (/pre-existing shared memory block/.test(complaint)) {
     if (waitedMs > orphansEndAfterMs) await endOrphans(layout.cluster, as);
-    return;
+    return false;
   }
   // Another Keyhold started it in the same moment.
-  if (/lock file ".*" already exists/.test(complaint)) return;
+  if (/lock file ".*" already exists/.test(complaint)) return false;
   if (complaint === '' && (await isFull(layout.pg))) {
     throw explainOutput('Starting the database', 'No space left on device', layout.pg);
   }
@@ -117,7 +119,9 @@ const start = (options: ServerOptions): Promise<string | null> =>
     await using log = await openLog(options);
     const begin = (await log.stat()).size;
     const args = ['start', '-s', '-w', '-t', '5', '-p', './postgres', '-o', postgresArguments(options.superuser.host)];
-    if ((await pgCtl(options, args, log.fd)).ok) return null;
+    const starting = pgCtl(options, args, log.fd);
+    options.whileStarting();
+    if ((await starting).ok) return null;
     return readFrom(log, begin);
   });
 

@@ -35,8 +35,11 @@ const find = async (name: string): Promise<User | null> => {
 
 const existingOwner = async (owner: number | null): Promise<User | null> => {
   if (owner === null || owner === 0) return null;
-  const users = await Promise.all([ownName, ...fallbacks].map(find));
-  return users.find((user) => user?.uid === owner) ?? null;
+  for (const name of [ownName, ...fallbacks]) {
+    const user = await find(name);
+    if (user?.uid === owner) return user;
+  }
+  return null;
 };
 
 const ownUser = async (owner: number | null): Promise<User | null> => (await find(ownName)) ?? (await create(owner));

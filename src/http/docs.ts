@@ -1,0 +1,52 @@
+import type { StaticDocumentSpec } from '@fastify/swagger';
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import { notFound } from '../core/errors.ts';
+
+/** The pages come whole from the package, so that a browser need ask nobody else, over TLS or not. */
+const docsPolicy =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const createPages = async (document: StaticDocumentSpec['document']): Promise<FastifyInstance> => {
+  const [{ default: swagger }, { default: swaggerUi }] = await Promise.all([
+    import('@fastify/swagger'),
+    import('@fastify/swagger-ui'),
+  ]);
+  const pages = Fastify();
+  pages.setNotFoundHandler((_request, reply) => reply.code(404).send());
+  await pages.register(swagger, { mode: 'static', specification: { document } });
+  await pages.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: docsPolicy,
+    uiConfig: { persistAuthorization: false },
+  });
+  await pages.ready();
+  return pages;
+};
+
+/** Of a page's headers these are the connection's, and the service's own. */
+const notOurs = new Set(['connection', 'date', 'content-length', 'transfer-encoding', 'keep-alive']);
+
+/**
+ * Serves `/docs`. The pages are made when somebody first asks for one: loading what they are made by would be a good part
+ * of every start, and most services show them to nobody.
+ */
+export const registerDocs = (app: FastifyInstance): void => {
+  let pages: Promise<FastifyInstance> | null = null;
+  const page = async (request: FastifyRequest) => {
+    pages ??= createPages(app.swagger() as StaticDocumentSpec['document']);
+    const { 'if-none-match': known, 'if-modified-since': since } = request.headers;
+    const headers = { ...(known && { 'if-none-match': known }), ...(since && { 'if-modified-since': since }) };
+    return await (await pages).inject({ method: 'GET', url: request.url, headers });
+  };
+  for (const url of ['/docs', '/docs/*']) {
+    app.get(url, { schema: { hide: true } }, async (request, reply) => {
+      const { statusCode, headers, rawPayload } = await page(request);
+      if (statusCode === 404) throw notFound();
+      for (const [name, value] of Object.entries(headers)) {
+        if (value !== undefined && !notOurs.has(name)) reply.header(name, value);
+      }
+      return await reply.code(statusCode).send(rawPayload);
+    });
+  }
+};
