@@ -28,8 +28,10 @@ export interface CliContext {
   readonly profiles: Profiles;
   /** The session that --session or KEYHOLD_CLI_SESSION names, or null. */
   readonly session: string | null;
-  /** True once a request that changes something was acknowledged. */
+  /** True once something was changed for good. */
   readonly changed: boolean;
+  /** To be called when a change was made without the client, which tells of its own. */
+  noteChange(): void;
   options(): GlobalOptions;
   /** The chosen profile's server and credential. Throws loggedOut where there is none. */
   standing(): Promise<Standing>;
@@ -49,6 +51,9 @@ export const sessionName = (name: string): string => {
 export const createContext = (env: CliEnv = readCliEnv()) => {
   let options: GlobalOptions = {};
   let changed = false;
+  const noteChange = (): void => {
+    changed = true;
+  };
   const out = createOutput(() => ({ json: options.json ?? false, quiet: options.quiet ?? false }));
   const profiles = createProfiles(env, out, () => options.profile ?? env.own.KEYHOLD_CLI_PROFILE ?? null);
   const session = (): string | null => {
@@ -58,12 +63,7 @@ export const createContext = (env: CliEnv = readCliEnv()) => {
 
   const make = async (of: { server: string; token?: string | undefined; session?: string; timeoutMs?: number }) => {
     const { createKeyholdClient } = await import('../client/index.ts');
-    return createKeyholdClient({
-      ...of,
-      onChange: () => {
-        changed = true;
-      },
-    });
+    return createKeyholdClient({ ...of, onChange: noteChange });
   };
 
   const context: CliContext = {
@@ -77,6 +77,7 @@ export const createContext = (env: CliEnv = readCliEnv()) => {
     get changed() {
       return changed;
     },
+    noteChange,
     options: () => options,
     standing: () => profiles.standing(),
     client: async ({ timeoutMs, session: other } = {}) => {

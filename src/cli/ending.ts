@@ -92,7 +92,7 @@ export const endingOf = (error: unknown): Ending => {
     const next = error.kind === 'not-keyhold' ? 'Check the address that you logged in to.' : 'Is the service running?';
     return { code: exitCodes.unreachable, message: `${plain(error.message)} ${next}` };
   }
-  if (error instanceof KeyholdError) return { code: exitCodes.usage, message: error.message };
+  if (error instanceof KeyholdError) return { code: exitOfProblem[error.code], message: error.message };
   const kind = error instanceof Error ? error.name : typeof error;
   const place = error instanceof Error ? placeOf(error) : '';
   return { code: exitCodes.failed, message: `Something unexpected happened (${kind}${place}). Please report it.` };

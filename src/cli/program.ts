@@ -66,7 +66,7 @@ export const createProgram = (context: CliContext, configure: (options: GlobalOp
   program.commandsGroup('Sessions:');
   registerSessions(program, context);
   program.commandsGroup('The service:');
-  registerServer(program);
+  registerServer(program, context);
   registerDoctor(program, context);
   registerAdmin(program, context);
   program.commandsGroup('The shell:');

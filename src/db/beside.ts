@@ -16,7 +16,7 @@ const connections = 4;
 
 const noDatabase = (dataDir: string): KeyholdError =>
   new KeyholdError(
-    'state_conflict',
+    'invalid_request',
     `There is no database in ${dataDir} yet. Start the service once, or set KEYHOLD_DATA_DIR or KEYHOLD_DATABASE_URL as it has them.`,
   );
 
@@ -68,7 +68,7 @@ export const besideService = async <T>(
   work: (database: Database) => Promise<T>,
 ): Promise<T> => {
   const { url, migrationUrl } = config.database;
-  if (url !== null) return await working(externalAccess(url.expose(), migrationUrl?.expose()), work);
+  if (url !== null) return await working(await externalAccess(url.expose(), migrationUrl?.expose()), work);
   if (!existsSync(join(config.dataDir, 'pg', 'data', 'PG_VERSION'))) throw noDatabase(config.dataDir);
   const joined = await joinEmbedded({ dataDir: config.dataDir, log });
   if (joined) return await working(embeddedAccess(joined), work);

@@ -7,6 +7,7 @@ import { checkServer } from './checks.ts';
 import { type Database, openDatabase } from './database.ts';
 import { type ConnectionSettings, type EmbeddedServer, joinEmbedded, startEmbedded } from './embedded/index.ts';
 import { prepareSchema, serviceRole } from './grants.ts';
+import { reach } from './reach.ts';
 import { holdServer, type ServiceLock } from './service-lock.ts';
 import { asUnavailable } from './trouble.ts';
 
@@ -40,11 +41,16 @@ export const embeddedAccess = (server: EmbeddedServer): Access => ({
   serviceLogin: server.connection('service').user,
 });
 
-export const externalAccess = (url: string, migrationUrl: string | undefined): Access => ({
-  migrator: { connectionString: migrationUrl ?? url },
-  service: { connectionString: url },
-  serviceLogin: parse(url).user ?? '',
-});
+/** The external database, once it was reached. Rejects with a sentence that says why it cannot be. */
+export const externalAccess = async (url: string, migrationUrl: string | undefined): Promise<Access> => {
+  await reach('KEYHOLD_DATABASE_URL', url);
+  if (migrationUrl !== undefined) await reach('KEYHOLD_MIGRATION_DATABASE_URL', migrationUrl);
+  return {
+    migrator: { connectionString: migrationUrl ?? url },
+    service: { connectionString: url },
+    serviceLogin: parse(url).user ?? '',
+  };
+};
 
 /** Runs `work` on connections of the migrator, without the limits on statements that requests live under. */
 export const asMigrator = async <T>(access: Access, work: (db: Kysely<unknown>) => Promise<T>): Promise<T> => {
@@ -131,7 +137,8 @@ const openEmbedded = async (options: OpenOptions): Promise<OpenDatabase> => {
 export const openConfigured = async (options: OpenOptions): Promise<OpenDatabase> => {
   const { url, migrationUrl } = options.config.database;
   if (url === null) return await openEmbedded(options);
-  return await openService(externalAccess(url.expose(), migrationUrl?.expose()), migrationUrl === null, options);
+  const access = await externalAccess(url.expose(), migrationUrl?.expose());
+  return await openService(access, migrationUrl === null, options);
 };
 
 /** What a migration command works with. */
@@ -145,19 +152,21 @@ export interface Migrator {
  * Runs a migration command on the configured database: the external one, a running service's embedded server, or the
  * embedded server started for this and stopped again.
  */
-export const withMigrator = async (
+export const withMigrator = async <T>(
   config: Config,
   log: Log,
-  work: (migrator: Migrator) => Promise<void>,
-): Promise<void> => {
+  work: (migrator: Migrator) => Promise<T>,
+): Promise<T> => {
   const { url, migrationUrl } = config.database;
-  const onAccess = (access: Access, sameLogin: boolean): Promise<void> =>
+  const onAccess = (access: Access, sameLogin: boolean): Promise<T> =>
     asMigrator(access, (db) => work({ db, prepare: async () => void (await prepare(access, sameLogin, log)) }));
-  if (url !== null) return await onAccess(externalAccess(url.expose(), migrationUrl?.expose()), migrationUrl === null);
+  if (url !== null) {
+    return await onAccess(await externalAccess(url.expose(), migrationUrl?.expose()), migrationUrl === null);
+  }
   const joined = await joinEmbedded({ dataDir: config.dataDir, log });
   const server = joined ?? (await startEmbedded({ dataDir: config.dataDir, log }));
   try {
-    await onAccess(embeddedAccess(server), false);
+    return await onAccess(embeddedAccess(server), false);
   } finally {
     await server.stop();
   }

@@ -1,5 +1,5 @@
 import type { StaticDocumentSpec } from '@fastify/swagger';
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { notFound } from '../core/errors.ts';
 
 /** The pages come whole from the package, so that a browser need ask nobody else, over TLS or not. */
@@ -24,6 +24,9 @@ const createPages = async (document: StaticDocumentSpec['document']): Promise<Fa
   return pages;
 };
 
+/** The package's paths, written plainly: the call below would put `..` and `%2e` right, and such tricks are refused. */
+const plainPath = /^\/docs(?:\/(?:static\/)?(?:\w[\w.-]*)?)?(?:\?|$)/;
+
 /** Of a page's headers these are the connection's, and the service's own. */
 const notOurs = new Set(['connection', 'date', 'content-length', 'transfer-encoding', 'keep-alive']);
 
@@ -39,14 +42,12 @@ export const registerDocs = (app: FastifyInstance): void => {
     const headers = { ...(known && { 'if-none-match': known }), ...(since && { 'if-modified-since': since }) };
     return await (await pages).inject({ method: 'GET', url: request.url, headers });
   };
-  for (const url of ['/docs', '/docs/*']) {
-    app.get(url, { schema: { hide: true } }, async (request, reply) => {
-      const { statusCode, headers, rawPayload } = await page(request);
-      if (statusCode === 404) throw notFound();
-      for (const [name, value] of Object.entries(headers)) {
-        if (value !== undefined && !notOurs.has(name)) reply.header(name, value);
-      }
-      return await reply.code(statusCode).send(rawPayload);
-    });
-  }
+  const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
+    if (!plainPath.test(request.url)) throw notFound();
+    const { statusCode, headers, rawPayload } = await page(request);
+    if (statusCode === 404) throw notFound();
+    const ours = Object.entries(headers).filter(([name, value]) => value !== undefined && !notOurs.has(name));
+    return await reply.code(statusCode).headers(Object.fromEntries(ours)).send(rawPayload);
+  };
+  for (const url of ['/docs', '/docs/*']) app.get(url, { schema: { hide: true } }, handler);
 };

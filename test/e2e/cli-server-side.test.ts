@@ -57,7 +57,7 @@ describe('the operator', () => {
       target_id: grace.id,
       details: { operator: true },
     });
-    expect(await run('admin', 'user', 'add', 'GRACE', '--generate')).toMatchObject({ code: 2 });
+    expect(await run('admin', 'user', 'add', 'GRACE', '--generate')).toMatchObject({ code: 6 });
     const { result } = await json('admin', 'user', 'list');
     expect(result.users.map((one: any) => one.username)).toEqual(['admin', 'ada', 'grace']);
 

@@ -1,9 +1,11 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startWithCommandLines } from '../support/keyhold-cli.ts';
+import { openTerminal, startWithCommandLines } from '../support/keyhold-cli.ts';
 import { fewAtATime, type Ran, type RunOptions, runKeyhold } from '../support/keyhold-process.ts';
-import { expectStatus, keepSecret, startSession } from '../support/people.ts';
+import { expectStatus, keepSecret, password, startSession } from '../support/people.ts';
 
 /**
  * Every command that asks the service, as it is typed; NAME and SESSION stand for what is there. `unless` names what
@@ -16,7 +18,7 @@ interface Typed {
   readonly open?: true;
   /** True where it changes something. */
   readonly changes?: true;
-  /** True where it has nothing to write to stdout, --json or not. */
+  /** True where stdout is another program’s. */
   readonly silent?: true;
 }
 
@@ -35,15 +37,19 @@ const commands: readonly Typed[] = [
   { args: ['transfer', 'NAME', '--to-user'], changes: true },
   { args: ['deactivate', 'NAME'], changes: true },
   { args: ['activate', 'NAME'], changes: true },
-  { args: ['rm', 'NAME', '--yes'], changes: true, silent: true },
+  { args: ['rm', 'NAME', '--yes'], changes: true },
   { args: ['recover', 'NAME'], changes: true },
   { args: ['session', 'start'], changes: true },
   { args: ['session', 'list'] },
   { args: ['session', 'show', 'SESSION'] },
   { args: ['session', 'add', 'SESSION', 'grace'], changes: true },
-  { args: ['session', 'remove', 'SESSION', 'grace'], changes: true, silent: true },
+  { args: ['session', 'remove', 'SESSION', 'grace'], changes: true },
   { args: ['session', 'end', 'SESSION', '--yes'], changes: true },
-  { args: ['session', 'leave', 'SESSION'], changes: true, silent: true },
+  { args: ['session', 'leave', 'SESSION'], changes: true },
+  { args: ['import', 'FILE'], changes: true },
+  { args: ['import', 'FILE', '--dry-run'] },
+  { args: ['export', '-', '--only', 'NAME'] },
+  { args: ['run', '--only', 'NAME', '--', 'true'], silent: true },
 ];
 
 type World = Awaited<ReturnType<typeof startWithCommandLines<'ada' | 'grace'>>>;
@@ -51,6 +57,7 @@ type World = Awaited<ReturnType<typeof startWithCommandLines<'ada' | 'grace'>>>;
 const planted = 'sk_planted_4eC39HqLyjWDarjtT1zdp7dc';
 let world: World;
 let closedPort: number;
+let count = 0;
 
 const listen = async (server: Server): Promise<number> => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -72,8 +79,16 @@ interface Place {
 
 const nowhere: Place = { name: 'NO_SUCH_SECRET', session: 'no-such-session' };
 
+/** A .env file whose one name is new each time, so that importing it clashes with nothing. */
+const newFile = (): string => {
+  count += 1;
+  const path = join(world.directory, `import-${count}.env`);
+  writeFileSync(path, `IMPORTED_${count}=${planted}\n`);
+  return path;
+};
+
 const typed = ({ args }: Typed, { name, session }: Place): string[] =>
-  args.map((arg) => (arg === 'NAME' ? name : arg === 'SESSION' ? session : arg));
+  args.map((arg) => (arg === 'NAME' ? name : arg === 'SESSION' ? session : arg === 'FILE' ? newFile() : arg));
 
 const run = (command: Typed, place: Place, options: Partial<RunOptions> = {}): Promise<Ran> =>
   runKeyhold(typed(command, place), {
@@ -102,8 +117,6 @@ const outcomes = async (
 
 const every = (all: readonly Typed[], code: number): Record<string, unknown> =>
   Object.fromEntries(all.map(({ args }) => [args.join(' '), code]));
-
-let count = 0;
 
 /** A secret and a session of the command's own, in the state that it needs. */
 const fresh = async (command: Typed): Promise<Place> => {
@@ -211,6 +224,150 @@ describe('every command', () => {
       async (command) => await run(command, await fresh(command), { stdout: 'closed' }),
     );
     for (const { code, err } of ended) expect({ code, err }).toEqual({ code: 141, err: '' });
+  });
+});
+
+/** Commands by which people log in, with the password from stdin; SERVER stands for the address. */
+const accountCommands: readonly Typed[] = [
+  { args: ['login', 'SERVER', '-u', 'ada', '--password-stdin'], input: password, changes: true },
+  { args: ['token', 'list', '--password-stdin'], input: password },
+  { args: ['token', 'create', 'made', '--password-stdin'], input: password, changes: true },
+  { args: ['token', 'revoke', 'made', '--password-stdin'], input: password, changes: true },
+  { args: ['logout'], changes: true },
+];
+
+describe('every command about who one is', () => {
+  /** Logged in to `server` as the service gave it, then the server is another one. */
+  const machine = async (server: string) => {
+    count += 1;
+    const env = { KEYHOLD_CLI_CONFIG_DIR: join(world.directory, `account-${count}`), KEYHOLD_CLI_KEYRING: 'off' };
+    const login = ['login', world.service.url, '-u', 'ada', '--password-stdin'];
+    expect((await runKeyhold(login, { env, input: password })).code).toBe(0);
+    const profile = join(env.KEYHOLD_CLI_CONFIG_DIR, 'default.json');
+    const stored = readFileSync(profile, 'utf8');
+    writeFileSync(profile, stored.replaceAll(world.service.url, server));
+    const run = ({ args, input = '' }: Typed, more: Partial<RunOptions> = {}): Promise<Ran> =>
+      runKeyhold(
+        args.map((arg) => (arg === 'SERVER' ? server : arg)),
+        { input, ...more, env },
+      );
+    return { run, stored: () => readFileSync(profile, 'utf8').replaceAll(server, world.service.url) === stored };
+  };
+
+  const all = async (server: string): Promise<Record<string, unknown>> => {
+    const { run, stored } = await machine(server);
+    const codes: Record<string, unknown> = {};
+    for (const command of accountCommands) {
+      const { code, err } = await run(command);
+      codes[command.args.join(' ')] = isSentence(err) ? code : err;
+    }
+    expect(stored()).toBe(true);
+    return codes;
+  };
+
+  it('says that the service cannot be reached, and forgets nothing', async () => {
+    expect(await all(`http://127.0.0.1:${closedPort}`)).toEqual(every(accountCommands, 7));
+  });
+
+  it('says that something else answers, and forgets nothing', async () => {
+    const page = createServer((_request, response) => response.end('<html>Welcome</html>'));
+    expect(await all(`http://127.0.0.1:${await listen(page)}`)).toEqual(every(accountCommands, 7));
+    page.close();
+  });
+
+  it('says when the password is not right', async () => {
+    const { run } = await machine(world.service.url);
+    for (const command of accountCommands.filter(({ input }) => input !== undefined)) {
+      const { code, err } = await run({ ...command, input: 'not the password' });
+      expect({ code, sentence: isSentence(err) }, command.args.join(' ')).toEqual({ code: 5, sentence: true });
+    }
+  });
+
+  it('says when its output could not be written, and ends quietly when nobody reads it', async () => {
+    const { run } = await machine(world.service.url);
+    const list = { args: ['token', 'list', '--password-stdin'], input: password };
+    expect((await run(list, { stdout: 'full' })).code).toBe(9);
+    expect(await run(list, { stdout: 'closed' })).toMatchObject({ code: 141, err: '' });
+    expect((await run({ args: ['token', 'revoke', 'none', '--password-stdin'], input: password })).code).toBe(3);
+  });
+});
+
+/** Commands beside the service. */
+const operatorCommands: readonly (readonly string[])[] = [
+  ['migrate', 'status'],
+  ['migrate', 'up'],
+  ['admin', 'user', 'list'],
+  ['admin', 'user', 'add', 'linus', '--generate'],
+  ['admin', 'user', 'disable', 'nobody'],
+  ['admin', 'user', 'enable', 'nobody'],
+  ['admin', 'user', 'reset-password', 'nobody', '--generate'],
+  ['admin', 'import', 'FILE', '--owner', 'nobody'],
+];
+
+describe('every command beside the service', () => {
+  const operate = (args: readonly string[], env: Readonly<Record<string, string>>, stdout?: RunOptions['stdout']) =>
+    runKeyhold(
+      args.map((arg) => (arg === 'FILE' ? newFile() : arg)),
+      { env: { ...world.serviceEnv, ...env }, ...(stdout ? { stdout } : {}) },
+    );
+
+  const codes = async (all: readonly (readonly string[])[], env: Readonly<Record<string, string>>) => {
+    const ended = await fewAtATime(all, (args) => operate(args, env));
+    return ended.map(({ code, err }, at) => [all[at]?.join(' '), isSentence(err) ? code : err]);
+  };
+  const each = (all: readonly (readonly string[])[], code: number) => all.map((args) => [args.join(' '), code]);
+
+  const serving = [...operatorCommands, ['serve']];
+
+  it('says that the database cannot be reached', async () => {
+    const env = { KEYHOLD_DATABASE_URL: `postgres://127.0.0.1:${closedPort}/keyhold` };
+    expect(await codes(serving, env)).toEqual(each(serving, 7));
+    expect((await operate(['migrate', 'status'], env)).err).toMatch(/KEYHOLD_DATABASE_URL.*nothing listens there/);
+  });
+
+  it('says that something else answers', async () => {
+    const page = createServer((_request, response) => response.end('<html>Welcome</html>'));
+    const env = { KEYHOLD_DATABASE_URL: `postgres://127.0.0.1:${await listen(page)}/keyhold` };
+    expect(await codes(serving, env)).toEqual(each(serving, 7));
+    expect((await operate(['serve'], env)).err).toContain('no PostgreSQL');
+    page.close();
+  });
+
+  it('says that the database lets it not in', async () => {
+    const url = world.serviceEnv['KEYHOLD_DATABASE_URL'] ?? '';
+    const env = { KEYHOLD_DATABASE_URL: url.replace(/\/[^/?]+\?/, '/no_such_database?') };
+    expect(await codes(serving, env)).toEqual(each(serving, 7));
+    expect((await operate(['admin', 'user', 'list'], env)).err).toContain('has no database no_such_database');
+  });
+
+  it('says that there is nobody of this name, and does the rest', async () => {
+    const expected = operatorCommands.map((args) => [args.join(' '), args.includes('nobody') ? 3 : 0]);
+    expect(await codes(operatorCommands, {})).toEqual(expected);
+    expect((await operate(['admin', 'user', 'add', 'linus', '--generate'], {})).code).toBe(6);
+    expect((await operate(['admin', 'import', '/no/such/file', '--owner', 'ada'], {})).code).toBe(2);
+  });
+
+  it('says when its output could not be written, and ends quietly when nobody reads it', async () => {
+    const printing = [['migrate', 'status'], ['admin', 'user', 'list'], ['doctor']];
+    for (const args of printing) {
+      expect((await operate(args, {}, 'full')).code, args.join(' ')).toBe(9);
+      expect(await operate(args, {}, 'closed'), args.join(' ')).toMatchObject({ code: 141, err: '' });
+    }
+    const unseen = await operate(['admin', 'user', 'add', 'unseen', '--generate'], {}, 'full');
+    expect(unseen).toMatchObject({ code: 9, err: expect.stringContaining('done all the same') });
+  });
+
+  it.each([
+    ['add', 'never'],
+    ['reset-password', 'ada'],
+  ])('interrupted at its question does nothing: %s', async (verb, name) => {
+    const screen = openTerminal(process.execPath, ['bin/keyhold.mjs', 'admin', 'user', verb, name], world.serviceEnv);
+    await screen.shows('New password');
+    screen.type('half a password\u0003');
+    expect((await screen.ended).code).toBe(130);
+    expect(screen.shown()).not.toMatch(/\n\s+at |half a password/);
+    expect((await operate(['admin', 'user', 'list'], {})).out).not.toContain('never');
+    expect((await world.ada.run(['whoami'])).code).toBe(0);
   });
 });
 

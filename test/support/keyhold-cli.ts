@@ -101,15 +101,14 @@ const tokenOf = async (person: Person): Promise<string> => {
 export const startWithCommandLines = async <N extends string>(...names: N[]) => {
   const database = await freshDatabase();
   const directory = await makeTempDir();
-  const service = await startService({
-    env: {
-      KEYHOLD_DATABASE_URL: database.url('service'),
-      KEYHOLD_MIGRATION_DATABASE_URL: database.url('migrator'),
-      KEYHOLD_ROOT_KEYS: newRootKey(),
-      KEYHOLD_BOOTSTRAP_PASSWORD: adminPassword,
-      KEYHOLD_RATE_LIMIT: '100000',
-    },
-  });
+  const serviceEnv: Env = {
+    KEYHOLD_DATABASE_URL: database.url('service'),
+    KEYHOLD_MIGRATION_DATABASE_URL: database.url('migrator'),
+    KEYHOLD_ROOT_KEYS: newRootKey(),
+    KEYHOLD_BOOTSTRAP_PASSWORD: adminPassword,
+    KEYHOLD_RATE_LIMIT: '100000',
+  };
+  const service = await startService({ env: serviceEnv });
   const app = {
     call: (method: string, path: string, options?: object) => send(service.url, method, `/api/v1${path}`, options),
   };
@@ -137,6 +136,7 @@ export const startWithCommandLines = async <N extends string>(...names: N[]) => 
   return {
     ...lines,
     service,
+    serviceEnv,
     directory: directory.path,
     close: async () => {
       await service.stop();

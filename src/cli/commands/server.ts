@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { CliContext } from '../context.ts';
 
 const serveHelp = `
 Its settings come from the environment; the README lists them.
@@ -14,7 +15,7 @@ Examples:
   keyhold migrate down`;
 
 /** The service itself and its schema; only here does the command line load the service. */
-export const registerServer = (program: Command): void => {
+export const registerServer = (program: Command, context: CliContext): void => {
   program
     .command('serve')
     .description('run the service')
@@ -29,7 +30,7 @@ export const registerServer = (program: Command): void => {
       .command(direction)
       .description(description)
       .addHelpText('after', migrateHelp)
-      .action(async () => (await import('./migrate.ts')).migrate(direction));
+      .action(async () => (await import('./migrate.ts')).migrate(context, direction));
   };
   add('up', 'bring the schema to this version');
   add('down', 'take the newest migration back; its data is gone');

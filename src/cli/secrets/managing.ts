@@ -20,6 +20,7 @@ export const remove = async (
   }
   await client.DELETE('/api/v1/secrets/{id}', { params: { path: { id }, query: { purge } } });
   context.out.note(purge ? `${name} is erased.` : `${name} is deleted. To bring it back: keyhold recover ${id}`);
+  await context.out.result({ id, name, erased: purge }, () => null);
 };
 
 /** A deleted secret can still be erased. */

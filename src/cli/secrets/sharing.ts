@@ -22,6 +22,7 @@ const leave = async (context: CliContext, text: string): Promise<void> => {
   if (because === 'owner') throw usage(`${name} is yours. Say whom to take off: keyhold unshare ${name} <user>`);
   await client.DELETE('/api/v1/secrets/{id}/share/me', { params: { path: { id } } });
   context.out.note(`${name} is no longer shared with you.`);
+  await context.out.result({ id, name }, () => null);
 };
 
 /** `unshare`: another user off one's own secret, or oneself off another's. */

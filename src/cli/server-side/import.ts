@@ -61,6 +61,7 @@ export const importForOwner = async (context: CliContext, path: string, options:
       throw named(error, items);
     }
   });
+  if (!options.dryRun) context.noteChange();
   const outcomes = imported.items.map(({ index, ...rest }) => ({ ...rest, source: items[index]?.source ?? rest.name }));
   await tell(context, { path, outcomes, skipped, sessions: chatsOf(items), dryRun: options.dryRun });
 };

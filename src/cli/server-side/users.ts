@@ -82,6 +82,7 @@ export const addUser = async (
   const user = await asOperator('admin user add', ({ users }, caller) =>
     users.create(caller, { username, password: password.text, role }, null),
   );
+  context.noteChange();
   const result = {
     id: user.id,
     username: user.username,
@@ -111,6 +112,7 @@ export const setStatus = async (
   const user = await asOperator(`admin user ${status === 'active' ? 'enable' : 'disable'}`, async (app, caller) =>
     app.users.update(caller, await idOf(app, caller, username), { status }),
   );
+  context.noteChange();
   const what = status === 'active' ? 'is enabled' : 'is disabled: their logins, tokens and secrets rest';
   await context.out.result(
     { id: user.id, username: user.username, status: user.status },
@@ -123,6 +125,7 @@ export const resetPassword = async (context: CliContext, username: string, optio
   const user = await asOperator('admin user reset-password', async (app, caller) =>
     app.users.setPassword(caller, await idOf(app, caller, username), undefined, password.text),
   );
+  context.noteChange();
   const from = user.secrets_from?.toISOString() ?? null;
   const wait =
     from === null

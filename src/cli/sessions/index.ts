@@ -113,17 +113,19 @@ export const add = async (context: CliContext, name: string, users: readonly str
   await context.out.result(session, () => null);
 };
 
-const removeUser = async (client: Client, session: Session, userId: string): Promise<void> => {
+const removeUser = async (client: Client, session: Session, userId: string) => {
   const path = { id: session.id, user_id: userId };
   await client.DELETE('/api/v1/sessions/{id}/participants/{user_id}', { params: { path } });
+  return { session_id: session.id, user_id: userId };
 };
 
 /** `session remove` */
 export const remove = async (context: CliContext, name: string, user: string): Promise<void> => {
   const client = await clientFor(context);
   const session = await one(client, name);
-  await removeUser(client, session, await userIdOf(client, user));
+  const removed = await removeUser(client, session, await userIdOf(client, user));
   context.out.note(`${plain(user)} is no longer in session ${nameOf(session)}.`);
+  await context.out.result(removed, () => null);
 };
 
 /** `session leave` */
@@ -131,8 +133,9 @@ export const leave = async (context: CliContext, name: string): Promise<void> =>
   const client = await clientFor(context);
   const session = await one(client, name);
   const { user } = await answered(client.GET('/api/v1/auth/me'));
-  await removeUser(client, session, user.id);
+  const left = await removeUser(client, session, user.id);
   context.out.note(`You have left session ${nameOf(session)}; your secrets in it are closed to the others.`);
+  await context.out.result(left, () => null);
 };
 
 type Cleanup = Awaited<ReturnType<typeof cleanupOf>>;
