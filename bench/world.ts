@@ -6,7 +6,7 @@ import pg from 'pg';
 import { joinEmbedded } from '../src/db/embedded/index.ts';
 import { type Running, startServer } from './processes.ts';
 
-export const adminPassword = 'the password of this bench';
+const adminPassword = 'the password of this bench';
 
 export interface World extends AsyncDisposable {
   readonly service: Running;

@@ -91,7 +91,7 @@ Made from \`keyhold --help\` by \`npm run derive\`. In a checkout \`keyhold\` is
 
 Data goes to stdout, everything else to stderr. On a terminal lists have headings; elsewhere they are tab-separated and
 without. A secret is named by its name or id, or by \`owner/NAME\`. A bare name means the session's secret, then your own,
-then one shared with you. A value is never taken from an argument and never shown but by \`get\`.`;
+then one shared with you. A value is never taken from an argument; only \`get\`, \`edit\`, \`export\` and the command of \`run\` are given one.`;
 
 /** The whole reference. */
 export const cliReference = (): string => {

@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { type Caller, isOperator, type RequestOrigin } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { newId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
+import { publicRandom } from '../core/random.ts';
 import { type Db, reading, type Tx } from '../db/database.ts';
 import type { AuditRow } from '../db/tables.ts';
 import type { Seals } from '../keys/index.ts';
@@ -66,7 +66,7 @@ const rowOf = (now: Date, actor: Actor, entry: AuditEntry): Omit<AuditRow, 'seal
   ip: bounded(actor.origin.ip, 64),
   user_agent: bounded(actor.origin.userAgent, 256),
   details: byOperator(actor) ? { ...entry.details, operator: true } : (entry.details ?? {}),
-  nonce: randomBytes(16),
+  nonce: publicRandom(16),
 });
 
 interface Deps {

@@ -16,7 +16,7 @@ interface Deps {
   readonly clock: Clock;
 }
 
-interface AccessTokenSubject {
+export interface AccessTokenSubject {
   readonly userId: UserId;
   readonly loginId: LoginId;
 }

@@ -29,6 +29,14 @@ const exitOfProblem = {
   internal: exitCodes.failed,
 } as const satisfies Record<ProblemCode, ExitCode>;
 
+/** Of the commands beside the service: what starting again cannot help is the operator's to put right, and ends in 2. */
+const exitOfOwn: Partial<Record<KeyholdError['code'], ExitCode>> = {
+  not_found: exitCodes.notFound,
+  name_taken: exitCodes.conflict,
+  unavailable: exitCodes.unreachable,
+  overloaded: exitCodes.unreachable,
+};
+
 /** What to do next, where the service's own sentence doesn't say it for the command line. */
 const advice: Partial<Record<ProblemCode, string>> = {
   unauthenticated: 'The login has expired or was revoked. Run "keyhold login" to log in again.',
@@ -92,7 +100,7 @@ export const endingOf = (error: unknown): Ending => {
     const next = error.kind === 'not-keyhold' ? 'Check the address that you logged in to.' : 'Is the service running?';
     return { code: exitCodes.unreachable, message: `${plain(error.message)} ${next}` };
   }
-  if (error instanceof KeyholdError) return { code: exitOfProblem[error.code], message: error.message };
+  if (error instanceof KeyholdError) return { code: exitOfOwn[error.code] ?? exitCodes.usage, message: error.message };
   const kind = error instanceof Error ? error.name : typeof error;
   const place = error instanceof Error ? placeOf(error) : '';
   return { code: exitCodes.failed, message: `Something unexpected happened (${kind}${place}). Please report it.` };

@@ -1,3 +1,5 @@
+import { usage } from './failure.ts';
+
 /** Every environment variable of the command line, with the sentence that the reference shows. */
 export const cliVariables = {
   KEYHOLD_CLI_SERVER: 'the service’s address, in place of the profile’s',
@@ -20,8 +22,15 @@ export interface CliEnv {
   forChild(): NodeJS.ProcessEnv;
 }
 
-/** The only reader of the environment on the client's side. Secrets never come by it but KEYHOLD_CLI_TOKEN. */
+/**
+ * The only reader of the environment on the client's side. Throws usage for a name that begins like ours and is none: a
+ * misspelt KEYHOLD_CLI_TOKEN would otherwise leave another identity in use. Secrets never come by it but that one.
+ */
 export const readCliEnv = (source: NodeJS.ProcessEnv = process.env): CliEnv => {
+  const misspelt = Object.keys(source).find(
+    (name) => name.startsWith('KEYHOLD_CLI_') && !Object.hasOwn(cliVariables, name),
+  );
+  if (misspelt !== undefined) throw usage(`There is no setting ${misspelt}. docs/cli.md lists them.`);
   const own: Partial<Record<CliVariable, string>> = {};
   for (const name of Object.keys(cliVariables) as CliVariable[]) {
     const value = source[name];

@@ -19,7 +19,7 @@ export const exitCodes = {
   ambiguous: 8,
   /** Output, a file or the settings could not be written. */
   notWritten: 9,
-  /** Ctrl-C. */
+  /** Ctrl-C, or a question that was answered with no. */
   interrupted: 130,
   /** Whoever read the output stopped reading (128 + SIGPIPE). */
   brokenPipe: 141,
@@ -39,6 +39,6 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   unreachable: 'the service cannot be reached, is overloaded, or something else answers there',
   ambiguous: 'several secrets bear the name; stderr lists them',
   notWritten: 'output, a file or the settings could not be written',
-  interrupted: 'interrupted by Ctrl-C',
+  interrupted: 'interrupted by Ctrl-C, or the question was answered with no',
   brokenPipe: 'whoever read the output stopped reading',
 };

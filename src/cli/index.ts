@@ -1,5 +1,5 @@
 import { type Command, CommanderError } from 'commander';
-import { createContext } from './context.ts';
+import { type CliContext, createContext } from './context.ts';
 import { exitCodes } from './exit-codes.ts';
 import { createProgram } from './program.ts';
 
@@ -13,19 +13,21 @@ const finish = (code: number): never => {
 
 /** Runs one command line; what goes wrong is a sentence on stderr and an exit code, with nothing that might be a value. */
 export const run = async (args: readonly string[]): Promise<void> => {
-  const { context, configure } = createContext();
-  const program: Command = createProgram(context, configure);
+  let context: CliContext | null = null;
   const fail = async (error: unknown): Promise<never> => {
     const { endingOf } = await import('./ending.ts');
     const { code, message } = endingOf(error);
-    const more = code === exitCodes.notWritten && context.changed ? doneAllTheSame : '';
-    if (message !== '') context.out.warn(`keyhold: ${message}${more}`);
+    const more = code === exitCodes.notWritten && context?.changed ? doneAllTheSame : '';
+    if (message !== '') process.stderr.write(`keyhold: ${message}${more}\n`);
     return finish(code);
   };
   // Node would print the line that failed and what was thrown, which may hold a value.
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
   try {
+    const made = createContext();
+    context = made.context;
+    const program: Command = createProgram(context, made.configure);
     await program.parseAsync([...args], { from: 'user' });
   } catch (error) {
     // Help and version end so too; they load nothing more.

@@ -72,7 +72,7 @@ export const createProgram = (context: CliContext, configure: (options: GlobalOp
   program.commandsGroup('The shell:');
   registerCompletion(program, context);
   program.addHelpCommand(
-    new Command('help').argument('[command]').description('show the help of a command').helpGroup('The shell:'),
+    new Command('help').argument('[command...]').description('show the help of a command').helpGroup('The shell:'),
   );
   eachCommand(program, (command) => {
     command.exitOverride().configureOutput({ outputError: () => undefined });

@@ -1,4 +1,5 @@
 import { v7 } from 'uuid';
+import { publicRandom } from './random.ts';
 
 declare const brand: unique symbol;
 type Branded<Name extends string> = string & { readonly [brand]: Name };
@@ -16,8 +17,23 @@ export type OwnerKeyId = Branded<'OwnerKeyId'>;
  */
 export type VerifiedSessionId = SessionId & { readonly verified: true };
 
+let lastMs = 0;
+let seq = 0;
+
+/** Within a millisecond ids go up by a counter that begins at random (RFC 9562 section 6.2, method 1). */
+const nextSeq = (now: number, random: Buffer): number => {
+  seq = now > lastMs ? random.readUInt32BE(6) >>> 1 : (seq + 1) >>> 0;
+  // A clock that was set back, or a counter that is used up, borrows the next millisecond.
+  lastMs = now > lastMs ? now : seq === 0 ? lastMs + 1 : lastMs;
+  return seq;
+};
+
 /** A new id, UUIDv7 (RFC 9562): made by the service, ordered by time. */
-export const newId = <Id extends string>(): Id => v7() as Id;
+export const newId = <Id extends string>(): Id => {
+  const random = publicRandom(16);
+  const next = nextSeq(Date.now(), random);
+  return v7({ msecs: lastMs, seq: next, random }) as Id;
+};
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 

@@ -16,7 +16,7 @@ const connections = 4;
 
 const noDatabase = (dataDir: string): KeyholdError =>
   new KeyholdError(
-    'invalid_request',
+    'state_conflict',
     `There is no database in ${dataDir} yet. Start the service once, or set KEYHOLD_DATA_DIR or KEYHOLD_DATABASE_URL as it has them.`,
   );
 

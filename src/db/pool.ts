@@ -44,13 +44,43 @@ const noteWarnings = (client: pg.PoolClient): void => {
   });
 };
 
+/** A statement that comes again is prepared, so that the server reads and plans it once per connection. */
+const preparedFrom = 3;
+/** Each connection of the server keeps what was prepared; filters and cursors make ever new statements. */
+const mostPrepared = 64;
+
+/** Names for the statements that come often; the same text has the same name on every connection. */
+class Prepared {
+  readonly #seen = new Map<string, number>();
+  readonly #names = new Map<string, string>();
+
+  /** The name under which this text is to be prepared, or undefined while it is not worth it. */
+  nameOf(text: string): string | undefined {
+    const name = this.#names.get(text);
+    if (name !== undefined || this.#names.size === mostPrepared) return name;
+    const times = (this.#seen.get(text) ?? 0) + 1;
+    if (this.#seen.size > 10 * mostPrepared) this.#seen.clear();
+    this.#seen.set(text, times);
+    if (times < preparedFrom) return undefined;
+    const made = `keyhold_${this.#names.size + 1}`;
+    this.#names.set(text, made);
+    this.#seen.delete(text);
+    return made;
+  }
+}
+
 /**
  * Runs a statement whose outcome must be certain: one that came with a warning may not be durable, and the COMMIT of a
  * failed transaction is answered with ROLLBACK. Both become an error here, where every statement passes.
  */
-const certainly = async (client: pg.PoolClient, text: string, values?: unknown[]): Promise<pg.QueryResult> => {
+const certainly = async (
+  client: pg.PoolClient,
+  name: string | undefined,
+  text: string,
+  values: unknown[] = [],
+): Promise<pg.QueryResult> => {
   warned.delete(client);
-  const result = await client.query(text, values);
+  const result = await client.query(name === undefined ? { text, values } : { name, text, values });
   const undone = text === 'commit' && result.command !== 'COMMIT';
   if (undone || warned.has(client)) throw unavailable(new Error('the outcome of a statement is unknown'));
   return result;
@@ -59,6 +89,7 @@ const certainly = async (client: pg.PoolClient, text: string, values?: unknown[]
 /** What Kysely needs of a pool, over `pg`, with certain commits and without connections in doubt. */
 export class CertainPool {
   readonly #pool: pg.Pool;
+  readonly #prepared = new Prepared();
 
   constructor(settings: PoolSettings) {
     this.#pool = new pg.Pool({
@@ -91,7 +122,7 @@ export class CertainPool {
     let spoiled = false;
     const query = async (text: string, values?: unknown[]): Promise<pg.QueryResult> => {
       try {
-        return await certainly(client, text, values);
+        return await certainly(client, this.#prepared.nameOf(text), text, values);
       } catch (error) {
         spoiled ||= text === 'commit' || warned.has(client) || spoilsConnection(error);
         throw error;

@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
 import underPressure from '@fastify/under-pressure';
 import Fastify, {
@@ -16,6 +15,7 @@ import { refuseUrl, registerBodies } from './body.ts';
 import { registerDocs } from './docs.ts';
 import { swaggerOptions } from './openapi.ts';
 import { asKeyholdError, problemOf, statusOf } from './problem.ts';
+import { securityHeaders } from './security-headers.ts';
 import { validatorCompiler } from './validation.ts';
 
 const kilobyte = 1024;
@@ -195,10 +195,8 @@ export const createServer = async ({
   logRequests(app, observe);
   registerBodies(app);
   await registerPressure(app, overloaded);
-  await app.register(helmet, {
-    contentSecurityPolicy: { directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
-    hsts: config.tls !== null,
-  });
+  const headers = securityHeaders(config.tls !== null);
+  app.addHook('onRequest', async (_request, reply) => void reply.headers(headers));
   if (docs) await registerDocument(app);
   return app;
 };

@@ -61,6 +61,36 @@ describe('logging in', () => {
     expect(after[0]?.id).not.toBe(before[0]?.id);
   });
 
+  it('as somebody else in the same place revokes it as well, and so does a token that is stored', async () => {
+    const { run, logIn } = machine();
+    const tokens = await tokensOf('grace');
+    await logIn('grace');
+    await logIn('ada', ['--profile', 'default']);
+    expect(await tokensOf('grace')).toHaveLength(tokens.length);
+    await logIn('grace', ['--profile', 'default']);
+    const token = world.ada.env['KEYHOLD_CLI_TOKEN'] ?? '';
+    const stored = ['login', world.service.url, '--profile', 'default', '--token-stdin'];
+    expect((await run(stored, { input: token })).code).toBe(0);
+    expect(await tokensOf('grace')).toHaveLength(tokens.length);
+    // The same token again is not ended by itself.
+    expect((await run(stored, { input: token })).code).toBe(0);
+    expect((await run(['ls'])).code).toBe(0);
+  });
+
+  it('out says when there is no token to revoke, and forgets nothing unless told to', async () => {
+    const { directory, run, logIn } = machine();
+    await logIn();
+    const path = join(directory, 'default.json');
+    const { token: _token, ...profile } = JSON.parse(await readFile(path, 'utf8'));
+    // As it lies there when the token is in a keyring, which this machine has not.
+    await writeFile(path, JSON.stringify({ ...profile, credential: 'keyring' }));
+    const { code, err } = await run(['logout']);
+    expect({ code, err }).toEqual({ code: 5, err: expect.stringContaining('--forget') });
+    expect(await readdir(directory)).toContain('default.json');
+    expect((await run(['logout', '--forget'])).code).toBe(0);
+    expect(await readdir(directory)).toEqual([]);
+  });
+
   it('out revokes the token and forgets it', async () => {
     const { directory, run, logIn } = machine();
     await logIn();

@@ -25,7 +25,7 @@ const keyhold = (args: readonly string[]) => runKeyhold(args, { env: stored });
 const tokens = async (): Promise<unknown[]> =>
   expectStatus(await world.ada.person.call('GET', '/auth/tokens'), 200).body.tokens;
 
-/** The command lines of all processes, as `ps` shows them, and what they were started with in their environment. */
+/** The command lines of all processes, as `ps` shows them. */
 const processes = async (): Promise<string> => {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const texts = pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''));

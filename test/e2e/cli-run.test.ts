@@ -284,6 +284,10 @@ describe('nothing is started', () => {
     const allowed = ['--allow-unsafe-name', '--only', 'BASH_ENV,git_ssh_command', '--', 'env'];
     const { out } = await edith.run(['run', '--no-mask', ...allowed]);
     expect(out).toContain('BASH_ENV=/nonexistent/BASH_ENV\n');
+    // What only lets one in is no such variable, though its name begins like one.
+    await keepSecret(edith.person, { name: 'NODE_AUTH_TOKEN', value: 'npm_0123456789' });
+    const token = ['--only', 'NODE_AUTH_TOKEN', '--', 'printenv', 'NODE_AUTH_TOKEN'];
+    expect(await edith.run(['run', '--no-mask', ...token])).toMatchObject({ code: 0, out: 'npm_0123456789\n' });
   });
 
   it('when two names become one variable, no variable can bear a name, or a value holds a NUL', async () => {

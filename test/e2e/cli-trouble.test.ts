@@ -98,8 +98,11 @@ const run = (command: Typed, place: Place, options: Partial<RunOptions> = {}): P
   });
 
 /** One sentence on stderr: no stack, no module, no value. */
-const isSentence = (err: string): boolean =>
-  err.trim().split('\n').length <= 3 && !/\n\s+at |node:internal|Error:/.test(err) && !err.includes(planted);
+const isSentence = (code: number | null, err: string): boolean =>
+  (code === 0 || /^keyhold: .{12,}/m.test(err)) &&
+  err.trim().split('\n').length <= 3 &&
+  !/\n\s+at |node:internal|Error:/.test(err) &&
+  !err.includes(planted);
 
 /** What each command came to, by how it is typed; a difference shows which one it was. */
 const outcomes = async (
@@ -110,7 +113,7 @@ const outcomes = async (
   const entries = await fewAtATime(all, async (command) => {
     const here = typeof place === 'function' ? await place(command) : place;
     const { code, err } = await run(command, here, options);
-    return [command.args.join(' '), isSentence(err) ? code : err] as const;
+    return [command.args.join(' '), isSentence(code, err) ? code : err] as const;
   });
   return Object.fromEntries(entries);
 };
@@ -259,7 +262,7 @@ describe('every command about who one is', () => {
     const codes: Record<string, unknown> = {};
     for (const command of accountCommands) {
       const { code, err } = await run(command);
-      codes[command.args.join(' ')] = isSentence(err) ? code : err;
+      codes[command.args.join(' ')] = isSentence(code, err) ? code : err;
     }
     expect(stored()).toBe(true);
     return codes;
@@ -279,7 +282,7 @@ describe('every command about who one is', () => {
     const { run } = await machine(world.service.url);
     for (const command of accountCommands.filter(({ input }) => input !== undefined)) {
       const { code, err } = await run({ ...command, input: 'not the password' });
-      expect({ code, sentence: isSentence(err) }, command.args.join(' ')).toEqual({ code: 5, sentence: true });
+      expect({ code, sentence: isSentence(code, err) }, command.args.join(' ')).toEqual({ code: 5, sentence: true });
     }
   });
 
@@ -313,7 +316,7 @@ describe('every command beside the service', () => {
 
   const codes = async (all: readonly (readonly string[])[], env: Readonly<Record<string, string>>) => {
     const ended = await fewAtATime(all, (args) => operate(args, env));
-    return ended.map(({ code, err }, at) => [all[at]?.join(' '), isSentence(err) ? code : err]);
+    return ended.map(({ code, err }, at) => [all[at]?.join(' '), isSentence(code, err) ? code : err]);
   };
   const each = (all: readonly (readonly string[])[], code: number) => all.map((args) => [args.join(' '), code]);
 
@@ -377,11 +380,12 @@ describe('settings that are wrong', () => {
     ['a server’s address', ['ls'], { KEYHOLD_CLI_SERVER: 'http://user:pass@host/path' }],
     ['a token', ['ls'], { KEYHOLD_CLI_TOKEN: 'kh_two\nlines' }],
     ['a profile’s name', ['ls', '--profile', '../x'], { KEYHOLD_CLI_TOKEN: '', KEYHOLD_CLI_SERVER: '' }],
+    ['a variable’s name', ['ls'], { KEYHOLD_CLI_TOKN: 'kh_x' }],
     ['a number', ['ls', '--limit', '-1'], {}],
     ['a time', ['set', 'X', '--expires', 'tomorrow'], {}],
   ])('are refused with a sentence: %s', async (_what, args, env) => {
     const { code, err } = await runKeyhold(args, { env: { ...world.ada.env, ...env } });
     expect(code, err).toBe(2);
-    expect(isSentence(err)).toBe(true);
+    expect(isSentence(code, err)).toBe(true);
   });
 });

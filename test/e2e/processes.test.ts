@@ -60,7 +60,7 @@ const expectRefused = async (env: Env, sentence: RegExp | string): Promise<void>
   expect(err).not.toMatch(/^ +at /m);
   expect(err.trim().split('\n')).toHaveLength(1);
   expect(signal).toBeNull();
-  expect(code).toBeGreaterThan(0);
+  expect(code).toBe(2);
 };
 
 describe('a service that is asked to end', () => {

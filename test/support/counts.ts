@@ -1,10 +1,10 @@
 /** True in the soak: every random test then runs its full count on a seed of its own. */
-const full = process.env['KEYHOLD_TEST_COUNTS'] === 'full';
+export const isFull = process.env['KEYHOLD_TEST_COUNTS'] === 'full';
 
 /** How often a random test runs: its full count in the soak, a tenth otherwise. */
-export const count = (soak: number): number => (full ? soak : Math.max(1, Math.ceil(soak / 10)));
+export const count = (soak: number): number => (isFull ? soak : Math.max(1, Math.ceil(soak / 10)));
 
 /** The seed of every random test: fixed, except in the soak, where it is printed. */
-export const seed = full ? Date.now() & 0x7fffffff : 20261124;
+export const seed = isFull ? Date.now() & 0x7fffffff : 20261124;
 
-if (full) process.stderr.write(`random tests run with seed ${seed}\n`);
+if (isFull) process.stderr.write(`random tests run with seed ${seed}\n`);

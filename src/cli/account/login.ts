@@ -68,16 +68,34 @@ const revoke = async (client: Client, id: string): Promise<void> => {
   await client.DELETE('/api/v1/auth/tokens/{id}', { params: { path: { id } } });
 };
 
-/** The token of an earlier login in this profile would be forgotten without being revoked. */
-const revokeEarlier = async (client: Client, earlier: Profile | null, userId: string): Promise<void> => {
-  if (earlier === null || earlier.token_id === null || earlier.user_id !== userId) return;
-  await revoke(client, earlier.token_id).catch(() => undefined);
+/** What a profile holds before it is written over: forgotten, its token would stay good with nobody to revoke it. */
+interface Earlier {
+  readonly profile: Profile;
+  readonly token: string | null;
+}
+
+const earlierIn = async ({ profiles }: CliContext, name: string): Promise<Earlier | null> => {
+  const profile = await profiles.read(name);
+  return profile && { profile, token: await profiles.tokenOf(name, profile) };
+};
+
+/** Ends the earlier login by its own credential, whoever's it is; the new one stands whether that succeeds or not. */
+const endEarlier = async (context: CliContext, name: string, earlier: Earlier | null, now: string): Promise<void> => {
+  if (earlier === null || earlier.token === now) return;
+  const { server, username } = earlier.profile;
+  await context.profiles.forgetEarlier(name, earlier.profile);
+  try {
+    if (earlier.token === null) throw noToken();
+    await revokeStored(await context.clientOf({ server, token: earlier.token }));
+  } catch {
+    context.out.warn(`keyhold: the earlier login of ${plain(username)} at ${server} could not be revoked.`);
+  }
 };
 
 /** A token is made, stored, and taken back where it cannot be stored. */
 const remember = async (context: CliContext, client: Client, server: string, seconds: number): Promise<string> => {
   const name = await chosenProfile(context, server);
-  const earlier = await context.profiles.read(name);
+  const earlier = await earlierIn(context, name);
   const { user, id, expiresAt, token } = await mint(client, seconds);
   const profile = { server, username: user.username, user_id: user.id, token_id: id, expires_at: expiresAt };
   try {
@@ -86,7 +104,7 @@ const remember = async (context: CliContext, client: Client, server: string, sec
     await revoke(client, id);
     throw error;
   }
-  await revokeEarlier(client, earlier, user.id);
+  await endEarlier(context, name, earlier, token);
   await welcome(context, name, server, user.username);
   return name;
 };
@@ -135,7 +153,9 @@ const byToken = async (context: CliContext, server: string, options: LoginOption
   const { user } = await answered(client.GET('/api/v1/auth/me'));
   const name = await chosenProfile(context, server);
   const known = { server, username: user.username, user_id: user.id, token_id: idOf(token), expires_at: null };
+  const earlier = await earlierIn(context, name);
   await context.profiles.save(name, known, token);
+  await endEarlier(context, name, earlier, token);
   await welcome(context, name, server, user.username);
 };
 
@@ -162,6 +182,12 @@ const cannotRevoke = (error: NoAnswer): CliFailure =>
     error,
   );
 
+const noToken = (): CliFailure =>
+  new CliFailure(
+    exitCodes.loggedOut,
+    'The keyring does not give the token, so that it was not revoked. Unlock it, or forget the login all the same: keyhold logout --forget',
+  );
+
 /** `logout` */
 export const logOut = async (context: CliContext, { forget = false }: { forget?: boolean }): Promise<void> => {
   if (context.env.own.KEYHOLD_CLI_TOKEN !== undefined)
@@ -171,6 +197,7 @@ export const logOut = async (context: CliContext, { forget = false }: { forget?:
   const profile = await profiles.read(name);
   if (profile === null) throw new CliFailure(exitCodes.loggedOut, 'You are not logged in.');
   const token = forget ? null : await profiles.tokenOf(name, profile);
+  if (token === null && !forget) throw noToken();
   if (token !== null) {
     const client = await context.clientOf({ server: profile.server, token });
     await revokeStored(client).catch((error: unknown) => {

@@ -12,6 +12,9 @@ Examples:
 Values go to the command alone, as environment variables; dots and dashes in names become underscores. Its exit code
 and signals are those of keyhold. A command that is not found ends in 127, one that cannot be executed in 126.
 
+A secret that bears the name of a variable which loaders, shells and interpreters obey (PATH, LD_*, NODE_OPTIONS …) is
+refused, your own too, since an agent of yours may have made it: --prefix renames it, --allow-unsafe-name takes it.
+
 Where its stdout or stderr is no terminal, values in it are shown as [masked], also in base64, URL-encoded and in JSON.
 Values shorter than 4 bytes are not looked for. What a command does to a value otherwise (reversing, hashing,
 encrypting, cutting it up) hides it from the mask: it guards against accidents, not against a hostile command.

@@ -27,6 +27,8 @@ export interface Profiles {
   /** Keeps the token in the keyring where there is one, else in the profile's 0600 file. Throws notWritten. */
   save(name: string, profile: Omit<Profile, 'credential' | 'token'>, token: string): Promise<Profile>;
   tokenOf(name: string, profile: Profile): Promise<string | null>;
+  /** Takes the token that the profile held before it was written over out of the keyring. */
+  forgetEarlier(name: string, earlier: Profile): Promise<void>;
   use(name: string): Promise<void>;
   /** Forgets profile and token. */
   remove(name: string): Promise<void>;
@@ -141,6 +143,11 @@ export const createProfiles = (env: CliEnv, out: Output, asked: () => string | n
     read,
     save,
     tokenOf,
+    forgetEarlier: async (name, earlier) => {
+      const now = await read(name);
+      const same = now !== null && now.credential === 'keyring' && account(name, now) === account(name, earlier);
+      if (earlier.credential === 'keyring' && !same) await (await keyring()).remove(account(name, earlier));
+    },
     use: async (name) => {
       if ((await read(name)) === null) {
         throw new CliFailure(exitCodes.notFound, `There is no profile ${name}. "keyhold profile list" shows them.`);

@@ -41,7 +41,8 @@ const handedOn = ['SIGTERM', 'SIGHUP', 'SIGINT'] as const;
 
 /**
  * Runs the command on a terminal of its own and shows what it says there, masked. Keys go to it as they are typed, so
- * that its terminal makes the signals of Ctrl-C and Ctrl-Z; a change of size is passed on.
+ * that its terminal makes the signals of Ctrl-C and Ctrl-\\; a change of size is passed on. Nothing can stop it by Ctrl-Z:
+ * a group that leads a terminal has nobody who would let it go on (POSIX, orphaned process group).
  */
 export const runOnTerminal = async ({ command, env, masker: makeMasker }: TerminalOptions): Promise<Ending> => {
   const pty = await loadPty();

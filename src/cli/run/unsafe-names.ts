@@ -37,9 +37,12 @@ const obeyed = [
     'ERL_*',
     'TCLLIBPATH',
   ],
+  ...['DOTNET_ADDITIONAL_DEPS', 'DOTNET_SHARED_STORE', 'TS_NODE_*', 'ANSIBLE_*', 'GOTOOLCHAIN', 'GOPROXY', 'GOENV'],
+  ...['CPATH', 'LIBRARY_PATH', 'C_INCLUDE_PATH', 'PKG_CONFIG*', 'CMAKE_*'],
   ...['GOFLAGS', 'RUSTC_WRAPPER', 'RUSTFLAGS', 'CARGO_*', 'CC', 'CXX', 'CFLAGS', 'LDFLAGS', 'MAKEFLAGS'],
   // Tools that start others, and whom they trust.
   ...['GIT_*', 'SSH_ASKPASS*', 'SSH_AUTH_SOCK', 'SUDO_*', 'EDITOR', 'VISUAL', 'PAGER', 'MANPAGER', 'BROWSER', 'LESS*'],
+  ...['VIMINIT', 'EXINIT', 'GVIMINIT', 'PSQL_EDITOR', 'PSQL_PAGER', 'PSQLRC', 'KUBE_EDITOR', 'INPUTRC', 'MAILCAPS'],
   ...['OPENSSL_*', 'SSL_CERT_*', 'SSLKEYLOGFILE', 'CURL_CA_BUNDLE', 'CURL_HOME', 'REQUESTS_CA_BUNDLE', 'KEYHOLD_*'],
   ...['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY', 'FTP_PROXY', 'DOCKER_HOST', 'KUBECONFIG'],
 ];
@@ -47,8 +50,12 @@ const obeyed = [
 const exact = new Set(obeyed.filter((name) => !name.endsWith('*')));
 const beginnings = obeyed.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1));
 
+/** What a program is let in by, and obeys in no other way, whatever its name begins with: NODE_AUTH_TOKEN. */
+const credential = /_(TOKEN|PASSWORD|PASSWD|SECRET|API_KEY|ACCESS_KEY|PAT)$/;
+
 /** True for a variable that programs obey rather than read. Compared without case: proxies and Windows ignore it. */
 export const isUnsafeName = (name: string): boolean => {
   const upper = name.toUpperCase();
+  if (credential.test(upper)) return false;
   return exact.has(upper) || beginnings.some((beginning) => upper.startsWith(beginning));
 };

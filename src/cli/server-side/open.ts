@@ -10,7 +10,7 @@ import { isCurrentSchema } from '../../db/migrate.ts';
 
 const noRootKey = (directory: string): KeyholdError =>
   new KeyholdError(
-    'invalid_request',
+    'state_conflict',
     `There is no root key in ${directory}. Set KEYHOLD_CONFIG_DIR, KEYHOLD_ROOT_KEY_FILE or KEYHOLD_ROOT_KEYS as the service has them.`,
   );
 

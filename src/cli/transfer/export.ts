@@ -18,8 +18,8 @@ export interface ExportOptions {
 
 const toStdout = '-';
 
-const formatOf = (path: string, { format }: ExportOptions): 'env' | 'json' =>
-  format ?? (/\.json$/i.test(path) ? 'json' : 'env');
+const formatOf = (context: CliContext, path: string, { format }: ExportOptions): 'env' | 'json' =>
+  format ?? (/\.json$/i.test(path) || context.options().json ? 'json' : 'env');
 
 const choose = async (context: CliContext, client: Client, { only, tag }: ExportOptions): Promise<Secret[]> => {
   const own = await ownSecrets(client, tag, context.session !== null);
@@ -74,7 +74,7 @@ export const exportSecrets = async (context: CliContext, path: string, options: 
       `${path} is there already. Say --force to replace it, or choose another name.`,
     );
   }
-  const format = formatOf(path, options);
+  const format = formatOf(context, path, options);
   const client = await context.client();
   const secrets = await choose(context, client, options);
   const text = options.namesOnly ? namesOf(secrets, format) : await valuesOf(client, secrets, format);

@@ -43,11 +43,17 @@ const headersOf = ({ token, session }: Credentials, text: string | undefined): R
 
 export type Ask = (question: Question, credentials: Credentials) => Promise<Reply>;
 
-/** A machine that stalls makes the service say so, with Retry-After: come again, as every client would. */
-export const patiently = async <T extends { readonly status: number }>(ask: () => Promise<T>): Promise<T> => {
+/**
+ * A machine that stalls makes the service say so before anything is decided, with Retry-After: come again, as every client
+ * would. Any other 503 is an answer, and no cell of the table expects it.
+ */
+export const patiently = async <T extends { readonly status: number; readonly text: string }>(
+  ask: () => Promise<T>,
+): Promise<T> => {
   for (let tries = 1; ; tries += 1) {
     const reply = await ask();
-    if (reply.status !== 503 || tries === mostTries) return reply;
+    const overloaded = reply.status === 503 && reply.text.includes('"overloaded"');
+    if (!overloaded || tries === mostTries) return reply;
     await setTimeout(second);
   }
 };
