@@ -113,7 +113,9 @@ export const createStanding = ({ db, seals, clock }: Deps): Standing => {
     const { rows } = await sql<{ found: CredentialsJson }>`
       with c as (select * from ${sql.table(table)} where id = any(${[...new Set(ids)]}::uuid[]))
       select json_build_object('now', clock_timestamp(), 'credentials', ${jsonArray(sql`select * from c`)},
-        'users', ${jsonArray(sql`select * from users where id in (select user_id from c)`)}) as found`.execute(db);
+        'users', ${jsonArray(sql`select * from users where id = any(array(select user_id from c))`)}) as found`.execute(
+      db,
+    );
     const found = rows[0]?.found ?? { now: '', credentials: [], users: [] };
     const now = later(clock.now(), new Date(found.now));
     const users = new Map(found.users.map((row) => rowOfJson('users', row)).map((row) => [row.id, row]));

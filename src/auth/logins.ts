@@ -123,14 +123,12 @@ export const createLogins = (deps: Deps): Logins => {
     return user.status === 'active' ? null : 'disabled';
   };
 
-  const enter = async (
+  const enter = (
     origin: RequestOrigin,
-    username: string,
-    password: string,
-  ): Promise<{ row: LoginRow; user: UserRow }> => {
-    const before = await reading(users.byKey(db, username));
-    const right = await passwords.verify(before?.password_hash ?? null, password);
-    return await settle(db, async (tx) => {
+    before: UserRow | null,
+    right: boolean,
+  ): Promise<{ row: LoginRow; user: UserRow }> =>
+    settle(db, async (tx) => {
       const user = before && (await users.hold(tx, { userId: before.id }));
       const reason = why(before, right);
       if (reason !== null)
@@ -145,10 +143,13 @@ export const createLogins = (deps: Deps): Logins => {
       );
       return { ok: { row, user } };
     });
-  };
 
   const login: Logins['login'] = async (origin, username, password) => {
-    const made = await throttle.attempt(username, origin.ip, () => enter(origin, username, password));
+    const made = await throttle.attempt(username, origin.ip, async () => {
+      const before = await reading(users.byKey(db, username));
+      const right = await passwords.verify(before?.password_hash ?? null, password);
+      return { right: right && before?.status === 'active', work: () => enter(origin, before, right) };
+    });
     return await grant(made.row, made.user);
   };
 

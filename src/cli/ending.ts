@@ -51,7 +51,7 @@ const replaced: readonly ProblemCode[] = ['unauthenticated', 'session_not_joined
 
 const sentenceOf = ({ problem, retryAfter }: Refusal): string => {
   const next = advice[problem.code];
-  const own = replaced.includes(problem.code) ? [] : [problem.detail];
+  const own = replaced.includes(problem.code) ? [] : [plain(problem.detail)];
   const wait = retryAfter === null ? [] : [`Try again in ${retryAfter} s.`];
   const id = problem.code === 'internal' && problem.request_id ? [`Request ${problem.request_id}.`] : [];
   return [...own, ...(next === undefined ? [] : [next]), ...wait, ...id].join(' ');

@@ -14,7 +14,11 @@ const finish = (code: number): never => {
 /** Runs one command line; what goes wrong is a sentence on stderr and an exit code, with nothing that might be a value. */
 export const run = async (args: readonly string[]): Promise<void> => {
   let context: CliContext | null = null;
+  let failing = false;
   const fail = async (error: unknown): Promise<never> => {
+    // Without file descriptors, for one, even loading the sentence fails; that failure ends here too.
+    if (failing) return finish(exitCodes.failed);
+    failing = true;
     const { endingOf } = await import('./ending.ts');
     const { code, message } = endingOf(error);
     const more = code === exitCodes.notWritten && context?.changed ? doneAllTheSame : '';

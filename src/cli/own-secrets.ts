@@ -1,6 +1,6 @@
 import { answered, type Client, pages, type Secret } from '../client/index.ts';
 
-/** The session that the client names, by our id; null where it names none. */
+/** The session that the client is in, by our id; null where it is in none. */
 const sessionOf = async (client: Client): Promise<string | null> =>
   (await answered(client.GET('/api/v1/auth/me'))).session_id ?? null;
 
@@ -16,12 +16,12 @@ const list = async (client: Client, tag: string | null): Promise<Secret[]> => {
 };
 
 /**
- * One's own live secrets, all or those with a tag, by their names: those that lie in no session, and with `inSession` those
- * of the session that the client names, which come before others of their name.
+ * One's own live secrets, all or those with a tag, by their names: those that lie in no session, and those of the
+ * session that the client is in, by name or by its token, which come before others of their name.
  */
-export const ownSecrets = async (client: Client, tag: string | null, inSession: boolean): Promise<Secret[]> => {
+export const ownSecrets = async (client: Client, tag: string | null): Promise<Secret[]> => {
   const all = await list(client, tag);
-  const session = inSession ? await sessionOf(client) : null;
+  const session = all.some((one) => one.scope === 'session') ? await sessionOf(client) : null;
   const outside = all.filter((one) => one.scope !== 'session');
   const inside = all.filter((one) => one.session_id !== null && one.session_id === session);
   return [...new Map([...outside, ...inside].map((secret) => [secret.name, secret])).values()];

@@ -39,12 +39,33 @@ const unusable = (variable: string, client: pg.Client, cause: unknown): KeyholdE
   });
 };
 
+/** A password with a bare `/` or `#` would be read as a part of the address, and shown as one. */
+const isMisread = (url: string): boolean => {
+  const authority = /^[a-z]+:\/\/([^/?#]*)/i.exec(url)?.[1] ?? '';
+  return !authority.includes('@') && /[/#][^?]*@/.test(url.slice(url.indexOf('://') + 3));
+};
+
+const clientOf = (variable: string, url: string): pg.Client => {
+  const refused = (cause?: unknown): KeyholdError =>
+    new KeyholdError(
+      'state_conflict',
+      `${variable} cannot be read: percent-encode what is special in user and password, and see that the port and the files it names are right.`,
+      { cause },
+    );
+  if (isMisread(url)) throw refused();
+  try {
+    return new pg.Client({ connectionString: url, connectionTimeoutMillis: connectWithinMs });
+  } catch (cause) {
+    throw refused(cause);
+  }
+};
+
 /**
  * Connects once to the external database that the environment variable `variable` names by `url`. Rejects with
  * `unavailable` and a sentence for the operator that says which variable, where, and why; never the password.
  */
 export const reach = async (variable: string, url: string): Promise<void> => {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: connectWithinMs });
+  const client = clientOf(variable, url);
   client.on('error', () => undefined);
   try {
     await client.connect();

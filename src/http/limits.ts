@@ -29,10 +29,10 @@ export interface Limits {
 const remembered = 10_000;
 const mostCallers = 1000;
 
-/** A credential's digest; tokens themselves are kept nowhere. */
+/** A credential's digest, however its scheme is spelt; tokens themselves are kept nowhere. */
 const digestOf = (request: FastifyRequest): string =>
   createHash('sha256')
-    .update(request.headers.authorization ?? '')
+    .update((request.headers.authorization ?? '').replace(/^\S+\s+/, ''))
     .digest('base64url');
 
 /** Requests a second for each caller. Limits act before authentication and before recording. */

@@ -57,6 +57,8 @@ interface RouteShape<P extends TSchema, Q extends TSchema, B extends TSchema> {
   readonly handlerTimeout?: number;
   /** True where the answer carries a value or a token. */
   readonly confidential?: boolean;
+  /** True where a credential could be guessed. */
+  readonly guessable?: true;
 }
 
 export interface PublicRoute<P extends TSchema, Q extends TSchema, B extends TSchema> extends RouteShape<P, Q, B> {
@@ -73,7 +75,7 @@ export interface RouteDeps {
   readonly db: Db;
   readonly audit: Audit;
   readonly authenticate: (presented: Presented) => Promise<Caller>;
-  readonly limits: Pick<Limits, 'seen'>;
+  readonly limits: Pick<Limits, 'seen' | 'turnedAway'>;
 }
 
 type Empty = typeof Nothing;
@@ -177,6 +179,16 @@ export const createRoutes = (app: FastifyInstance, { db, audit, authenticate, li
     throw missing(gate);
   };
 
+  /** What a limit of a domain turns away is recorded like what the limit on requests does: counted, once a minute. */
+  const counted = async <T>(request: FastifyRequest, answer: Promise<T>): Promise<T> => {
+    try {
+      return await answer;
+    } catch (error) {
+      if (error instanceof KeyholdError && error.code === 'rate_limited') limits.turnedAway(request);
+      throw error;
+    }
+  };
+
   const add = (
     route: RouteShape<TSchema, TSchema, TSchema>,
     gate: Gate,
@@ -191,13 +203,13 @@ export const createRoutes = (app: FastifyInstance, { db, audit, authenticate, li
       ...(route.bodyIsChecked ? { validatorCompiler: validatorBesidesBody } : {}),
       ...(route.handlerTimeout === undefined ? {} : { handlerTimeout: route.handlerTimeout }),
       ...(gate === 'public' ? {} : { onRequest: (request) => enter(request, gate) }),
-      // A body may come long after its headers: what gives out values then looks at the caller once more.
-      ...(gate !== 'public' && route.confidential && route.body
+      // A body may come long after its headers: what gives out values, or could, then looks at the caller once more.
+      ...(gate !== 'public' && (route.confidential || route.guessable) && route.body
         ? { preHandler: (request) => enter(request, gate) }
         : {}),
       handler: async (request, reply) => {
         if (route.confidential) reply.header('cache-control', 'no-store');
-        const answer = await handle(request, contextOf(request, reply));
+        const answer = await counted(request, handle(request, contextOf(request, reply)));
         reply.code(route.status);
         return answer;
       },

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import swagger from '@fastify/swagger';
 import underPressure from '@fastify/under-pressure';
@@ -24,6 +25,19 @@ const second = 1000;
 /** A request may take this long in all, so that trouble is answered within 5 s; longer ones say so on their route. */
 const handlerTimeout = 4800;
 const mostConnections = 4096;
+/** Of the files that the process may have open, what is left for all but connections: the database's, modules, logs. */
+const otherFiles = 128;
+
+/** As many connections as there are file descriptors for: one more would end in an error that is nobody's answer. */
+const connectionLimit = (): number => {
+  try {
+    const limits = readFileSync('/proc/self/limits', 'utf8');
+    const files = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.NaN);
+    return Number.isNaN(files) ? mostConnections : Math.max(16, Math.min(mostConnections, files - otherFiles));
+  } catch {
+    return mostConnections;
+  }
+};
 
 type HttpConfig = Pick<Config, 'tls' | 'trustProxy'>;
 
@@ -183,7 +197,7 @@ export const createServer = async ({
   observe,
 }: ServerDeps): Promise<FastifyInstance> => {
   const app = createFastify(config, logger);
-  app.server.maxConnections = mostConnections;
+  app.server.maxConnections = connectionLimit();
   app.setValidatorCompiler(validatorCompiler);
   app.setErrorHandler((error, request, reply) => {
     const known = unfinishedRequest(error, request) ?? asKeyholdError(error);

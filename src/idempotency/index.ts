@@ -39,7 +39,7 @@ const keptMs = 24 * 3_600_000;
 const reused = (): KeyholdError =>
   new KeyholdError(
     'idempotency_key_reused',
-    'This Idempotency-Key was used with another body. Take a new key for a new request.',
+    'This Idempotency-Key was used with another body or session. Take a new key for a new request.',
   );
 
 interface Deps {
@@ -49,9 +49,10 @@ interface Deps {
 }
 
 export const createIdempotency = ({ clock, seals, digestKey }: Deps): Idempotency => {
-  const macOf = (body: unknown): Buffer =>
+  /** The session that the request names is part of what it asks for: it says where something is made. */
+  const macOf = (caller: Caller, body: unknown): Buffer =>
     createHmac('sha256', digestKey)
-      .update(`body\0${canonicalJson(body)}`)
+      .update(`body\0${caller.session ?? ''}\0${canonicalJson(body)}`)
       .digest();
 
   /** Two requests with one key at the same time take turns here; the second then finds what the first made. */
@@ -102,7 +103,7 @@ export const createIdempotency = ({ clock, seals, digestKey }: Deps): Idempotenc
     once: async (tx, caller, request, create) => {
       if (request === null) return first(await create());
       await takeTurn(tx, caller, request);
-      const bodyMac = macOf(request.body);
+      const bodyMac = macOf(caller, request.body);
       const found = await find(tx, caller, request);
       if (found) return repeat(found, bodyMac);
       const outcome = await create();

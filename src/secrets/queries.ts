@@ -43,7 +43,7 @@ const secretColumns = (value: boolean): RawBuilder<unknown> => {
 
 /**
  * Everything that deciding about and opening these secrets takes, in one statement: each distinct owner, key and presence
- * once. Presences are those of the secrets' owners in the sessions named. The values only where they are asked for.
+ * once, found by its key however many rows the planner expects (an array, not a join). Presences are those of the secrets' owners in the sessions named. The values only where they are asked for.
  */
 export const secretsBeside = async (
   db: Db,
@@ -55,10 +55,10 @@ export const secretsBeside = async (
   const { rows } = await sql<{ found: FoundJson }>`
     with chosen as (select ${secretColumns(options.value)} from secrets where id = any(${ids}::uuid[]) ${lock})
     select json_build_object('now', clock_timestamp(), 'secrets', ${jsonArray(sql`select * from chosen`)},
-      'owners', ${jsonArray(sql`select * from users where id in (select owner_id from chosen)`)},
+      'owners', ${jsonArray(sql`select * from users where id = any(array(select owner_id from chosen))`)},
       'presences', ${jsonArray(sql`select * from session_participants where session_id = any(${sessions}::uuid[])
-        and user_id in (select owner_id from chosen)`)},
-      'keys', ${jsonArray(sql`select * from owner_keys where id in (select key_id from chosen)`)}) as found`.execute(
+        and user_id = any(array(select owner_id from chosen))`)},
+      'keys', ${jsonArray(sql`select * from owner_keys where id = any(array(select key_id from chosen))`)}) as found`.execute(
     db,
   );
   const found = rows[0]?.found ?? { now: '', secrets: [], owners: [], presences: [], keys: [] };

@@ -16,9 +16,10 @@ export interface Finding {
   verify(db: Db, userId: UserId, name: string): Promise<VerifiedSessionId | null>;
 }
 
-/** A session that the user may look at, and whether they are present in it. */
+/** A session that the name means or could mean to the user. */
 interface Seen {
   readonly session: SessionRow;
+  readonly own: boolean;
   readonly present: boolean;
   readonly active: boolean;
 }
@@ -29,20 +30,25 @@ export const createFinding = ({ clock, seals }: { readonly clock: Clock; readonl
     const present =
       participant !== null && participant.left_at === null && seals.holds('session_participants', participant);
     const active = isSessionActive(session, later(clock.now(), dbNow));
-    return present || session.owner_id === userId ? [{ session, present, active }] : [];
+    return [{ session, own: session.owner_id === userId, present, active }];
   };
 
-  /** One's own first. Others' sessions of one name are none, also when all but one have ended: nobody slips into a name. */
-  const choose = (userId: UserId, named: readonly Seen[]): Seen | null => {
-    const own = named.find((one) => one.session.owner_id === userId);
-    return own ?? (named.length === 1 ? (named[0] ?? null) : null);
-  };
+  /**
+   * One's own first. Others' sessions of one name are none, also when all but one have ended or were left: else whoever
+   * takes somebody out of a session would hand its name to whoever has another of that name.
+   */
+  const choose = (named: readonly Seen[]): Seen | null =>
+    named.find((one) => one.own) ?? (named.length === 1 ? (named[0] ?? null) : null);
 
-  /** An id comes before an external id that is spelt like one: nobody can choose our ids. */
+  /**
+   * An id comes before an external id that is spelt like one, whether the user may look at that session or not: nobody can
+   * choose our ids, and nobody slips into one.
+   */
   const look = async (db: Db, userId: UserId, name: string): Promise<Seen | null> => {
     const id = isUuid(name) ? name.toLowerCase() : null;
     const all = (await sessionsNamed(db, userId, name, id)).flatMap((one) => seen(userId, one));
-    return all.find((one) => one.session.id === id) ?? choose(userId, all);
+    const found = all.find((one) => one.session.id === id) ?? choose(all);
+    return found && (found.own || found.present) ? found : null;
   };
 
   return {

@@ -22,7 +22,7 @@ export interface NamedSession {
 
 type Joined = Record<string, unknown> & { db_now: Date };
 
-/** The session of this id, and those of this external id that the user owns or is present in; a handful at most. */
+/** The session of this id, and those of this external id that the user owns or has ever been in; a handful at most. */
 export const sessionsNamed = async (
   db: Db,
   userId: UserId,
@@ -33,7 +33,7 @@ export const sessionsNamed = async (
     ${joinedColumns('session_participants', 'p')}, clock_timestamp() as db_now
     from sessions s left join session_participants p on p.session_id = s.id and p.user_id = ${userId}
     where s.id = ${id}::uuid or (s.external_id = ${externalId}
-      and (s.owner_id = ${userId} or (p.user_id is not null and p.left_at is null)))`.execute(db);
+      and (s.owner_id = ${userId} or p.user_id is not null))`.execute(db);
   return rows.flatMap((row) => {
     const session = joinedRow(row, 'sessions', 's');
     return session ? [{ session, participant: joinedRow(row, 'session_participants', 'p'), dbNow: row.db_now }] : [];

@@ -40,16 +40,14 @@ const revokeTokens = async (context: UsersContext, tx: Tx, userId: UserId, since
 
 const notRight = (): KeyholdError => new KeyholdError('login_failed', 'The current password is not right.');
 
-const changeKnowing = async (
+/** `password_hash` is the new one; null when the current one was not right. */
+const changeFrom = (
   context: UsersContext,
   caller: Caller,
-  current: string,
-  next: string,
-): Promise<UserView> => {
-  const before = context.intact(await reading(queries.userById(context.db, caller.userId)));
-  const right = await context.passwords.verify(before?.password_hash ?? null, current);
-  const password_hash = right ? await context.passwords.hash(next) : null;
-  return await context.mutate(
+  before: UserRow | null,
+  password_hash: string | null,
+): Promise<UserView> =>
+  context.mutate(
     caller,
     async (tx) => {
       const row = context.intact(await queries.lockUser(tx, caller.userId));
@@ -65,7 +63,6 @@ const changeKnowing = async (
     },
     (tx) => queries.lockUser(tx, caller.userId),
   );
-};
 
 const changeOwn = async (
   context: UsersContext,
@@ -75,7 +72,13 @@ const changeOwn = async (
 ): Promise<UserView> => {
   if (current === undefined) throw invalid('current_password', 'is needed to change your own password.');
   const guesses = `own password of ${caller.userId}`;
-  return await context.throttle.attempt(guesses, null, () => changeKnowing(context, caller, current, next));
+  return await context.throttle.attempt(guesses, null, async () => {
+    const before = context.intact(await reading(queries.userById(context.db, caller.userId)));
+    const right = await context.passwords.verify(before?.password_hash ?? null, current);
+    // Hashed whether it will be needed or not: a right guess takes no longer than a wrong one.
+    const hash = await context.passwords.hash(next);
+    return { right, work: () => changeFrom(context, caller, before, right ? hash : null) };
+  });
 };
 
 const refuseReset = (row: UserRow | null): KeyholdError | null => {

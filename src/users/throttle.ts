@@ -11,15 +11,19 @@ const limits = { account: 10, address: 50 } as const;
 
 export interface Throttle {
   /**
-   * Makes an attempt at a password: `work` throws `login_failed` for a wrong one. It is counted before it is made, so that
-   * a hundred at once are a hundred. A good one lets the account start afresh and gives the address its count back; one
-   * that found nothing out, since something else went wrong, counts for nothing. Throws `rate_limited` when the account or
-   * the address has failed too often in the last 15 minutes.
+   * Makes an attempt at a password: `check` says whether it is right, `work` does what follows. The attempt is counted
+   * before it is made, so that a hundred at once are a hundred. It counts for nothing only when it could not be made at
+   * all, or was right; what `work` comes to after a wrong one doesn't take the count back. A right one lets the account
+   * start afresh. Throws `rate_limited` when the address or the account has failed too often in the last 15 minutes.
    */
-  attempt<T>(username: string, ip: string | null, work: () => Promise<T>): Promise<T>;
+  attempt<T>(username: string, ip: string | null, check: () => Promise<Checked<T>>): Promise<T>;
 }
 
-const isWrongPassword = (error: unknown): boolean => error instanceof KeyholdError && error.code === 'login_failed';
+/** A password that was looked at, and what is to be done about it. */
+export interface Checked<T> {
+  readonly right: boolean;
+  work(): Promise<T>;
+}
 
 /** An IPv6 user has a whole /64 to choose addresses from; it counts as one. */
 const network = (ip: string): string => {
@@ -51,10 +55,14 @@ export const createThrottle = ({ db, clock, digestKey }: Deps): Throttle => {
   const subject = (kind: keyof typeof limits, text: string): Buffer =>
     createHmac('sha256', digestKey).update(`${kind}\0${text}`).digest();
 
-  const subjects = (username: string, ip: string | null) => [
-    { subject: subject('account', usernameKey(username)), limit: limits.account },
-    ...(ip === null ? [] : [{ subject: subject('address', network(ip)), limit: limits.address }]),
-  ];
+  const account = (username: string) => ({
+    subject: subject('account', usernameKey(username)),
+    limit: limits.account,
+  });
+  const addresses = (ip: string | null) =>
+    ip === null ? [] : [{ subject: subject('address', network(ip)), limit: limits.address }];
+  /** The address first: one that is refused closes no account. */
+  const subjects = (username: string, ip: string | null) => [...addresses(ip), account(username)];
 
   const count = async (key: Buffer, now: Date): Promise<{ failures: number; window_started_at: Date } | undefined> => {
     const oldest = new Date(now.getTime() - windowMs);
@@ -93,9 +101,8 @@ export const createThrottle = ({ db, clock, digestKey }: Deps): Throttle => {
   };
 
   const succeeded = async (username: string, ip: string | null): Promise<void> => {
-    const [account, ...address] = subjects(username, ip);
-    if (account) await db.deleteFrom('login_failures').where('subject', '=', account.subject).execute();
-    await giveBack(address.map(({ subject: key }) => key));
+    await db.deleteFrom('login_failures').where('subject', '=', account(username).subject).execute();
+    await giveBack(addresses(ip).map(({ subject: key }) => key));
     await forget(clock.now());
   };
 
@@ -106,16 +113,13 @@ export const createThrottle = ({ db, clock, digestKey }: Deps): Throttle => {
   const quietly = (work: Promise<void>): Promise<void> => work.catch(() => undefined);
 
   return {
-    attempt: async (username, ip, work) => {
+    attempt: async (username, ip, check) => {
       await begin(username, ip);
-      try {
-        const result = await work();
-        await quietly(succeeded(username, ip));
-        return result;
-      } catch (error) {
-        if (!isWrongPassword(error)) await quietly(withdrawn(username, ip));
-        throw error;
-      }
+      const made = check();
+      await made.catch(() => quietly(withdrawn(username, ip)));
+      const { right, work } = await made;
+      if (right) await quietly(succeeded(username, ip));
+      return await work();
     },
   };
 };

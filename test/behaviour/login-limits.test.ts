@@ -83,15 +83,42 @@ describe('failed logins', () => {
     expect(statuses).toEqual([...Array<number>(10).fill(401), ...Array<number>(10).fill(429)]);
   });
 
-  it('are none when the service could not tell whether the password is right', async () => {
+  it.each([
+    ['are none when the password could not be looked at', 'users', 5],
+    ['stay counted when what follows them fails', 'audit_log', 1],
+  ])('%s', async (_what, table, left) => {
     anew();
     await fail(5, 'dan');
-    await app.database.client.query('begin; lock table audit_log in access exclusive mode');
+    await app.database.client.query(`begin; lock table ${table} in access exclusive mode`);
     const untold = await Promise.all(Array.from({ length: 4 }, () => attempt('dan')));
     await app.database.client.query('rollback');
     for (const answer of untold) expectStatus(answer, 503);
-    await fail(5, 'dan');
+    await fail(left, 'dan');
     expectLimited(await attempt('dan', password));
+  });
+
+  it('from an address that is closed close no account', async () => {
+    anew();
+    for (let account = 0; account < 6; account += 1) await fail(account === 5 ? 5 : 9, `elsewhere-${account}`);
+    for (let time = 0; time < 12; time += 1) expectLimited(await attempt('cyd'));
+    await app.database.client.query('delete from login_failures where failures > 20');
+    expectStatus(await attempt('cyd', password), 200);
+  });
+
+  it('that were turned away are recorded, counted', async () => {
+    const other = await startApp();
+    const body = { username: 'nobody', password: wrong };
+    const answers: number[] = [];
+    for (let time = 0; time < 13; time += 1) answers.push((await other.call('POST', '/auth/login', { body })).status);
+    expect(answers.filter((status) => status === 429)).toHaveLength(3);
+    // What was turned away is written each minute, and at the end.
+    await other.app.close();
+    const { rows } = await other.database.client.query(
+      "select outcome, details->>'count' as count from audit_log where action = 'request.limited'",
+    );
+    expect(rows).toEqual([{ outcome: 'refused', count: '3' }]);
+    await other.db.close();
+    await other.database.drop();
   });
 
   it('look alike for a wrong password, somebody unknown and somebody disabled', async () => {

@@ -12,6 +12,7 @@ import {
   startSession,
   uniqueName,
 } from '../support/people.ts';
+import { dripping } from '../support/raw-http.ts';
 
 const issuer = {
   issuer: 'https://platform.example',
@@ -168,9 +169,73 @@ describe('what an attack once found', () => {
     expectStatus(await grace.call('GET', '/secrets', where), 403);
     expectStatus(await grace.call('GET', '/secrets', { session: trap.id }), 200);
   });
+
+  it('nobody slips into the id or the name of a session that somebody is taken out of', async () => {
+    const session = await startSession(ada, [grace], { external_id: 'chat-taken-out' });
+    const { mallory } = { mallory: await logIn(app, 'mallory') };
+    await startSession(mallory, [grace], { external_id: session.id });
+    await startSession(mallory, [grace], { external_id: 'chat-taken-out' });
+    const enter = (name: string) => grace.call('GET', '/secrets', { session: name });
+    expectStatus(await enter(session.id), 200);
+    expectStatus(await ada.call('DELETE', `/sessions/${session.id}/participants/${grace.id}`), 204);
+    for (const name of [session.id, session.id.toUpperCase(), 'chat-taken-out']) {
+      expect((await enter(name)).body.code, name).toBe('session_not_joined');
+      const body = { name: uniqueName('LURED'), type: 'other', value: 'for ada', scope: 'session' };
+      expectStatus(await grace.call('POST', '/secrets', { body, session: name }), 403);
+    }
+    // Once she is let in again, the name is still two people's; the id is one's.
+    expectStatus(await ada.call('POST', `/sessions/${session.id}/participants`, { body: { user_id: grace.id } }), 201);
+    expectStatus(await enter(session.id), 200);
+  });
+
+  it('an Idempotency-Key makes nothing pass for made in another session', async () => {
+    const [one, two] = [await startSession(ada), await startSession(ada)];
+    const body = { name: uniqueName('TWICE'), type: 'other', value: 'v', scope: 'session' };
+    const headers = { 'idempotency-key': uniqueName('key') };
+    const create = (session: string) => ada.call('POST', '/secrets', { body, headers, session });
+    const { id } = expectStatus(await create(one.id), 201).body;
+    expect(expectStatus(await create(two.id), 409).body.code).toBe('idempotency_key_reused');
+    expect(expectStatus(await create(one.id), 201).body.id).toBe(id);
+  });
+
+  it('guesses at one’s own password need a credential that stands when they are made', async () => {
+    const { nan } = await people(app, admin, 'nan');
+    const headers = `POST /api/v1/users/${nan.id}/password HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${nan.token}\r\n`;
+    const guess = JSON.stringify({ current_password: 'a wrong password', new_password: 'another password' });
+    const head = `${headers}Content-Type: application/json\r\nContent-Length: ${guess.length}\r\nConnection: close\r\n\r\n`;
+    const counted = async () =>
+      (await app.database.client.query('select coalesce(sum(failures), 0)::int as sum from login_failures')).rows[0]
+        .sum;
+    const before = await counted();
+    const opened = Array.from({ length: 5 }, () => dripping(app.url, head, ''));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expectStatus(await nan.call('POST', '/auth/logout'), 204);
+    for (const one of opened) one.write(guess);
+    const answers = await Promise.all(opened.map((one) => one.ended(5000)));
+    expect(answers.map((answer) => answer?.status)).toEqual([401, 401, 401, 401, 401]);
+    expect(answers[0]?.body).toContain('"unauthenticated"');
+    expect(await counted()).toBe(before);
+  });
 });
 
 describe('a limit on requests', () => {
+  it('is one for a credential, however its scheme is spelt', async () => {
+    const app = await startApp({ env: { KEYHOLD_RATE_LIMIT: '20' } });
+    try {
+      const { token } = await logInAdmin(app);
+      const schemes = ['Bearer', 'bearer', 'BEARER', 'bEARER', 'beArer', 'beaRer', 'beareR', 'BEARer'];
+      const ask = (scheme = '') =>
+        fetch(`${app.url}/api/v1/auth/me`, { headers: { authorization: `${scheme} ${token}` } });
+      await ask('Bearer');
+      const flood = Array.from({ length: 160 }, (_, count) => ask(schemes[count % schemes.length]));
+      const good = (await Promise.all(flood)).filter(({ status }) => status === 200);
+      // Twenty a second, over the two or three seconds that this may take.
+      expect(good.length).toBeLessThan(100);
+    } finally {
+      await app.close();
+    }
+  });
+
   it('acts before authentication, whatever credential is made up', async () => {
     const app = await startApp({ env: { KEYHOLD_RATE_LIMIT: '20' } });
     try {

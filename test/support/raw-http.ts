@@ -73,6 +73,7 @@ export const exchange = (
 export interface SlowConnection {
   /** Resolves to what the service said, once it has hung up; to null when it still hasn't after `withinMs`. */
   ended(withinMs: number): Promise<RawAnswer | null>;
+  write(text: string): void;
   close(): void;
 }
 
@@ -99,6 +100,7 @@ export const dripping = (url: string, first: string, drops: string): SlowConnect
   return {
     ended: (withinMs) =>
       Promise.race([closed, new Promise<null>((resolve) => setTimeout(() => resolve(null), withinMs).unref())]),
+    write: (text) => void socket.write(text),
     close: () => {
       clearInterval(drip);
       socket.destroy();

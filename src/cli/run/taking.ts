@@ -33,7 +33,7 @@ const takeOnly = async (context: CliContext, client: Client, only: readonly stri
  */
 export const takeSecrets = async (context: CliContext, client: Client, choice: Choice): Promise<Taken[]> => {
   if (choice.only !== null) return await takeOnly(context, client, choice.only);
-  const own = await ownSecrets(client, choice.tag, context.session !== null);
+  const own = await ownSecrets(client, choice.tag);
   if (own.length === 0 && choice.tag !== null) throw usage(`No live secret of yours has the tag ${choice.tag}.`);
   const names = new Map(own.map((secret) => [secret.id, secret.name]));
   return await revealAll(client, 'ids', [...names.keys()], (id) => names.get(id) ?? id);

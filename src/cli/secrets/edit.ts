@@ -88,7 +88,7 @@ const edited = async (context: CliContext, name: string, value: string): Promise
   const ignore = (): void => undefined;
   process.on('SIGINT', ignore).on('SIGTERM', ended).on('SIGHUP', ended).on('exit', remove);
   try {
-    const path = join(directory, name);
+    const path = join(directory, /^\.{1,2}$/.test(name) ? 'value' : name);
     await write(path, value);
     await runEditor(context, editor, path);
     return textOf(await readFile(path));

@@ -24,6 +24,7 @@ export const readReference = (text: string): Reference => {
 /** The name of a secret that is to be made or changed by `set`: never an id, never another owner's. */
 export const readOwnName = (text: string): string => {
   if (!namePattern.test(text)) throw usage('A secret’s name has 1 to 256 letters, digits, "_", "." and "-".');
+  if (isId(text)) throw usage('This is an id. Say the secret’s name; "keyhold get ID --field name" prints it.');
   return text;
 };
 
@@ -119,7 +120,8 @@ export const findSecret = async (
   const named = await secretsNamed(client, name, filter);
   const found = owner === null ? named : await ofOwner(client, owner, named);
   const needsSession = found.some((secret) => secret.scope === 'session');
-  const session = needsSession && context.session !== null ? await sessionIdOf(client) : null;
+  // A token bound to a session is in it, whatever the command line says.
+  const session = needsSession ? await sessionIdOf(client) : null;
   const chosen = firstLevel(found, session);
   const [only] = chosen;
   if (only === undefined) throw await nothingNamed(context, client, name, filter);

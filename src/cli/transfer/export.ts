@@ -21,8 +21,8 @@ const toStdout = '-';
 const formatOf = (context: CliContext, path: string, { format }: ExportOptions): 'env' | 'json' =>
   format ?? (/\.json$/i.test(path) || context.options().json ? 'json' : 'env');
 
-const choose = async (context: CliContext, client: Client, { only, tag }: ExportOptions): Promise<Secret[]> => {
-  const own = await ownSecrets(client, tag, context.session !== null);
+const choose = async (client: Client, { only, tag }: ExportOptions): Promise<Secret[]> => {
+  const own = await ownSecrets(client, tag);
   if (only === null) return own.sort((a, b) => (a.name < b.name ? -1 : 1));
   return [...new Set(only)].map((name) => {
     const secret = own.find((one) => one.name === name || one.id === name);
@@ -76,7 +76,7 @@ export const exportSecrets = async (context: CliContext, path: string, options: 
   }
   const format = formatOf(context, path, options);
   const client = await context.client();
-  const secrets = await choose(context, client, options);
+  const secrets = await choose(client, options);
   const text = options.namesOnly ? namesOf(secrets, format) : await valuesOf(client, secrets, format);
   if (path === toStdout) await context.out.write(text);
   else writePrivateFile(path, text, options.force);

@@ -74,10 +74,11 @@ export const userRoutes = ({ gated }: Routes, { users, erase }: Services): void 
     tag,
     summary: 'Change one’s own password, or reset another’s (administrators)',
     description:
-      'Changing one’s own ends one’s other logins. After a reset, a new login opens no secret for the waiting time (24 hours), in which an earlier login or an administrator can call it off.',
+      'Changing one’s own ends one’s other logins and revokes one’s tokens. After a reset, a new login opens no secret for the waiting time (24 hours), in which an earlier login or an administrator can call it off.',
     gate: loginOrAdmin,
     params: schema.UserParams,
     body: schema.PasswordBody,
+    guessable: true,
     status: 200,
     answer: schema.User,
     handler: (caller, { params, body }) =>

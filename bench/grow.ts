@@ -1,0 +1,52 @@
+import { randomBytes } from 'node:crypto';
+import { createOperatorApp } from '../src/app.ts';
+import type { Config } from '../src/config/config.ts';
+import type { RootKeys } from '../src/config/root-keys.ts';
+import { operator } from '../src/core/caller.ts';
+import { systemClock } from '../src/core/clock.ts';
+import { newId, type UserId } from '../src/core/ids.ts';
+import { type Database, inTransaction } from '../src/db/database.ts';
+import { createOwnerKeys, createSeals, openServiceKeys } from '../src/keys/index.ts';
+import { insertUser } from '../src/users/create.ts';
+
+export interface Growth {
+  readonly config: Config;
+  readonly rootKeys: RootKeys;
+  readonly database: Database;
+  /** Users in all; the first `owners` of them keep secrets. */
+  readonly users: number;
+  readonly owners: number;
+  readonly secretsEach: number;
+}
+
+const usersAtOnce = 250;
+const secretsAtOnce = 2500;
+
+/** Fills a database as the service would, rows sealed and values encrypted, without its HTTP. Users are `grown-0` and on. */
+export const grow = async ({ users, owners, secretsEach, ...deps }: Growth): Promise<void> => {
+  const { db } = deps.database;
+  const seals = createSeals(await openServiceKeys(db, systemClock, deps.rootKeys));
+  const ownerKeys = createOwnerKeys({ clock: systemClock, rootKeys: deps.rootKeys, seals });
+  const nothing = { passwordHash: null, email: null, displayName: null, metadata: {}, outside: null };
+  for (let from = 0; from < users; from += usersAtOnce) {
+    await inTransaction(db, async (tx) => {
+      for (let at = from; at < Math.min(users, from + usersAtOnce); at += 1) {
+        const user = { ...nothing, id: newId<UserId>(), username: `grown-${at}`, role: 'member' as const };
+        await insertUser({ clock: systemClock, seals, ownerKeys }, tx, user);
+      }
+    });
+  }
+  const { secrets } = await createOperatorApp({ ...deps, clock: systemClock });
+  for (let owner = 0; owner < owners; owner += 1) {
+    for (let from = 0; from < secretsEach; from += secretsAtOnce) {
+      const items = Array.from({ length: Math.min(secretsAtOnce, secretsEach - from) }, (_, at) => ({
+        name: `SECRET_${from + at}`,
+        type: 'api_key' as const,
+        value: randomBytes(16).toString('hex'),
+        tags: [`tag${at % 7}`],
+        session: null,
+      }));
+      await secrets.importFor(operator('bench'), `grown-${owner}`, { items, on_conflict: 'fail', dry_run: false });
+    }
+  }
+};

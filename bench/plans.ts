@@ -1,0 +1,72 @@
+import pg from 'pg';
+
+/** A statement as it was sent. */
+export interface Sent {
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
+/** Collects what this process asks its database while `work` goes on. */
+export const statementsOf = async (work: () => Promise<unknown>): Promise<Sent[]> => {
+  const sent: Sent[] = [];
+  const original = pg.Client.prototype.query;
+  pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
+    const [query] = args as [Partial<Sent> | string];
+    if (typeof query === 'object' && typeof query.text === 'string') {
+      sent.push({ text: query.text, values: query.values ?? [] });
+    }
+    return Reflect.apply(original, this, args);
+  } as typeof original;
+  try {
+    await work();
+  } finally {
+    pg.Client.prototype.query = original;
+  }
+  return sent;
+};
+
+interface Node {
+  readonly 'Node Type': string;
+  readonly 'Relation Name'?: string;
+  readonly 'Actual Rows': number;
+  readonly 'Actual Loops': number;
+  readonly 'Rows Removed by Filter'?: number;
+  readonly Plans?: readonly Node[];
+}
+
+/** How many rows of a table a statement looked at, and in which way. */
+export interface Looked {
+  readonly table: string;
+  readonly by: string;
+  readonly rows: number;
+}
+
+const looks = (node: Node): Looked[] => {
+  const rows = (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0)) * node['Actual Loops'];
+  const own =
+    node['Relation Name'] === undefined ? [] : [{ table: node['Relation Name'], by: node['Node Type'], rows }];
+  return [...own, ...(node.Plans ?? []).flatMap(looks)];
+};
+
+const isRead = ({ text }: Sent): boolean => /^\s*(select|with|\()/i.test(text) && !/^\s*select pg_/i.test(text);
+
+/**
+ * What each read of `sent` looks at, by the plan for its values and by the one for any values, which prepared statements
+ * come to. Each is run for that, in a transaction that is rolled back.
+ */
+export const plansOf = async (
+  client: pg.Client,
+  sent: readonly Sent[],
+): Promise<{ readonly text: string; readonly looked: readonly Looked[] }[]> => {
+  const plans: { text: string; looked: Looked[] }[] = [];
+  const distinct = [...new Map(sent.filter(isRead).map((one) => [one.text, one])).values()];
+  for (const mode of ['force_custom_plan', 'force_generic_plan']) {
+    await client.query(`begin; set local plan_cache_mode = ${mode}`);
+    for (const { text, values } of distinct) {
+      const { rows } = await client.query(`explain (analyze, format json) ${text}`, [...values]);
+      plans.push({ text: `${mode}: ${text}`, looked: looks(rows[0]['QUERY PLAN'][0].Plan) });
+    }
+    await client.query('rollback');
+  }
+  return plans;
+};
