@@ -3,7 +3,8 @@ import { defineConfig } from 'vitest/config';
 /** Fast tests need nothing but Node; behaviour has a real PostgreSQL; e2e runs real processes. */
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    // One more than the smallest machine has cores: much of the time is spent waiting for clocks, disks and processes.
+    maxWorkers: 3,
     projects: [
       {
         test: {

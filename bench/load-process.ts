@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 
 /** What the load generator is to do. */
 export interface Load {
-  readonly url: string;
+  /** Connections are shared out among them. */
+  readonly urls: readonly [string, ...string[]];
   readonly connections: number;
   readonly seconds: number;
   /** Requests a second in all; as many as come when it is left out. */

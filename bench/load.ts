@@ -51,7 +51,7 @@ const dueAt = (connection: number, turn: number): number =>
   load.rate === undefined ? performance.now() : begin + ((turn * load.connections + connection) * 1000) / load.rate;
 
 const connection = async (index: number): Promise<void> => {
-  const client = new Client(load.url);
+  const client = new Client(load.urls[index % load.urls.length] ?? load.urls[0]);
   // Each begins elsewhere in the list, so that they don't all ask for the same at the same time.
   const first = Math.floor((index * requests.length) / load.connections);
   for (let turn = 0; performance.now() < end; turn += 1) {

@@ -3,14 +3,14 @@ export interface Options {
   readonly rounds: number;
   /** How long one round lasts. */
   readonly seconds: number;
-  /** Secrets in the large table, and users; a tenth of each user's are theirs. */
+  /** How large the grown table is: secrets in all, of owners with 10,000 each, and users in all. */
   readonly grown: { readonly secrets: number; readonly users: number };
   /** Tells a person who waits what is under way. */
   readonly say: (what: string) => void;
 }
 
-export const whole = { rounds: 5, seconds: 8, grown: { secrets: 1_000_000, users: 100_000 } } as const;
-export const quick = { rounds: 3, seconds: 3, grown: { secrets: 100_000, users: 10_000 } } as const;
+export const whole = { rounds: 5, seconds: 5, grown: { secrets: 1_000_000, users: 100_000 } } as const;
+export const quick = { rounds: 2, seconds: 3, grown: { secrets: 100_000, users: 10_000 } } as const;
 
 /** Measures in alternating rounds, so that what the machine does meanwhile befalls all alike; the first round is thrown away. */
 export const alternate = async <N extends string>(

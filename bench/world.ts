@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join as joinPath } from 'node:path';
 import pg from 'pg';
-import { joinEmbedded } from '../src/db/embedded/index.ts';
+import { type Database, openDatabase } from '../src/db/database.ts';
+import { type EmbeddedServer, joinEmbedded } from '../src/db/embedded/index.ts';
 import { type Running, startServer } from './processes.ts';
 
 const adminPassword = 'the password of this bench';
@@ -15,17 +16,21 @@ export interface World extends AsyncDisposable {
   connect(): Promise<pg.Client>;
   /** The answer of the service, which is the caller's to know; throws unless it is a success. */
   call<T>(method: string, path: string, options?: { token?: string; body?: unknown }): Promise<T>;
+  /** A pool as the service has it, for what is done beside it. */
+  open(): Promise<Database>;
+  /** The address of the same database for a second service. */
+  url(): Promise<string>;
   /** Stops the service and starts it again on the same data; for what a start costs. */
   restart(): Promise<Running>;
 }
 
 /** The service as a person starts it: a process of its own with an embedded PostgreSQL, nothing of its durability changed. */
 export const startWorld = async (more: Readonly<Record<string, string>> = {}): Promise<World> => {
-  const directory = await mkdtemp(join(tmpdir(), 'keyhold-bench-'));
+  const directory = await mkdtemp(joinPath(tmpdir(), 'keyhold-bench-'));
   // Started as root, the database runs as another user, who has to pass here.
   await chmod(directory, 0o711);
   const env = {
-    KEYHOLD_DATA_DIR: join(directory, 'data'),
+    KEYHOLD_DATA_DIR: joinPath(directory, 'data'),
     KEYHOLD_ROOT_KEYS: `${randomBytes(32).toString('base64url')}=`,
     KEYHOLD_BOOTSTRAP_PASSWORD: adminPassword,
     KEYHOLD_RATE_LIMIT: '1000000',
@@ -34,6 +39,11 @@ export const startWorld = async (more: Readonly<Record<string, string>> = {}): P
     ...more,
   };
   const start = (): Promise<Running> => startServer(['src/main.ts', 'serve'], /^Keyhold serves (\S+)/, env);
+  const join = async (): Promise<EmbeddedServer> => {
+    const joined = await joinEmbedded({ dataDir: env.KEYHOLD_DATA_DIR, log: () => undefined });
+    if (joined === null) throw new Error('the embedded database does not run');
+    return joined;
+  };
   let service = await start();
   return {
     env,
@@ -41,12 +51,23 @@ export const startWorld = async (more: Readonly<Record<string, string>> = {}): P
       return service;
     },
     connect: async () => {
-      const joined = await joinEmbedded({ dataDir: env.KEYHOLD_DATA_DIR, log: () => undefined });
-      if (joined === null) throw new Error('the embedded database does not run');
+      const joined = await join();
       const { password, ...settings } = joined.connection('superuser');
       const client = new pg.Client({ ...settings, password: password.expose(), ssl: false });
       await client.connect();
       return client;
+    },
+    open: async () => {
+      const joined = await join();
+      const { password, ...settings } = joined.connection('service');
+      const connection = { ...settings, password: password.expose(), ssl: false };
+      return openDatabase({ connection, size: 4, onIdleError: () => undefined });
+    },
+    url: async () => {
+      const joined = await join();
+      const { user, password, host, port, database } = joined.connection('migrator');
+      const login = `${user}:${encodeURIComponent(password.expose())}`;
+      return `postgres://${login}@/${database}?host=${encodeURIComponent(host)}&port=${port}`;
     },
     call: async (method, path, { token, body } = {}) => {
       const response = await fetch(`${service.url}/api/v1${path}`, {

@@ -40,7 +40,7 @@ export const creates = async (options: Options): Promise<Finding[]> => {
   );
   const body = JSON.stringify({ name: 'MADE_#', type: 'api_key', value: randomBytes(16).toString('hex') });
   const load: Load = {
-    url: world.service.url,
+    urls: [world.service.url],
     connections,
     seconds: options.seconds,
     headers: { authorization: `Bearer ${ada.token}` },

@@ -5,7 +5,7 @@ import type { Finding } from '../report.ts';
 import { figure, median, pause } from '../statistics.ts';
 import { person, startWorld } from '../world.ts';
 
-const settleMs = 10_000;
+const settleMs = 6000;
 
 /** Resident memory of the process without its database, in MB (10⁶ bytes); Linux tells it in KiB. */
 const residentOf = ({ pid }: Running): number =>

@@ -19,13 +19,13 @@ export const reveals = async (options: Options): Promise<Finding[]> => {
   await using bare = await startBareFastify(size);
 
   const single: Load = {
-    url: world.service.url,
+    urls: [world.service.url],
     connections,
     seconds,
     headers,
     requests: ada.ids.map((id) => ({ method: 'GET', path: `/api/v1/secrets/${id}/value` })),
   };
-  const constant: Load = { ...single, url: bare.url, requests: [{ method: 'GET', path: '/constant' }] };
+  const constant: Load = { ...single, urls: [bare.url], requests: [{ method: 'GET', path: '/constant' }] };
   const p1 = await alternate(options, {
     'bare Fastify/s': async () => (await run(constant)).perSecond,
     'reveals/s': async () => (await run(single)).perSecond,

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'dotenv';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { some } from '../support/counts.ts';
 import { type AtCommandLine, startWithCommandLines } from '../support/keyhold-cli.ts';
 import { expectStatus, keepSecret, type Person } from '../support/people.ts';
 
@@ -47,7 +48,7 @@ describe('an import of .env files', () => {
     expect(files.length).toBeGreaterThanOrEqual(20);
     // What dotenv read when the files were collected, so that neither it nor we can change unseen.
     const collected = JSON.parse(await readFile(fixture('env/expected.json'), 'utf8'));
-    for (const name of files) {
+    for (const name of some(files.sort(), 0)) {
       const path = fixture(`env/${name}`);
       expect({ name, read: parse(await readFile(path)) }).toEqual({ name, read: collected[name] });
       const expected: [string, string][] = Object.entries(collected[name]);

@@ -54,13 +54,13 @@ const onService = ({ url }: { url: string }) => ({
 });
 
 /** Refused with one sentence on stderr, without a stack, and with an exit code. */
-const expectRefused = async (env: Env, sentence: RegExp | string): Promise<void> => {
+const expectRefused = async (env: Env, sentence: RegExp | string, exit = 2): Promise<void> => {
   const { code, signal, err } = await runCommand(['serve'], { env });
   expect(err).toMatch(sentence);
   expect(err).not.toMatch(/^ +at /m);
   expect(err.trim().split('\n')).toHaveLength(1);
   expect(signal).toBeNull();
-  expect(code).toBe(2);
+  expect(code).toBe(exit);
 };
 
 describe('a service that is asked to end', () => {
@@ -200,7 +200,7 @@ describe('a root key', () => {
 });
 
 describe('a service refuses to start, with a sentence', () => {
-  it.each<[string, Env, string]>([
+  it.each<[string, Env, string, number?]>([
     ['a setting that it does not know', { KEYHOLD_ROOTKEYS: 'x' }, 'KEYHOLD_ROOTKEYS is not a setting'],
     ['a port that is none', { KEYHOLD_PORT: '70000' }, 'KEYHOLD_PORT must be a whole number from 0 to 65535'],
     ['half of TLS', { KEYHOLD_TLS_CERT: '/nonexistent' }, 'KEYHOLD_TLS_CERT'],
@@ -213,10 +213,11 @@ describe('a service refuses to start, with a sentence', () => {
     [
       'a database that is not there',
       { KEYHOLD_DATABASE_URL: 'postgres://u:p@127.0.0.1:1/x', KEYHOLD_MIGRATION_DATABASE_URL: '' },
-      'The database cannot answer',
+      'KEYHOLD_DATABASE_URL at 127.0.0.1:1 cannot be used: nothing listens there',
+      7,
     ],
-  ])('with %s', async (_what, env, sentence) => {
-    await expectRefused(settings(env), sentence);
+  ])('with %s', async (_what, env, sentence, exit) => {
+    await expectRefused(settings(env), sentence, exit);
   });
 
   it('at a port that is in use, be it for requests or for metrics', async () => {

@@ -1,0 +1,71 @@
+import { readConfig } from '../../src/config/config.ts';
+import { loadRootKeys } from '../../src/config/root-keys.ts';
+import { grow } from '../grow.ts';
+import { type Load, run } from '../load-process.ts';
+import { alternate, type Options } from '../options.ts';
+import type { Finding } from '../report.ts';
+import { figure, median } from '../statistics.ts';
+import { person, startWorld, type World } from '../world.ts';
+
+const own = 10_000;
+
+/** Fills the table with what belongs to others; each of them has as many secrets as the one who lists. */
+const fill = async (world: World, { grown, say }: Options): Promise<void> => {
+  const database = await world.open();
+  try {
+    const rootKeys = loadRootKeys(world.env, '/nonexistent');
+    const owners = grown.secrets / own - 1;
+    say(`filling the table with ${owners * own} secrets of others, among ${grown.users} users`);
+    await grow({
+      config: readConfig(world.env),
+      rootKeys,
+      database,
+      users: grown.users,
+      owners,
+      secretsEach: own,
+    });
+  } finally {
+    await database.close();
+  }
+};
+
+/** P5: a page of one's own list, in a small table and in one a hundred times as large, side by side. */
+export const lists = async (options: Options): Promise<Finding[]> => {
+  await using small = await startWorld();
+  await using large = await startWorld();
+  await fill(large, options);
+  const loadOf = async (world: World): Promise<Load> => {
+    const ada = await person(world, 'ada', own);
+    const client = await world.connect();
+    await client.query('vacuum analyze');
+    await client.end();
+    const first = await world.call<{ next_cursor: string }>('GET', '/secrets?limit=50', ada);
+    return {
+      urls: [world.service.url],
+      connections: 1,
+      seconds: options.seconds / 2,
+      headers: { authorization: `Bearer ${ada.token}` },
+      requests: [
+        { method: 'GET', path: '/api/v1/secrets?limit=50' },
+        { method: 'GET', path: `/api/v1/secrets?limit=50&cursor=${first.next_cursor}` },
+      ],
+    };
+  };
+  const [smallLoad, largeLoad] = [await loadOf(small), await loadOf(large)];
+  const measured = await alternate(options, {
+    'p95 small, ms': async () => (await run(smallLoad)).p95,
+    'p95 large, ms': async () => (await run(largeLoad)).p95,
+  });
+  const [ours, baseline] = [measured['p95 large, ms'], measured['p95 small, ms']];
+  return [
+    {
+      target: 'P5',
+      what: `p95 of a page of 50 of one’s ${own}, ${options.grown.secrets} in the table`,
+      unit: 'ms',
+      ours: figure(ours),
+      baseline: { what: `${own} in the table`, unit: 'ms', figure: figure(baseline) },
+      reached: median(ours) / median(baseline),
+      bound: { is: 'at most', value: 2, unit: '×' },
+    },
+  ];
+};
