@@ -1,10 +1,36 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** The longest first: one that began late would keep everybody waiting at the end. */
+const longest = [
+  'processes.test.ts',
+  'now.test.ts',
+  'access-table-changes.test.ts',
+  'cli-trouble.test.ts',
+  'embedded-database.test.ts',
+  'access-table.test.ts',
+  'package.test.ts',
+  'cli-server-side.test.ts',
+  'readme-tour.test.ts',
+  'nothing-lost.test.ts',
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const placeOf = ({ moduleId }: TestSpecification): number => {
+      const place = longest.findIndex((name) => moduleId.endsWith(`/${name}`));
+      return place === -1 ? longest.length : place;
+    };
+    return (await super.sort(files)).sort((a, b) => placeOf(a) - placeOf(b));
+  }
+}
 
 /** Fast tests need nothing but Node; behaviour has a real PostgreSQL; e2e runs real processes. */
 export default defineConfig({
   test: {
     // One more than the smallest machine has cores: much of the time is spent waiting for clocks, disks and processes.
     maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {

@@ -29,11 +29,17 @@ export interface Limits {
 const remembered = 10_000;
 const mostCallers = 1000;
 
+const digests = new WeakMap<FastifyRequest, string>();
+
 /** A credential's digest, however its scheme is spelt; tokens themselves are kept nowhere. */
-const digestOf = (request: FastifyRequest): string =>
-  createHash('sha256')
-    .update((request.headers.authorization ?? '').replace(/^\S+\s+/, ''))
-    .digest('base64url');
+const digestOf = (request: FastifyRequest): string => {
+  const known = digests.get(request);
+  if (known !== undefined) return known;
+  const token = (request.headers.authorization ?? '').replace(/^\S+\s+/, '');
+  const digest = createHash('sha256').update(token).digest('base64url');
+  digests.set(request, digest);
+  return digest;
+};
 
 /** Requests a second for each caller. Limits act before authentication and before recording. */
 export const createLimits = ({ db, audit }: { readonly db: Db; readonly audit: Audit }): Limits => {
