@@ -152,7 +152,7 @@ describe('every command', () => {
 
   it('says that the service cannot be reached', async () => {
     const env = { KEYHOLD_CLI_SERVER: `http://127.0.0.1:${closedPort}` };
-    const asked = some(commands, 0);
+    const asked = some(commands, 0, 5);
     expect(await outcomes(asked, nowhere, { env })).toEqual(every(asked, 7));
     expect((await run({ args: ['ls'] }, nowhere, { env })).err).toContain('nothing listens there');
   });
@@ -163,7 +163,7 @@ describe('every command', () => {
       response.end('<html>Welcome</html>');
     });
     const env = { KEYHOLD_CLI_SERVER: `http://127.0.0.1:${await listen(page)}` };
-    const asked = some(commands, 1);
+    const asked = some(commands, 1, 5);
     expect(await outcomes(asked, nowhere, { env })).toEqual(every(asked, 7));
     page.close();
   });
@@ -190,7 +190,7 @@ describe('every command', () => {
     const { token, id } = expectStatus(await person.call('POST', '/auth/tokens', { body }), 201).body;
     expectStatus(await person.call('DELETE', `/auth/tokens/${id}`), 204);
     const env = { KEYHOLD_CLI_TOKEN: token };
-    const asked = some(commands, 2);
+    const asked = some(commands, 2, 5);
     expect(await outcomes(asked, nowhere, { env })).toEqual(every(asked, 5));
     expect((await run({ args: ['ls'] }, nowhere, { env })).err).toContain('keyhold login');
   });
@@ -220,7 +220,7 @@ describe('every command', () => {
 
   it('says when its output could not be written, and that a change was made all the same', async () => {
     const loud = commands.filter(({ silent }) => !silent);
-    const json = some(loud, 2).map((one) => ({ ...one, args: [...one.args, '--json'] }));
+    const json = some(loud, 2, 5).map((one) => ({ ...one, args: [...one.args, '--json'] }));
     expect(await outcomes(json, fresh, { stdout: 'full' })).toEqual(every(json, 9));
     const place = await fresh({ args: [] });
     const changed = await run({ args: ['set', 'NAME', '--json'], input: 'x' }, place, { stdout: 'full' });

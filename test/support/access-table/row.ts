@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { some } from '../counts.ts';
 import { expectStatus } from '../people.ts';
 import { bytesOf, type Reply } from './asking.ts';
 import { type CallerName, callerNames, kindOf } from './callers.ts';
@@ -101,6 +102,8 @@ const difference = (seen: string, unseen: string): string => {
     .join('; ');
 };
 
+let rows = 0;
+
 interface Row {
   readonly name: OperationName;
   readonly place: Place;
@@ -131,11 +134,14 @@ const fromEntries = (entries: readonly (readonly [string, string])[]): Outcomes 
  * One row of the table: an operation at a place, asked by everybody. Who is refused asks first, all about one secret, which
  * must then be exactly what it was; who is allowed follows, the first of them with that very secret. Where the table allows
  * nobody, the secret is brought into force and its owner succeeds: so every refusal has its allowed twin, or the row fails.
- * Resolves to the number of cells.
+ * Outside of the soak every other of those who are refused asks, the others of them in the next row. Resolves to the number
+ * of cells asked.
  */
 export const checkRow = async (world: World, name: OperationName, place: Place): Promise<number> => {
   const operation = operationOf(name);
-  const row = rowOf(name, place);
+  const { refused: all, ...others } = rowOf(name, place);
+  rows += 1;
+  const row: Row = { ...others, refused: some(all, rows, 2) };
   const fresh = await world.fresh(place, secretsOf(row), operation);
   const first = fresh[0] as Target;
   const targetOf = (caller: CallerName): Target => world.prepared(caller, place) ?? first;
