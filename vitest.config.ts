@@ -28,8 +28,8 @@ class LongestFirst extends BaseSequencer {
 /** Fast tests need nothing but Node; behaviour has a real PostgreSQL; e2e runs real processes. */
 export default defineConfig({
   test: {
-    // Twice as many as the smallest machine has cores: much of the time is spent waiting for clocks, disks and processes.
-    maxWorkers: 4,
+    // One more than the smallest machine has cores: much of the time is spent waiting for clocks, disks and processes.
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     projects: [
       {
