@@ -2,7 +2,9 @@ import { KeyholdError } from '../core/errors.ts';
 
 /** SQLSTATE classes and codes that say "not now" rather than "wrong": connection, resources, operator, system. */
 const passingClasses = new Set(['08', '53', '57', '58', 'XX']);
-const passingCodes = new Set(['55P03', '25P03', '25006', '40001', '40P01', '26000']);
+/** A statement was prepared before the schema changed: a new connection prepares it anew. */
+const stalePlan = '0A000';
+const passingCodes = new Set(['55P03', '25P03', '25006', '40001', '40P01', '26000', stalePlan]);
 const socketCodes = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -41,7 +43,7 @@ export const spoilsConnection = (error: unknown): boolean => {
   const code = sqlState(error);
   return (
     error instanceof Error &&
-    (code === undefined || code.length !== 5 || code.startsWith('57P') || code.startsWith('08'))
+    (code === undefined || code === stalePlan || code.length !== 5 || code.startsWith('57P') || code.startsWith('08'))
   );
 };
 
