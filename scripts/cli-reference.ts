@@ -94,8 +94,8 @@ without. A secret is named by its name or id, or by \`owner/NAME\`. A bare name 
 then one shared with you. A value is never taken from an argument; only \`get\`, \`edit\`, \`export\` and the command of \`run\` are given one.`;
 
 /** The whole reference. */
-export const cliReference = (): string => {
-  const program = createProgram(createContext().context, () => undefined);
+export const cliReference = async (): Promise<string> => {
+  const program = await createProgram(createContext().context, () => undefined);
   const help = program.createHelp();
   const globals = help.visibleOptions(program).map((option) => optionRow(help, option));
   const codes = Object.entries(exitCodes).map(([name, code]) => [

@@ -1,4 +1,4 @@
-import { type Command, CommanderError } from 'commander';
+import { CommanderError } from 'commander';
 import { type CliContext, createContext } from './context.ts';
 import { exitCodes } from './exit-codes.ts';
 import { createProgram } from './program.ts';
@@ -31,7 +31,7 @@ export const run = async (args: readonly string[]): Promise<void> => {
   try {
     const made = createContext();
     context = made.context;
-    const program: Command = createProgram(context, made.configure);
+    const program = await createProgram(context, made.configure, args);
     await program.parseAsync([...args], { from: 'user' });
   } catch (error) {
     // Help and version end so too; they load nothing more.

@@ -1,14 +1,5 @@
 import { Command, Option } from 'commander';
-import { registerAccount } from './commands/account.ts';
-import { registerAdmin } from './commands/admin.ts';
-import { registerCompletion } from './commands/completion.ts';
-import { registerDoctor } from './commands/doctor.ts';
-import { registerExport } from './commands/export.ts';
-import { registerImport } from './commands/import.ts';
-import { registerRun } from './commands/run.ts';
-import { registerSecrets } from './commands/secrets.ts';
-import { registerServer } from './commands/server.ts';
-import { registerSessions } from './commands/sessions.ts';
+import { partsFor } from './commands/index.ts';
 import type { CliContext, GlobalOptions } from './context.ts';
 import { usage } from './failure.ts';
 import { version } from './version.ts';
@@ -47,8 +38,15 @@ const options = (command: Command): GlobalOptions => command.optsWithGlobals<Glo
 const footer = `
 Every command has --help with examples. The whole reference: docs/cli.md`;
 
-/** All commands, with nothing of them loaded but their names, options and help. */
-export const createProgram = (context: CliContext, configure: (options: GlobalOptions) => void): Command => {
+/**
+ * The commands that a command line can mean, all of them where it does not begin with the name of one. Nothing of them is
+ * loaded but their names, options and help.
+ */
+export const createProgram = async (
+  context: CliContext,
+  configure: (options: GlobalOptions) => void,
+  args: readonly string[] = [],
+): Promise<Command> => {
   const excess = new Map<Command, string>();
   const program = new Command('keyhold')
     .description('A self-hosted secrets service in which every secret has an owner')
@@ -56,21 +54,10 @@ export const createProgram = (context: CliContext, configure: (options: GlobalOp
     .enablePositionalOptions()
     .addHelpText('after', footer);
   for (const option of globalOptions()) program.addOption(option);
-  program.commandsGroup('Who you are:');
-  registerAccount(program, context);
-  program.commandsGroup('Secrets:');
-  registerSecrets(program, context, excess);
-  registerRun(program, context);
-  registerImport(program, context);
-  registerExport(program, context);
-  program.commandsGroup('Sessions:');
-  registerSessions(program, context);
-  program.commandsGroup('The service:');
-  registerServer(program, context);
-  registerDoctor(program, context);
-  registerAdmin(program, context);
-  program.commandsGroup('The shell:');
-  registerCompletion(program, context);
+  for (const { group, register } of partsFor(args)) {
+    program.commandsGroup(group);
+    await register({ program, context, excess });
+  }
   program.addHelpCommand(
     new Command('help').argument('[command...]').description('show the help of a command').helpGroup('The shell:'),
   );

@@ -1,4 +1,4 @@
-import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 
 /** One request as it goes over the wire, and the answer read whole. */
 export interface Outgoing {
@@ -29,11 +29,12 @@ const readWhole = async (response: IncomingMessage): Promise<Incoming> => {
 };
 
 /**
- * Sends one request by node:http. Node's own `fetch` takes longer to load than all else that a command does: 70 ms
- * against 15. No redirect is followed: it could carry a credential elsewhere.
+ * Sends one request by node:http. Node's own `fetch` takes longer to load than all else that a command does, and so does
+ * an `import` of node:http, which reads every export, its WebSocket included. No redirect is followed: it could carry a
+ * credential elsewhere.
  */
 export const exchange = async ({ method, url, headers, body, timeoutMs }: Outgoing): Promise<Incoming> => {
-  const send = url.protocol === 'https:' ? (await import('node:https')).request : httpRequest;
+  const { request: send } = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http');
   return await new Promise((resolve, reject) => {
     const length = body === undefined ? {} : { 'Content-Length': String(Buffer.byteLength(body)) };
     const request = send(url, { method, headers: { ...headers, ...length } });

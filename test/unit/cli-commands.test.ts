@@ -7,7 +7,7 @@ import { createContext } from '../../src/cli/context.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { secretTypes } from '../../src/db/tables.ts';
 
-const program = createProgram(createContext().context, () => undefined);
+const program = await createProgram(createContext().context, () => undefined);
 
 const all = (command: Command, path: readonly string[] = []): [string, Command][] => [
   [path.join(' '), command],

@@ -10,8 +10,8 @@ export class Automaton {
   readonly #depth: Int32Array;
   readonly #found: Int32Array;
   readonly #fromRoot = new Int32Array(256);
-  /** The state after two bytes that follow no needle: most of a stream is read by this table alone. */
-  readonly #fromTwo = new Int32Array(256 * 256);
+  /** The state after two bytes that follow no needle, -1 until it is asked for: most of a stream is read by this table alone. */
+  readonly #fromTwo = new Int32Array(256 * 256).fill(-1);
   #size = 1;
 
   constructor(needles: readonly Uint8Array[]) {
@@ -24,16 +24,17 @@ export class Automaton {
     this.#found = new Int32Array(most);
     for (const needle of needles) this.#add(needle);
     this.#link();
-    for (let first = 0; first < 256; first += 1) {
-      const state = this.#fromRoot[first] ?? 0;
-      for (let byte = 0; byte < 256; byte += 1) this.#fromTwo[first * 256 + byte] = this.#follow(state, byte);
-    }
   }
 
   /** The state after one more byte. */
   next(state: number, byte: number): number {
-    if (this.#depth[state] === 1) return this.#fromTwo[(this.#label[state] ?? 0) * 256 + byte] ?? 0;
-    return this.#follow(state, byte);
+    if (this.#depth[state] !== 1) return this.#follow(state, byte);
+    const pair = (this.#label[state] ?? 0) * 256 + byte;
+    const known = this.#fromTwo[pair] ?? -1;
+    if (known >= 0) return known;
+    const found = this.#follow(state, byte);
+    this.#fromTwo[pair] = found;
+    return found;
   }
 
   /** How many of the last bytes may still belong to a needle. */

@@ -2,9 +2,10 @@ import { constants } from 'node:os';
 import type { CliContext } from '../context.ts';
 import { usage } from '../failure.ts';
 import { CannotStart } from './command-file.ts';
-import { type Ending, endAs } from './ending.ts';
-import type { Masker } from './masker.ts';
-import { canReplaceProcess, type Environment, replaceProcess } from './replace-process.ts';
+import { endAs } from './ending.ts';
+import { leastMaskedBytes } from './forms.ts';
+import { canReplaceProcess, replaceProcess } from './replace-process.ts';
+import type { Environment, Runner } from './runner.ts';
 import { takeSecrets } from './taking.ts';
 import { refusePrefix, variablesOf } from './variables.ts';
 
@@ -37,8 +38,7 @@ const wayOf = (mask: boolean | undefined): Way => {
   return piped.stdout || piped.stderr ? piped : 'direct';
 };
 
-const warnOfShort = async (context: CliContext, variables: Environment): Promise<void> => {
-  const { leastMaskedBytes } = await import('./forms.ts');
+const warnOfShort = (context: CliContext, variables: Environment): void => {
   const short = Object.keys(variables).filter((name) => Buffer.byteLength(variables[name] ?? '') < leastMaskedBytes);
   if (short.length > 0) {
     context.out.note(
@@ -47,27 +47,23 @@ const warnOfShort = async (context: CliContext, variables: Environment): Promise
   }
 };
 
-const maskerOf = async (variables: Environment): Promise<() => Masker> =>
-  (await import('./masker.ts')).createMaskers(Object.values(variables));
-
-const runDirectly = async (command: readonly string[], env: Environment): Promise<Ending> => {
-  if (canReplaceProcess()) return replaceProcess(command, env);
-  const { runPiped } = await import('./piped.ts');
-  return await runPiped({ command, env, masker: await maskerOf({}), masked: { stdout: false, stderr: false } });
+const runDirectly: Runner = async (started) => {
+  if (canReplaceProcess()) return replaceProcess(started.command, started.env);
+  const { preparePiped } = await import('./piped.ts');
+  return await (await preparePiped({ stdout: false, stderr: false }))(started);
 };
 
-const start = async (
-  context: CliContext,
-  command: readonly string[],
-  variables: Environment,
-  way: Way,
-): Promise<Ending> => {
-  const env = { ...defined(context.env.forChild()), ...variables };
-  if (way === 'direct') return await runDirectly(command, env);
-  await warnOfShort(context, variables);
-  const masker = await maskerOf(variables);
-  if (way === 'terminal') return await (await import('./terminal.ts')).runOnTerminal({ command, env, masker });
-  return await (await import('./piped.ts')).runPiped({ command, env, masker, masked: way });
+/** What a way of running needs, made while the values are on their way: modules, pipes, a terminal. */
+const prepare = async (way: Way): Promise<Runner> => {
+  if (way === 'direct') return runDirectly;
+  if (way === 'terminal') return await (await import('./terminal.ts')).prepareTerminal();
+  return await (await import('./piped.ts')).preparePiped(way);
+};
+
+/** Both results, or a failure once neither is under way any more: what is made is then not left half made. */
+const bothDone = async <A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> => {
+  await Promise.allSettled([a, b]);
+  return await Promise.all([a, b]);
 };
 
 const defined = (env: NodeJS.ProcessEnv): Record<string, string> =>
@@ -92,10 +88,12 @@ export const runCommand = async (
   const way = wayOf(options.mask);
   const client = await context.client();
   const choice = { only: options.only ?? null, tag: options.tag ?? null };
-  const taken = await takeSecrets(context, client, choice);
+  const [taken, runner] = await bothDone(takeSecrets(context, client, choice), prepare(way));
   const variables = variablesOf(taken, options);
+  if (way !== 'direct') warnOfShort(context, variables);
+  const env = { ...defined(context.env.forChild()), ...variables };
   try {
-    endAs(await start(context, command, variables, way));
+    endAs(await runner({ command, env, values: Object.values(variables) }));
   } catch (error) {
     if (tooMuch(error)) {
       throw usage('These values and the environment are too large for a command. Take fewer with --only or --tag.');

@@ -3,16 +3,14 @@ import { readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { commandFile } from './command-file.ts';
 import type { Ending } from './ending.ts';
-import type { Masker } from './masker.ts';
+import { createMaskers, type Masker } from './masker.ts';
 import { closeWriteEnds, makePipes } from './pipes.ts';
-import type { Environment } from './replace-process.ts';
+import type { Runner, Started } from './runner.ts';
 
-export interface PipedOptions {
-  readonly command: readonly string[];
-  readonly env: Environment;
-  readonly masker: () => Masker;
-  /** Which of the two go through a masker; the other one stays the terminal's. */
-  readonly masked: { readonly stdout: boolean; readonly stderr: boolean };
+/** Which of the two go through a masker; the other one stays the terminal's. */
+export interface Masked {
+  readonly stdout: boolean;
+  readonly stderr: boolean;
 }
 
 const ofTerminal = ['SIGINT', 'SIGQUIT'] as const;
@@ -53,36 +51,34 @@ const maskThrough = (from: Readable, to: Writable, masker: Masker): Promise<void
     from.once('close', () => to.write('', () => resolve()));
   });
 
-const start = (options: PipedOptions, stdout: number | 'inherit', stderr: number | 'inherit'): ChildProcess => {
-  const [name = '', ...args] = options.command;
-  const { file, argv } = commandFile(name, options.env['PATH'] ?? '');
+type Output = number | 'inherit';
+
+const start = ({ command, env }: Started, stdout: Output, stderr: Output): ChildProcess => {
+  const [name = '', ...args] = command;
+  const { file, argv } = commandFile(name, env['PATH'] ?? '');
   const [argv0 = file, ...before] = argv;
-  return spawn(file, [...before, ...args], { argv0, env: options.env, stdio: ['inherit', stdout, stderr] });
+  return spawn(file, [...before, ...args], { argv0, env, stdio: ['inherit', stdout, stderr] });
 };
 
-/** Runs the command with its piped output masked. Resolves when it has ended and everything was said. */
-export const runPiped = async (options: PipedOptions): Promise<Ending> => {
-  const targets = [
-    ...(options.masked.stdout ? [process.stdout] : []),
-    ...(options.masked.stderr ? [process.stderr] : []),
-  ];
-  const pipes = makePipes(targets.length);
+/** A runner that masks what the command writes to these. */
+export const preparePiped = async (masked: Masked): Promise<Runner> => {
+  const targets = [...(masked.stdout ? [process.stdout] : []), ...(masked.stderr ? [process.stderr] : [])];
+  const pipes = await makePipes(targets.length);
   const [first] = pipes;
   const last = pipes.at(-1);
-  const child = start(
-    options,
-    options.masked.stdout && first ? first.writeEnd : 'inherit',
-    options.masked.stderr && last ? last.writeEnd : 'inherit',
-  );
-  passSignals(child);
-  closeWriteEnds(pipes);
-  const ended = new Promise<Ending>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('exit', (code, signal) => resolve({ code, signal }));
-  });
-  const said = pipes.map(({ output }, index) =>
-    maskThrough(output, targets[index] ?? process.stdout, options.masker()),
-  );
-  const [ending] = await Promise.all([ended, ...said]);
-  return ending;
+  const stdout = masked.stdout && first ? first.writeEnd : 'inherit';
+  const stderr = masked.stderr && last ? last.writeEnd : 'inherit';
+  return async (started) => {
+    const masker = createMaskers(started.values);
+    const child = start(started, stdout, stderr);
+    passSignals(child);
+    closeWriteEnds(pipes);
+    const ended = new Promise<Ending>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', (code, signal) => resolve({ code, signal }));
+    });
+    const said = pipes.map(({ output }, index) => maskThrough(output, targets[index] ?? process.stdout, masker()));
+    const [ending] = await Promise.all([ended, ...said]);
+    return ending;
+  };
 };

@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -15,12 +16,13 @@ export interface Pipe {
  * Makes pipes as a shell does. Node itself gives its children sockets, on which `> /dev/stdout` and `tee /dev/stderr`
  * fail. Nothing is written to disk: the names of the pipes are gone before anything runs.
  */
-export const makePipes = (count: number): Pipe[] => {
+export const makePipes = async (count: number): Promise<Pipe[]> => {
   if (count === 0) return [];
   const directory = mkdtempSync(join(tmpdir(), 'keyhold-run-'));
   try {
     const paths = Array.from({ length: count }, (_, index) => join(directory, String(index)));
-    execFileSync('mkfifo', ['-m', '600', ...paths], { stdio: 'ignore' });
+    const [code] = await once(spawn('mkfifo', ['-m', '600', ...paths], { stdio: 'ignore' }), 'exit');
+    if (code !== 0) throw new Error('mkfifo failed');
     return paths.map(openPipe);
   } finally {
     rmSync(directory, { recursive: true, force: true });

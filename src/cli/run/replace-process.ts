@@ -1,7 +1,6 @@
 import { flushCompileCache } from 'node:module';
 import { commandFile } from './command-file.ts';
-
-export type Environment = Readonly<Record<string, string>>;
+import type { Environment } from './runner.ts';
 
 /** True where a process can become another one. */
 export const canReplaceProcess = (): boolean => typeof process.execve === 'function' && process.platform !== 'win32';

@@ -2,14 +2,8 @@ import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import { commandFile } from './command-file.ts';
 import { type Ending, signalOfNumber } from './ending.ts';
-import type { Masker } from './masker.ts';
-import type { Environment } from './replace-process.ts';
-
-export interface TerminalOptions {
-  readonly command: readonly string[];
-  readonly env: Environment;
-  readonly masker: () => Masker;
-}
+import { createMaskers } from './masker.ts';
+import type { Runner } from './runner.ts';
 
 const packageMissing = (cause: unknown): CliFailure =>
   new CliFailure(
@@ -40,41 +34,43 @@ const sizeOf = ({ columns, rows }: NodeJS.WriteStream) => ({ cols: columns || 80
 const handedOn = ['SIGTERM', 'SIGHUP', 'SIGINT'] as const;
 
 /**
- * Runs the command on a terminal of its own and shows what it says there, masked. Keys go to it as they are typed, so
- * that its terminal makes the signals of Ctrl-C and Ctrl-\\; a change of size is passed on. Nothing can stop it by Ctrl-Z:
- * a group that leads a terminal has nobody who would let it go on (POSIX, orphaned process group).
+ * A runner that gives the command a terminal of its own and shows what it says there, masked. Keys go to it as they are
+ * typed, so that its terminal makes the signals of Ctrl-C and Ctrl-\\; a change of size is passed on. Nothing can stop it
+ * by Ctrl-Z: a group that leads a terminal has nobody who would let it go on (POSIX, orphaned process group).
  */
-export const runOnTerminal = async ({ command, env, masker: makeMasker }: TerminalOptions): Promise<Ending> => {
+export const prepareTerminal = async (): Promise<Runner> => {
   const pty = await loadPty();
-  const [name = '', ...args] = command;
-  const { file, argv } = commandFile(name, env['PATH'] ?? '');
-  const { stdin, stdout } = process;
-  const child = pty.spawn(file, [...argv.slice(1), ...args], {
-    ...sizeOf(stdout),
-    name: env['TERM'] ?? 'xterm',
-    cwd: process.cwd(),
-    env,
-    // Bytes, not text: what is shown must be what the command wrote.
-    encoding: null,
-  }) as unknown as ByteTerminal;
-  const masker = makeMasker();
-  child.onData((chunk) => stdout.write(masker.push(chunk)));
-  const resize = (): void => {
-    const { cols, rows } = sizeOf(stdout);
-    child.resize(cols, rows);
+  return async ({ command, env, values }) => {
+    const [name = '', ...args] = command;
+    const { file, argv } = commandFile(name, env['PATH'] ?? '');
+    const { stdin, stdout } = process;
+    const masker = createMaskers(values)();
+    const child = pty.spawn(file, [...argv.slice(1), ...args], {
+      ...sizeOf(stdout),
+      name: env['TERM'] ?? 'xterm',
+      cwd: process.cwd(),
+      env,
+      // Bytes, not text: what is shown must be what the command wrote.
+      encoding: null,
+    }) as unknown as ByteTerminal;
+    child.onData((chunk) => stdout.write(masker.push(chunk)));
+    const resize = (): void => {
+      const { cols, rows } = sizeOf(stdout);
+      child.resize(cols, rows);
+    };
+    const type = (keys: Buffer): void => child.write(keys);
+    stdout.on('resize', resize);
+    stdin.setRawMode(true);
+    stdin.on('data', type);
+    for (const signal of handedOn) process.on(signal, () => child.kill(signal));
+    const ending = await new Promise<Ending>((resolve) => {
+      child.onExit(({ exitCode, signal }) => resolve({ code: exitCode, signal: signalOfNumber(signal) }));
+    });
+    stdin.off('data', type);
+    stdin.setRawMode(false);
+    stdin.pause();
+    stdout.off('resize', resize);
+    stdout.write(masker.end());
+    return ending;
   };
-  const type = (keys: Buffer): void => child.write(keys);
-  stdout.on('resize', resize);
-  stdin.setRawMode(true);
-  stdin.on('data', type);
-  for (const signal of handedOn) process.on(signal, () => child.kill(signal));
-  const ending = await new Promise<Ending>((resolve) => {
-    child.onExit(({ exitCode, signal }) => resolve({ code: exitCode, signal: signalOfNumber(signal) }));
-  });
-  stdin.off('data', type);
-  stdin.setRawMode(false);
-  stdin.pause();
-  stdout.off('resize', resize);
-  stdout.write(masker.end());
-  return ending;
 };

@@ -1,6 +1,7 @@
 import { answered, type Client, type Secret } from '../../client/index.ts';
 import type { CliContext } from '../context.ts';
 import { usage } from '../failure.ts';
+import { lastStep } from '../steps.ts';
 import { readOwnName, secretsNamed } from './finding.ts';
 import { readInstant } from './instants.ts';
 import { readValue, type ValueOptions } from './value.ts';
@@ -52,10 +53,17 @@ const existing = async (client: Client, name: string, place: 'user' | 'session')
 const tagOf = ({ revision }: Secret): string => `"${revision}"`;
 
 /** What is known about it first, then the value, each on the revision before: of two people at once, one is refused. */
-const change = async (client: Client, secret: Secret, known: Known, value: string): Promise<Secret> => {
+const change = async (
+  context: CliContext,
+  client: Client,
+  secret: Secret,
+  known: Known,
+  value: string,
+): Promise<Secret> => {
   const path = { id: secret.id };
+  const names = Object.keys(known);
   const changed =
-    Object.keys(known).length === 0
+    names.length === 0
       ? secret
       : await answered(
           client.PATCH('/api/v1/secrets/{id}', {
@@ -63,11 +71,15 @@ const change = async (client: Client, secret: Secret, known: Known, value: strin
             body: known,
           }),
         );
-  return await answered(
-    client.PUT('/api/v1/secrets/{id}/value', {
-      params: { path, header: { 'If-Match': tagOf(changed) } },
-      body: { value },
-    }),
+  const left =
+    names.length === 0 ? null : `of ${secret.name} these are set: ${names.join(', ')}. The value may not be.`;
+  return await lastStep(context, left, () =>
+    answered(
+      client.PUT('/api/v1/secrets/{id}/value', {
+        params: { path, header: { 'If-Match': tagOf(changed) } },
+        body: { value },
+      }),
+    ),
   );
 };
 
@@ -101,7 +113,7 @@ export const set = async (context: CliContext, text: string, options: SetOptions
   const before = await existing(client, name, place);
   const value = await readValue(context, name, options);
   const after = before
-    ? await change(client, before, known, value)
+    ? await change(context, client, before, known, value)
     : await create(context, client, name, place, known, value);
   const where = place === 'session' ? ` in session ${context.session}` : '';
   context.out.note(before ? `${name}${where} has a new value, version ${after.version}.` : `${name} is kept${where}.`);

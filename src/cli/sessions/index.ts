@@ -5,6 +5,7 @@ import { CliFailure, usage } from '../failure.ts';
 import { plain } from '../plain.ts';
 import { readInstant } from '../secrets/instants.ts';
 import { createUsernames, userIdOf, who } from '../secrets/people.ts';
+import { lastStep } from '../steps.ts';
 
 const nameOf = ({ external_id, id }: Session): string => external_id ?? id;
 
@@ -103,9 +104,10 @@ export const add = async (context: CliContext, name: string, users: readonly str
   const { id } = await one(client, name);
   const ids = await Promise.all(users.map((user) => userIdOf(client, user)));
   let session: Session | null = null;
-  for (const user of ids) {
-    session = await answered(
-      client.POST('/api/v1/sessions/{id}/participants', { params: { path: { id } }, body: who(user) }),
+  for (const [at, user] of ids.entries()) {
+    const left = at === 0 ? null : `added were ${users.slice(0, at).map(plain).join(', ')}.`;
+    session = await lastStep(context, left, () =>
+      answered(client.POST('/api/v1/sessions/{id}/participants', { params: { path: { id } }, body: who(user) })),
     );
   }
   if (session === null) return;

@@ -1,7 +1,9 @@
 import { answered, type Client, pages } from '../../client/index.ts';
+import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import { plain } from '../plain.ts';
+import { lastStep } from '../steps.ts';
 import { externalIdOf } from './chats.ts';
 import type { Item } from './item.ts';
 
@@ -41,11 +43,18 @@ export const findChatSessions = async (client: Client, items: readonly Item[]): 
   );
 };
 
-/** Starts the sessions that are missing; resolves to all of them, and how many are new. */
+/** What is left when an import fails after its sessions were started; null for nothing. */
+export const startedSessions = (started: number): string | null =>
+  started === 0
+    ? null
+    : `${started} session${started === 1 ? ' is' : 's are'} started for the chats of this file. The next import finds them.`;
+
+/** Starts the sessions that are missing; resolves to all of them, by chat. */
 export const startChatSessions = async (
+  context: CliContext,
   client: Client,
   found: ChatSessions,
-): Promise<{ sessions: ReadonlyMap<string, string>; started: number }> => {
+): Promise<ReadonlyMap<string, string>> => {
   const sessions = new Map<string, string>();
   let started = 0;
   for (const [chatId, id] of found) {
@@ -54,9 +63,11 @@ export const startChatSessions = async (
       continue;
     }
     const body = { external_id: externalIdOf(chatId), metadata: { imported_chat_id: chatId } };
-    const session = await answered(client.POST('/api/v1/sessions', { body }));
+    const session = await lastStep(context, startedSessions(started), () =>
+      answered(client.POST('/api/v1/sessions', { body })),
+    );
     sessions.set(chatId, session.id);
     started += 1;
   }
-  return { sessions, started };
+  return sessions;
 };

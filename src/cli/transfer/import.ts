@@ -1,7 +1,8 @@
 import type { Client } from '../../client/index.ts';
 import type { CliContext } from '../context.ts';
 import { usage } from '../failure.ts';
-import { type ChatSessions, findChatSessions, startChatSessions } from './chat-sessions.ts';
+import { lastStep } from '../steps.ts';
+import { type ChatSessions, findChatSessions, startChatSessions, startedSessions } from './chat-sessions.ts';
 import type { Item } from './item.ts';
 import { startProgress } from './progress.ts';
 import { type ReadOptions, readSecretsFile } from './read-file.ts';
@@ -43,7 +44,7 @@ const sendAll = async (
   try {
     for (const chunk of chunks) {
       const of = items.slice(outcomes.length, outcomes.length + chunk.length);
-      outcomes.push(...(await sendItems(client, chunk, of, options)));
+      outcomes.push(...(await sendItems(context, client, chunk, of, options)));
       progress.at(outcomes.length);
     }
   } catch (error) {
@@ -115,8 +116,10 @@ export const importFile = async (context: CliContext, path: string, options: Imp
     outcomes = await check(context, client, items, found, placeIn(session, found), options);
   }
   if (!options.dryRun) {
-    const { sessions } = await startChatSessions(client, found);
-    outcomes = await sendAll(context, client, plan(items, placeIn(session, sessions)), options);
+    const sessions = await startChatSessions(context, client, found);
+    outcomes = await lastStep(context, startedSessions(missing), () =>
+      sendAll(context, client, plan(items, placeIn(session, sessions)), options),
+    );
   }
   await tell(context, { path, outcomes, skipped, sessions: missing, dryRun: options.dryRun });
 };

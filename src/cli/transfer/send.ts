@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { answered, type Client, Refusal } from '../../client/index.ts';
+import type { CliContext } from '../context.ts';
 import { plain } from '../plain.ts';
 import type { Item } from './item.ts';
 import type { Imported, OnConflict, RequestItem } from './request.ts';
@@ -20,8 +22,37 @@ const withSources = (error: unknown, items: readonly Item[]): unknown => {
   return new Refusal({ ...error.problem, detail }, error.retryAfter);
 };
 
+/** Longer than the service lets one import take. */
+const mostWaitingMs = 90_000;
+
+/** How long the service asks to wait before it is asked again; null where the failure is another one. */
+const secondsToWait = (error: unknown): number | null =>
+  error instanceof Refusal && error.problem.code === 'overloaded' ? error.retryAfter : null;
+
+/**
+ * The service lets one import in at a time, and does nothing for who comes meanwhile: that one waits here, as long as
+ * the other may take.
+ */
+const inTurn = async <T>(
+  context: CliContext,
+  ask: () => Promise<T>,
+  until = performance.now() + mostWaitingMs,
+  told = false,
+): Promise<T> => {
+  try {
+    return await ask();
+  } catch (error) {
+    const seconds = secondsToWait(error);
+    if (seconds === null || performance.now() + seconds * 1000 > until) throw error;
+    if (!told) context.out.note('The service is busy, perhaps with another import; waiting for it.');
+    await sleep(seconds * 1000);
+  }
+  return await inTurn(context, ask, until, true);
+};
+
 /** Imports one request's items, all or none; tells of each what became of it. */
 export const sendItems = async (
+  context: CliContext,
   client: Client,
   requests: readonly RequestItem[],
   items: readonly Item[],
@@ -31,7 +62,7 @@ export const sendItems = async (
   const body = { items: [...requests], on_conflict: options.onConflict, dry_run: options.dryRun };
   let imported: Imported;
   try {
-    imported = await answered(client.POST('/api/v1/secrets/import', { body }));
+    imported = await inTurn(context, () => answered(client.POST('/api/v1/secrets/import', { body })));
   } catch (error) {
     throw withSources(error, items);
   }

@@ -19,7 +19,7 @@ const readItem = (item: unknown): CreateSecret =>
   createOf(check(schema.CreateSecretBody, 'body', item) as Static<typeof schema.CreateSecretBody>);
 
 const busy = (): KeyholdError =>
-  new KeyholdError('overloaded', 'Another import is under way. Try again when it is done.', { retryAfterSeconds: 5 });
+  new KeyholdError('overloaded', 'Another import is under way. Try again when it is done.', { retryAfterSeconds: 2 });
 
 /**
  * Lets one import in at a time: its items are in memory until its one transaction is done. Answers how to run the work of a

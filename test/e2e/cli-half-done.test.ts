@@ -1,0 +1,124 @@
+import { writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, request, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startWithCommandLines } from '../support/keyhold-cli.ts';
+import { expectStatus, keepSecret, startSession } from '../support/people.ts';
+
+let world: Awaited<ReturnType<typeof startWithCommandLines<'ada' | 'grace' | 'edith'>>>;
+/** What the way to the service does with a request: lets it through, or cuts the connection off before it arrives. */
+let cuts: (request: IncomingMessage) => boolean = () => false;
+let way: Server;
+
+beforeAll(async () => {
+  world = await startWithCommandLines('ada', 'grace', 'edith');
+  way = createServer((incoming, answer) => {
+    if (cuts(incoming)) {
+      incoming.destroy();
+      return;
+    }
+    const { method, url, headers } = incoming;
+    const onward = request(`${world.service.url}${url}`, { method, headers }, (from) => {
+      answer.writeHead(from.statusCode ?? 0, from.headers);
+      from.pipe(answer);
+    });
+    incoming.pipe(onward);
+  });
+  await new Promise<void>((resolve) => way.listen(0, '127.0.0.1', resolve));
+});
+afterAll(async () => {
+  way.close();
+  await world.close();
+});
+
+/** A command whose requests go over the way that is cut off at one of them. */
+const cutAt = async (cut: typeof cuts, args: readonly string[]) => {
+  cuts = cut;
+  const ended = await world.ada.run(args, {
+    KEYHOLD_CLI_SERVER: `http://127.0.0.1:${(way.address() as AddressInfo).port}`,
+  });
+  cuts = () => false;
+  return ended;
+};
+
+const isImport = ({ url }: IncomingMessage): boolean => url?.endsWith('/secrets/import') ?? false;
+
+describe('a command of several steps that is cut off between them tells what stands', () => {
+  it('what is known about a secret is set, its value is not', async () => {
+    const { person } = world.ada;
+    const { id } = await keepSecret(person, { name: 'TWO_STEPS', value: 'before' });
+    const path = join(world.directory, 'value');
+    await writeFile(path, 'after');
+    const args = ['set', 'TWO_STEPS', '--file', path, '--tag', 'new', '--description', 'said first'];
+    const { code, err } = await cutAt(({ method }) => method === 'PUT', args);
+    expect({ code, err }).toEqual({
+      code: 7,
+      err: expect.stringContaining('set: tags, description. The value may not'),
+    });
+    expect(expectStatus(await person.call('GET', `/secrets/${id}`), 200).body).toMatchObject({ tags: ['new'] });
+    expect(expectStatus(await person.call('GET', `/secrets/${id}/value`), 200).body.value).toBe('before');
+    expect(await cutAt(() => false, args)).toMatchObject({ code: 0, err: expect.not.stringContaining('may not be') });
+    expect(expectStatus(await person.call('GET', `/secrets/${id}/value`), 200).body.value).toBe('after');
+  });
+
+  it('who is in the session and who is not', async () => {
+    const { id } = await startSession(world.ada.person, [], { external_id: 'two-steps' });
+    let added = 0;
+    const atTheSecond = ({ url, method }: IncomingMessage): boolean => {
+      if (method === 'POST' && url?.endsWith('/participants')) added += 1;
+      return added === 2;
+    };
+    const args = ['session', 'add', 'two-steps', 'grace', 'edith'];
+    expect(await cutAt(atTheSecond, args)).toMatchObject({
+      code: 7,
+      err: expect.stringContaining('added were grace.'),
+    });
+    const { participants } = expectStatus(await world.ada.person.call('GET', `/sessions/${id}`), 200).body;
+    expect(participants.map((one: any) => one.username).sort()).toEqual(['ada', 'grace']);
+    expect(await cutAt(() => false, args)).toMatchObject({ code: 0 });
+  });
+
+  it('sessions are started, their secrets are not there; the next import takes them', async () => {
+    const store = fileURLToPath(new URL('../fixtures/store', import.meta.url));
+    let dry = false;
+    const theRealOne = (incoming: IncomingMessage): boolean => {
+      // The sessions are started between the trial and the import itself.
+      if (incoming.method === 'POST' && incoming.url?.endsWith('/sessions')) dry = true;
+      return dry && isImport(incoming);
+    };
+    const { code, err } = await cutAt(theRealOne, ['import', store]);
+    expect({ code, err }).toEqual({ code: 7, err: expect.stringContaining('2 sessions are started for the chats') });
+    const again = await world.ada.run(['import', store, '--json']);
+    expect(JSON.parse(again.out)).toMatchObject({ created: 8, sessions_started: 0 });
+  });
+});
+
+describe('an import while another one is under way', () => {
+  it('waits for it and is then done', async () => {
+    const { person, start } = world.grace;
+    const path = join(world.directory, 'waiting.env');
+    await writeFile(path, 'WAITED_FOR=its turn\n');
+    const body = JSON.stringify({ items: [], on_conflict: 'fail' });
+    const other = request(`${world.service.url}/api/v1/secrets/import`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${person.token}`,
+        'content-type': 'application/json',
+        'content-length': body.length,
+      },
+    });
+    const otherStatus = new Promise((resolve) => other.once('response', (answer) => resolve(answer.statusCode)));
+    other.write(body.slice(0, 5));
+    // The place is taken once a plain request is told so.
+    await expect
+      .poll(async () => (await person.call('POST', '/secrets/import', { body: JSON.parse(body) })).status)
+      .toBe(503);
+    const waiting = start(['import', path]);
+    await expect.poll(() => waiting.err(), { timeout: 10_000 }).toContain('waiting for it');
+    other.end(body.slice(5));
+    expect(await waiting.ended).toMatchObject({ code: 0 });
+    expect([201, 400]).toContain(await otherStatus);
+  });
+});

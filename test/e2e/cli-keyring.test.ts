@@ -1,0 +1,78 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { commandLine, startWithCommandLines } from '../support/keyhold-cli.ts';
+import { expectStatus, password } from '../support/people.ts';
+
+const isThere = (program: string): boolean => spawnSync(program, ['--version']).error === undefined;
+const hasSecretService = isThere('dbus-run-session') && isThere('gnome-keyring-daemon');
+
+let world: Awaited<ReturnType<typeof startWithCommandLines<'ada'>>>;
+beforeAll(async () => {
+  world = await startWithCommandLines('ada');
+});
+afterAll(() => world.close());
+
+/** What a shell prints that runs in a session with a bus of its own, at whose command line nobody is logged in yet. */
+const inSession = async (name: string, script: string): Promise<{ out: string; profile: string | null }> => {
+  const home = join(world.directory, name);
+  await mkdir(home, { mode: 0o700 });
+  await writeFile(join(home, 'password'), password);
+  const child = spawn('dbus-run-session', ['--', 'bash', '-c', script], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    env: {
+      PATH: process.env['PATH'],
+      HOME: home,
+      XDG_RUNTIME_DIR: home,
+      KEYHOLD_CLI_CONFIG_DIR: join(home, 'cli'),
+      KEYHOLD: commandLine.join(' '),
+      SERVER: world.service.url,
+    },
+  });
+  const out = await text(child.stdout);
+  const profile = await readFile(join(home, 'cli', 'default.json'), 'utf8').catch(() => null);
+  return { out, profile };
+};
+
+const keyring = `gnome-keyring-daemon --foreground --unlock --components=secrets < $HOME/password >&2 & ring=$!
+  trap 'kill $ring' EXIT; sleep 1`;
+const logIn = '$KEYHOLD login $SERVER -u ada --password-stdin < $HOME/password; echo "login $?"';
+
+const tokens = async (): Promise<unknown[]> =>
+  expectStatus(await world.ada.person.call('GET', '/auth/tokens'), 200).body.tokens;
+
+describe.runIf(hasSecretService)('the system keyring', () => {
+  it('holds the credential, and no file does', async () => {
+    const { out, profile } = await inSession('kept', `${keyring}; ${logIn}; $KEYHOLD whoami --json; echo "whoami $?"`);
+    expect(out).toMatch(/^login 0\n/);
+    expect(out).toContain('"username": "ada"');
+    expect(out).toContain('whoami 0');
+    expect(JSON.parse(profile ?? '')).toMatchObject({ credential: 'keyring' });
+    expect(profile).not.toContain('kh_');
+  });
+
+  it('that has gone is told of, with what to do', async () => {
+    const gone = 'kill -KILL $ring; wait $ring';
+    const { out } = await inSession('gone', `${keyring}; ${logIn}; ${gone}; $KEYHOLD whoami 2>&1; echo "whoami $?"`);
+    expect(out).toContain('login 0');
+    expect(out).toContain('The keyring does not give the token');
+    expect(out).toContain('whoami 5');
+  });
+
+  it('forgets it at logout, and the token is revoked', async () => {
+    const before = (await tokens()).length;
+    const script = `${keyring}; ${logIn}; $KEYHOLD logout; echo "logout $?"; $KEYHOLD whoami 2>/dev/null; echo "whoami $?"`;
+    const { out, profile } = await inSession('left', script);
+    expect(out).toBe('login 0\nlogout 0\nwhoami 5\n');
+    expect(profile).toBeNull();
+    expect(await tokens()).toHaveLength(before);
+  });
+
+  it('that is not there leaves the credential in a file of one’s own', async () => {
+    const { out, profile } = await inSession('none', `${logIn}; $KEYHOLD whoami >/dev/null; echo "whoami $?"`);
+    expect(out).toBe('login 0\nwhoami 0\n');
+    expect(JSON.parse(profile ?? '')).toMatchObject({ credential: 'file' });
+  });
+});
