@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openTerminal, startWithCommandLines } from '../support/keyhold-cli.ts';
 import { keyholdBin, runKeyhold } from '../support/keyhold-process.ts';
@@ -50,23 +50,40 @@ describe('a value that is typed', () => {
     expect((await keyhold(['get', 'PASTED'])).out).toBe('-----BEGIN KEY-----\nabc\n-----END KEY-----\n');
   });
 
-  it('is in no process list and no crash output while it is on its way', async () => {
+  it('is in no process list, crash output or log while it is on its way', async () => {
     const planted = 'sk_planted_on_its_way_8dQ2';
+    const path = `${world.directory}/planted.env`;
+    await writeFile(path, `IMPORTED=${planted}\n`);
     const seen: string[] = [];
     let running = true;
     const watch = (async () => {
       while (running) seen.push(await processes());
     })();
-    const { code, err } = await runKeyhold(['set', 'PLANTED'], { env: stored, input: planted });
-    expect(code, err).toBe(0);
-    const refused = { ...stored, NODE_DEBUG: '', EDITOR: 'false' };
-    const edited = await runKeyhold(['edit', 'PLANTED'], { env: refused });
-    expect(edited.code).toBe(1);
+    const said: string[] = [];
+    const run = async (args: readonly string[], code: number, input = '', env = {}) => {
+      const ended = await runKeyhold(args, { env: { ...stored, ...env }, input });
+      expect(ended.code, `${args[0]}: ${ended.err}`).toBe(code);
+      said.push(ended.err, args[0] === 'get' ? '' : ended.out);
+    };
+    await run(['set', 'PLANTED'], 0, planted);
+    await run(['set', 'PLANTED', '--type', 'no such type'], 2, planted);
+    await run(['edit', 'PLANTED'], 1, '', { EDITOR: 'false' });
+    await run(['import', path], 0);
+    await run(['import', path], 6);
+    await run(['export', `${world.directory}/exported.env`], 0);
+    await run(['get', 'PLANTED'], 0);
+    await run(['run', '--', 'sh', '-c', 'echo $PLANTED; sleep 0.2; exit 7'], 7);
+    await run(['run', '--no-mask', '--', 'sh', '-c', 'sleep 0.2; exit 7'], 7);
+    await run(['run', '--', 'no-such-command'], 127);
     running = false;
     await watch;
-    expect(seen.some((text) => text.includes('keyhold.mjs'))).toBe(true);
+    for (const verb of ['set', 'import', 'export', 'get', 'run', 'sleep']) {
+      expect(seen.some((text) => text.includes(`\0${verb}\0`) || text.includes(`${verb}\0`))).toBe(true);
+    }
     expect(seen.join('')).not.toContain(planted);
-    expect(err + edited.err + edited.out).not.toContain(planted);
+    expect(said.join('')).not.toContain(planted);
+    expect(world.service.stdout() + world.service.stderr()).not.toContain(planted);
+    expect(world.service.stdout()).toContain('/api/v1/secrets');
     expect((await keyhold(['get', 'PLANTED'])).out).toBe(planted);
   });
 });

@@ -39,6 +39,7 @@ const commands: readonly Typed[] = [
   { args: ['deactivate', 'NAME'], changes: true },
   { args: ['activate', 'NAME'], changes: true },
   { args: ['rm', 'NAME', '--yes'], changes: true },
+  { args: ['rm', 'NAME', '--purge', '--yes'], changes: true },
   { args: ['recover', 'NAME'], changes: true },
   { args: ['session', 'start'], changes: true },
   { args: ['session', 'list'] },
@@ -184,13 +185,22 @@ describe('every command', () => {
     other.close();
   });
 
-  it('says how to log in again once its token was revoked', async () => {
+  it.each([
+    ['was revoked', 3600],
+    ['has expired', 1],
+  ])('says how to log in again once its token %s', async (how, expires_in) => {
     const { person } = world.ada;
-    const body = { name: 'revoked', permissions: ['secrets:list'], expires_in: 3600 };
+    const body = { name: how, permissions: ['secrets:list'], expires_in };
     const { token, id } = expectStatus(await person.call('POST', '/auth/tokens', { body }), 201).body;
-    expectStatus(await person.call('DELETE', `/auth/tokens/${id}`), 204);
     const env = { KEYHOLD_CLI_TOKEN: token };
-    const asked = some(commands, 2, 5);
+    if (how === 'was revoked') {
+      expect((await run({ args: ['ls'] }, nowhere, { env })).code).toBe(0);
+      expectStatus(await person.call('DELETE', `/auth/tokens/${id}`), 204);
+    } else {
+      const ask = async () => (await person.with(token).call('GET', '/secrets')).status;
+      await expect.poll(ask, { timeout: 5000 }).toBe(401);
+    }
+    const asked = some(commands, how === 'was revoked' ? 2 : 4, 5);
     expect(await outcomes(asked, nowhere, { env })).toEqual(every(asked, 5));
     expect((await run({ args: ['ls'] }, nowhere, { env })).err).toContain('keyhold login');
   });

@@ -108,7 +108,8 @@ export const startWithCommandLines = async <N extends string>(...names: N[]) => 
     KEYHOLD_BOOTSTRAP_PASSWORD: adminPassword,
     KEYHOLD_RATE_LIMIT: '100000',
   };
-  const service = await startService({ env: serviceEnv });
+  // Everything that it would ever log, so that tests can look for values there.
+  const service = await startService({ env: { ...serviceEnv, KEYHOLD_LOG_LEVEL: 'debug' } });
   const app = {
     call: (method: string, path: string, options?: object) => send(service.url, method, `/api/v1${path}`, options),
   };

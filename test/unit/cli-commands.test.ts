@@ -7,7 +7,9 @@ import { createContext } from '../../src/cli/context.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { secretTypes } from '../../src/db/tables.ts';
 
-const program = await createProgram(createContext().context, () => undefined);
+const { context } = createContext();
+const programOf = (args?: readonly string[]) => createProgram(context, () => undefined, args);
+const program = await programOf();
 
 const all = (command: Command, path: readonly string[] = []): [string, Command][] => [
   [path.join(' '), command],
@@ -27,6 +29,16 @@ const helpOf = (command: Command): string => {
 };
 
 describe('the commands', () => {
+  it('are found by their names without loading the others', async () => {
+    for (const command of program.commands) {
+      const alone = await programOf([command.name(), '--json']);
+      const found = alone.commands.find((one) => one.name() === command.name());
+      expect(found && helpOf(found)).toBe(helpOf(command));
+      const all = command.name() === 'help' || command.name() === 'completion';
+      expect(alone.commands.length < program.commands.length, command.name()).toBe(!all);
+    }
+  });
+
   it.each(commands)(
     '%s has help with an example of itself, and takes no value by a misread option',
     (path, command) => {
