@@ -8,6 +8,7 @@ export {
   type Refusal,
   type SecretFacts,
 } from './decide.ts';
+export { groundsStand } from './grounds.ts';
 export { isAccessibleBy } from './is-accessible-by.ts';
 export { createMutate, type Mutate, waitingPeriod } from './mutate.ts';
 export {

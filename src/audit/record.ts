@@ -5,7 +5,7 @@ import type { JsonObject } from '../core/json.ts';
 import { publicRandom } from '../core/random.ts';
 import { type Db, reading, type Tx } from '../db/database.ts';
 import type { AuditRow } from '../db/tables.ts';
-import type { Seals } from '../keys/index.ts';
+import type { Seals, Unsealed } from '../keys/index.ts';
 import type { AuditAction, AuditTarget } from './actions.ts';
 
 export interface AuditEntry {
@@ -26,12 +26,17 @@ export interface ActorEntry {
   readonly entry: AuditEntry;
 }
 
+/** Writes those of the records whose target it made, and resolves to their targets' ids. */
+export type WriteRecords = (rows: readonly Unsealed<'audit_log'>[]) => Promise<ReadonlySet<string>>;
+
 export interface Audit {
   /** Adds one record in the transaction of what it tells about. */
   record(tx: Tx, actor: Actor, entry: AuditEntry): Promise<void>;
   recordAll(tx: Tx, actor: Actor, entries: readonly AuditEntry[]): Promise<void>;
   /** Adds records that are committed when it resolves, all in one statement; of several callers, if need be. */
   commit(db: Db, records: readonly ActorEntry[]): Promise<void>;
+  /** Adds records by the one statement that does what they tell about; resolves to the targets of those it has written. */
+  commitWith(records: readonly ActorEntry[], write: WriteRecords): Promise<ReadonlySet<string>>;
   /** Adds and commits one record, for what is decided outside of any transaction. */
   recordAlone(db: Db, actor: Actor, entry: AuditEntry): Promise<void>;
 }
@@ -50,7 +55,7 @@ const byOperator = (actor: Actor): boolean => 'credential' in actor && isOperato
 const agentOf = (actor: Actor): string | null => ('agent' in actor ? actor.agent : null);
 const sessionOf = (actor: Actor): string | null => ('session' in actor ? actor.session : null);
 
-const rowOf = (now: Date, actor: Actor, entry: AuditEntry): Omit<AuditRow, 'seal'> => ({
+const rowOf = (now: Date, actor: Actor, entry: AuditEntry): Unsealed<'audit_log'> => ({
   id: newId<string>(),
   recorded_at: now,
   request_id: bounded(actor.origin.requestId, 64) ?? '',
@@ -77,13 +82,12 @@ interface Deps {
 }
 
 export const createAudit = ({ clock, seals, onRecord }: Deps): Audit => {
-  const write = async (db: Db, records: readonly ActorEntry[]): Promise<void> => {
+  const rowsOf = (records: readonly ActorEntry[]): Unsealed<'audit_log'>[] => {
     const now = clock.now();
-    await seals.insertAll(
-      db,
-      'audit_log',
-      records.map(({ actor, entry }) => rowOf(now, actor, entry)),
-    );
+    return records.map(({ actor, entry }) => rowOf(now, actor, entry));
+  };
+  const write = async (db: Db, records: readonly ActorEntry[]): Promise<void> => {
+    await seals.insertAll(db, 'audit_log', rowsOf(records));
     for (const { entry } of records) onRecord(entry);
   };
   const ofOne = (actor: Actor, entries: readonly AuditEntry[]): ActorEntry[] =>
@@ -93,6 +97,11 @@ export const createAudit = ({ clock, seals, onRecord }: Deps): Audit => {
     record: (tx, actor, entry) => write(tx, [{ actor, entry }]),
     recordAll: (tx, actor, entries) => write(tx, ofOne(actor, entries)),
     commit,
+    commitWith: async (records, writeRecords) => {
+      const written = await writeRecords(rowsOf(records));
+      for (const { entry } of records) if (written.has(entry.target?.id ?? '')) onRecord(entry);
+      return written;
+    },
     recordAlone: (db, actor, entry) => commit(db, [{ actor, entry }]),
   };
 };

@@ -1,6 +1,6 @@
 import { credentialGone, type DeadCredential, type LiveCredential, type Standing } from '../access/index.ts';
 import type { Audit, AuditAction } from '../audit/index.ts';
-import type { Caller, Credential, RequestOrigin } from '../core/caller.ts';
+import type { Caller, Credential, Ground, RequestOrigin } from '../core/caller.ts';
 import { KeyholdError, sessionNotJoined } from '../core/errors.ts';
 import type { UserId, VerifiedSessionId } from '../core/ids.ts';
 import { type Permission, permissionsOfRole } from '../core/permissions.ts';
@@ -44,9 +44,16 @@ interface Identified {
   readonly permissions: ReadonlySet<Permission>;
   readonly sessionName: string | null;
   readonly waiting: boolean;
+  readonly grounds: readonly Ground[];
 }
 
 const usedEveryMs = 60_000;
+
+const groundOf = <T extends Ground['table']>(table: T, { id, seal }: { id: string; seal: Uint8Array }): Ground => ({
+  table,
+  id,
+  seal,
+});
 
 /** A reset waits for whoever got in after it; earlier logins and tokens are the user's own and go on. */
 const isWaiting = (user: UserRow, credentialMade: Date, now: Date): boolean =>
@@ -103,6 +110,7 @@ export const createAuthenticate = (deps: Deps): Authenticate => {
       permissions: new Set(permissionsOfRole(found.user.role)),
       sessionName: null,
       waiting: isWaiting(found.user, found.row.created_at, found.now),
+      grounds: [groundOf('logins', found.row), groundOf('users', found.user)],
     };
   };
 
@@ -115,6 +123,7 @@ export const createAuthenticate = (deps: Deps): Authenticate => {
       permissions: new Set(permissionsOfRole(user.role).filter((permission) => own.has(permission))),
       sessionName: row.session_id,
       waiting: isWaiting(user, row.created_at, now),
+      grounds: [groundOf('tokens', row), groundOf('users', user)],
     };
   };
 
@@ -138,6 +147,7 @@ export const createAuthenticate = (deps: Deps): Authenticate => {
       permissions: permissionsOfOutside(user, identity),
       sessionName: identity.sessionName,
       waiting: false,
+      grounds: [groundOf('users', user)],
     };
   };
 
@@ -171,6 +181,7 @@ export const createAuthenticate = (deps: Deps): Authenticate => {
       session: null,
       boundToSession: who.sessionName !== null,
       waiting: who.waiting,
+      grounds: who.grounds,
       origin: presented.origin,
     };
     try {

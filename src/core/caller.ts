@@ -18,6 +18,13 @@ export type Credential =
   | { readonly kind: 'issuer'; readonly issuer: string }
   | { readonly kind: 'operator' };
 
+/** A sealed row that let a caller in, and its seal then: any change of the row that matters changes the seal. */
+export interface Ground {
+  readonly table: 'logins' | 'tokens' | 'users';
+  readonly id: string;
+  readonly seal: Uint8Array;
+}
+
 /**
  * Who is asking: a user, optionally through an agent, optionally inside a session. Made by authentication for
  * one request and never kept beyond it.
@@ -34,6 +41,8 @@ export interface Caller {
   readonly boundToSession: boolean;
   /** True while an administrator's password reset waits to be called off: such a credential only looks around. */
   readonly waiting: boolean;
+  /** The rows of the credential and the user, as they were verified for this request. */
+  readonly grounds: readonly Ground[];
   readonly origin: RequestOrigin;
 }
 
@@ -62,6 +71,7 @@ export const operator = (command: string): Caller => ({
   session: null,
   boundToSession: false,
   waiting: false,
+  grounds: [],
   origin: { requestId: command, ip: null, userAgent: null },
 });
 

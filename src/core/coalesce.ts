@@ -76,3 +76,27 @@ export const coalesce = <K, V>(
       schedule();
     });
 };
+
+/**
+ * As `coalesce`, with batches of one group each: whatever holds a group up, such as a lock that one of it waits for, keeps
+ * no other group waiting.
+ */
+export const coalesceBy = <K, V>(
+  groupOf: (key: K) => string,
+  run: (keys: readonly K[]) => Promise<readonly V[]>,
+  options: CoalesceOptions,
+): ((key: K) => Promise<V>) => {
+  const groups = new Map<string, { readonly ask: (key: K) => Promise<V>; open: number }>();
+  return async (key) => {
+    const name = groupOf(key);
+    const group = groups.get(name) ?? { ask: coalesce(run, options), open: 0 };
+    groups.set(name, group);
+    group.open += 1;
+    try {
+      return await group.ask(key);
+    } finally {
+      group.open -= 1;
+      if (group.open === 0) groups.delete(name);
+    }
+  };
+};

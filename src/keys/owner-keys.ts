@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { type RawBuilder, sql } from 'kysely';
 import { LRUCache } from 'lru-cache';
 import type { RootKeys } from '../config/root-keys.ts';
 import type { Clock } from '../core/clock.ts';
@@ -21,6 +22,10 @@ export interface OwnerKeys {
   create(tx: Tx, ownerId: UserId): Promise<OwnerKeyRow>;
   /** The key that this user's new values are encrypted under; throws `integrity_broken` when it was tampered with. */
   active(db: Db, ownerId: UserId): Promise<OwnerKeyRow>;
+  /** The active key as it was last read here; null where it was not. It may no longer be: `stillActive` asks. */
+  recent(ownerId: UserId): OwnerKeyRow | null;
+  /** SQL that is true while this row, whose seal held, stands as it is and is so still the owner's active key. */
+  stillActive(row: OwnerKeyRow): RawBuilder<boolean>;
   /** The owner keys with these ids whose seals hold. */
   byId(db: Db, ids: readonly OwnerKeyId[]): Promise<ReadonlyMap<OwnerKeyId, OwnerKeyRow>>;
   encrypt(key: OwnerKeyRow, place: ValuePlace, value: Buffer): string;
@@ -42,6 +47,8 @@ const purposeOf = (row: Pick<OwnerKeyRow, 'id' | 'owner_id'>) =>
 export const createOwnerKeys = ({ clock, rootKeys, seals }: Deps): OwnerKeys => {
   // Unwrapping costs an HKDF and a Fernet token; the wrapped text is part of the cache key, so a changed row misses.
   const opened = new LRUCache<string, Buffer>({ max: cachedKeys });
+
+  const actives = new LRUCache<UserId, OwnerKeyRow>({ max: cachedKeys });
 
   const open = (row: OwnerKeyRow): Buffer | null => {
     const cacheKey = `${row.id}.${row.owner_id}.${row.wrapped_key}`;
@@ -81,8 +88,15 @@ export const createOwnerKeys = ({ clock, rootKeys, seals }: Deps): OwnerKeys => 
         .where('state', '=', 'active')
         .executeTakeFirst();
       if (!row || !seals.holds('owner_keys', row)) throw integrityBroken();
+      actives.set(ownerId, row);
       return row;
     },
+
+    recent: (ownerId) => actives.get(ownerId) ?? null,
+
+    stillActive: ({ id, owner_id, wrapped_key, root_key_id, created_at, seal }) =>
+      sql<boolean>`exists (select 1 from owner_keys where id = ${id} and owner_id = ${owner_id} and state = 'active'
+        and wrapped_key = ${wrapped_key} and root_key_id = ${root_key_id} and created_at = ${created_at} and seal = ${seal})`,
 
     byId: async (db, ids) => {
       if (ids.length === 0) return new Map();

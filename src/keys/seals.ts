@@ -1,11 +1,11 @@
-import { sql, type UpdateObject } from 'kysely';
+import { type RawBuilder, sql, type UpdateObject } from 'kysely';
 import { KeyholdError } from '../core/errors.ts';
 import { type SealKey, sealHolds, sealRow } from '../crypto/seal.ts';
 import type { Db, Tx } from '../db/database.ts';
 import { jsonOfRows } from '../db/json-rows.ts';
 import { type SealedTableName, sealedTables, type Tables } from '../db/tables.ts';
 
-type Unsealed<T extends SealedTableName> = Omit<Tables[T], 'seal'>;
+export type Unsealed<T extends SealedTableName> = Omit<Tables[T], 'seal'>;
 
 export interface Seals {
   /** True when the service itself wrote this row as it stands. Asked wherever the row decides anything. */
@@ -14,6 +14,17 @@ export interface Seals {
   insert<T extends SealedTableName>(tx: Tx, table: T, row: Unsealed<T>): Promise<Tables[T]>;
   /** Writes new rows in one statement, which outside of a transaction is one by itself. */
   insertAll<T extends SealedTableName>(db: Db, table: T, rows: readonly Unsealed<T>[]): Promise<void>;
+  /**
+   * Writes new secrets and what tells of each, in one statement which outside of a transaction is one by itself. A secret
+   * is left out where `condition` does not hold for it (its columns are those of `secrets`), or where there is one of its
+   * id or name already; what tells of it is then not written either. Resolves to the ids of those that were written.
+   */
+  insertWithRecords(
+    db: Db,
+    secrets: readonly Unsealed<'secrets'>[],
+    records: readonly Unsealed<'audit_log'>[],
+    condition: RawBuilder<boolean>,
+  ): Promise<ReadonlySet<string>>;
   /**
    * Writes changes to a row that was read, locked, in the same transaction. The old seal is verified first: no write
    * ever seals what somebody else put there. Throws `integrity_broken` otherwise, with nothing written.
@@ -72,6 +83,17 @@ export const createSeals = (
       if (rows.length === 0) return;
       const whole = rows.map((row) => sealed(table, row));
       await insertAll(db, table, whole);
+    },
+    insertWithRecords: async (db, secrets, records, condition) => {
+      const { rows } = await sql<{ target_id: string }>`
+        with made as (
+          insert into secrets
+          select * from json_populate_recordset(null::secrets, ${jsonOfRows(secrets.map((row) => sealed('secrets', row)))}::json) as secrets
+          where ${condition} on conflict do nothing returning id)
+        insert into audit_log
+        select * from json_populate_recordset(null::audit_log, ${jsonOfRows(records.map((row) => sealed('audit_log', row)))}::json)
+        where target_id in (select id from made) returning target_id`.execute(db);
+      return new Set(rows.map((row) => row.target_id));
     },
     update: async (tx, table, row, changes) => {
       if (!holds(table, row)) throw integrityBroken();

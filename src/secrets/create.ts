@@ -1,4 +1,5 @@
 import { mayPlace } from '../access/index.ts';
+import type { AuditEntry } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { invalid, KeyholdError, sessionNotJoined } from '../core/errors.ts';
 import { newId, type SecretId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
@@ -33,13 +34,15 @@ export const holdPlace = async (
   return mayPlace(caller, scope, session) ? { ok: { session } } : refusedWith(outOfReach());
 };
 
+export type NewSecretRow = Omit<SecretRow, 'seal'>;
+
 /** The row of a new secret of the key's owner, its value encrypted under a key of its own. */
 export const newSecretRow = (
   context: SecretsContext,
   key: OwnerKeyRow,
   input: CreateSecret,
   session: VerifiedSessionId | null,
-): Omit<SecretRow, 'seal'> => {
+): NewSecretRow => {
   const id = newId<SecretId>();
   const now = context.clock.now();
   const value = valueBytes('value', input.value);
@@ -87,6 +90,21 @@ export const refuseGrantees = async (
   return null;
 };
 
+/** The record of a secret that was created. */
+export const createdEntry = (row: NewSecretRow): AuditEntry => ({
+  action: 'secret.create',
+  target: { type: 'secret', id: row.id },
+  outcome: 'allowed',
+  reason: 'owner',
+  details: {
+    revision: 1,
+    version: 1,
+    scope: row.scope,
+    ...(row.session_id ? { session_id: row.session_id } : {}),
+    shared_with: row.shared_with,
+  },
+});
+
 const insertSecret = async (
   context: SecretsContext,
   tx: Tx,
@@ -107,20 +125,7 @@ const insertSecret = async (
   const taken = await context.nameTaken(tx, row);
   if (taken) return await refuse(taken);
   await context.seals.insert(tx, 'secrets', row);
-  const details = {
-    revision: 1,
-    version: 1,
-    scope: row.scope,
-    ...(row.session_id ? { session_id: row.session_id } : {}),
-    shared_with: row.shared_with,
-  };
-  await context.audit.record(tx, caller, {
-    action: 'secret.create',
-    target: { type: 'secret', id: row.id },
-    outcome: 'allowed',
-    reason: 'owner',
-    details,
-  });
+  await context.audit.record(tx, caller, createdEntry(row));
   return { ok: [row.id] };
 };
 

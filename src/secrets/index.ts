@@ -7,6 +7,7 @@ import type { UserReference } from '../users/index.ts';
 import * as change from './change.ts';
 import { type ChangeOptions, createContext, type SecretsDeps } from './context.ts';
 import { createSecret } from './create.ts';
+import { createAtOnce } from './create-at-once.ts';
 import { eraseUser } from './erase.ts';
 import { type ImportResult, type ImportSecrets, importSecrets } from './import.ts';
 import { type ImportFor, importFor } from './import-for.ts';
@@ -64,6 +65,7 @@ export interface Secrets {
 
 export const createSecrets = (deps: SecretsDeps): Secrets => {
   const context = createContext(deps);
+  const atOnce = createAtOnce(context);
 
   /** The answer to a creation, whose own record tells of it already. A repeat decides afresh. */
   const created = async (caller: Caller, id: SecretId): Promise<SecretView> => {
@@ -74,7 +76,9 @@ export const createSecrets = (deps: SecretsDeps): Secrets => {
 
   return {
     create: async (caller, input, request) =>
-      await created(caller, await createSecret(context, caller, input, request)),
+      // A key says that it may have been made already, which only the transaction can look at.
+      (request === null ? await atOnce(caller, input) : null) ??
+      (await created(caller, await createSecret(context, caller, input, request))),
     import: (caller, input, request) => importSecrets(context, caller, input, request),
     importFor: (caller, username, input) => importFor(context, caller, username, input),
     list: (caller, filter, page) => listSecrets(context, caller, filter, page),

@@ -38,7 +38,7 @@ export const deactivate = (): Pick<SecretRow, 'is_active'> => ({ is_active: fals
 
 export type SecretState = 'live' | 'inactive' | 'expired' | 'deleted';
 
-export const stateOf = (row: SecretRow, now: Date): SecretState => {
+export const stateOf = (row: Pick<SecretRow, 'deleted_at' | 'is_active' | 'expires_at'>, now: Date): SecretState => {
   if (row.deleted_at !== null) return 'deleted';
   if (!row.is_active) return 'inactive';
   return isExpired({ expiresAt: row.expires_at }, now) ? 'expired' : 'live';

@@ -14,7 +14,12 @@ export interface SecretView
   readonly value_set_at: Date;
 }
 
-export const viewOf = (row: SecretRow, because: Because, viewer: UserId, now: Date): SecretView => ({
+export const viewOf = (
+  row: Omit<SecretRow, 'encrypted_value' | 'key_id' | 'seal'>,
+  because: Because,
+  viewer: UserId,
+  now: Date,
+): SecretView => ({
   id: row.id,
   owner_id: row.owner_id,
   name: row.name,

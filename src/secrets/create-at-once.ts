@@ -1,0 +1,68 @@
+import { type RawBuilder, sql } from 'kysely';
+import { groundsStand, isExpired, mayPlace } from '../access/index.ts';
+import type { Caller } from '../core/caller.ts';
+import { coalesceBy } from '../core/coalesce.ts';
+import type { OwnerKeyRow } from '../db/tables.ts';
+import { asUnavailable, isRetryable, isUnavailable } from '../db/trouble.ts';
+import type { SecretsContext } from './context.ts';
+import { createdEntry, type NewSecretRow, newSecretRow } from './create.ts';
+import { type CreateSecret, checkPlacement } from './input.ts';
+import { type SecretView, viewOf } from './view.ts';
+
+/** One caller's secret, encrypted under the owner's key as it was last seen. */
+interface Wish {
+  readonly caller: Caller;
+  readonly key: OwnerKeyRow;
+  readonly row: NewSecretRow;
+}
+
+/** Those whose creations rest on the same rows, as they were verified. */
+const sameGrounds = ({ caller, key }: Wish): string =>
+  [...caller.grounds, key].map(({ seal }) => Buffer.from(seal).toString('base64')).join();
+
+/** Relies on nothing but the caller and their key: not on a session, nor on those it would be shared with. */
+const standsAlone = (caller: Caller, { scope = 'user', shared_with = [] }: CreateSecret): boolean =>
+  scope === 'user' && shared_with.length === 0 && mayPlace(caller, 'user', null);
+
+const futureOnly = sql<boolean>`(secrets.expires_at is null or secrets.expires_at > clock_timestamp())`;
+
+/**
+ * The short way to create a secret: one statement that holds what the caller stands on, as `mutate` does, and writes
+ * secret and record only if all of it is still as it was verified. What arrives together from one credential is written
+ * together. Resolves to null where the short way does not lead, with nothing written: the transaction of `createSecret`
+ * then does it, or says and records why not.
+ */
+export const createAtOnce = (context: SecretsContext) => {
+  const { clock, ownerKeys, audit, seals, db } = context;
+
+  const writeOf = async (wishes: readonly Wish[], grounds: RawBuilder<boolean>, key: OwnerKeyRow) => {
+    const condition = sql<boolean>`${grounds} and ${ownerKeys.stillActive(key)} and ${futureOnly}`;
+    const records = wishes.map(({ caller, row }) => ({ actor: caller, entry: createdEntry(row) }));
+    const secrets = wishes.map(({ row }) => row);
+    try {
+      return await audit.commitWith(records, (rows) => seals.insertWithRecords(db, secrets, rows, condition));
+    } catch (error) {
+      // Another transaction held these rows in another order; the way by the transaction tries again.
+      if (isRetryable(error)) return new Set<string>();
+      throw asUnavailable(error);
+    }
+  };
+
+  const write = async (wishes: readonly Wish[]): Promise<boolean[]> => {
+    const [{ caller, key }] = wishes as readonly [Wish];
+    const grounds = groundsStand(caller, clock.now());
+    const made = grounds === null ? new Set<string>() : await writeOf(wishes, grounds, key);
+    return wishes.map(({ row }) => made.has(row.id));
+  };
+  const written = coalesceBy(sameGrounds, write, { most: 64, atOnce: 2, isEverybodys: isUnavailable });
+
+  return async (caller: Caller, input: CreateSecret): Promise<SecretView | null> => {
+    checkPlacement(input);
+    const key = ownerKeys.recent(caller.userId);
+    if (key === null || !standsAlone(caller, input)) return null;
+    const now = clock.now();
+    const row = newSecretRow(context, key, input, null);
+    if (isExpired({ expiresAt: row.expires_at }, now)) return null;
+    return (await written({ caller, key, row })) ? viewOf(row, 'owner', caller.userId, now) : null;
+  };
+};

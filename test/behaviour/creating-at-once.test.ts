@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startApp, type TestApp } from '../support/app.ts';
+import { expectStatus, keepSecret, logInAdmin, type Person, people } from '../support/people.ts';
+
+let app: TestApp;
+let admin: Person;
+let ada: Person;
+let grace: Person;
+
+beforeAll(async () => {
+  app = await startApp();
+  admin = await logInAdmin(app);
+  ({ ada, grace } = await people(app, admin, 'ada', 'grace'));
+  // From the second one on, the owner's key is known and secrets are created in one statement.
+  for (const person of [ada, grace]) await keepSecret(person, { name: 'FIRST' });
+});
+afterAll(() => app.close());
+
+const create = (person: Person, name: string) =>
+  person.call('POST', '/secrets', { body: { name, type: 'other', value: `value of ${name}` } });
+
+const kept = async (name: string): Promise<number> =>
+  (await app.database.client.query('select count(*)::int as n from secrets where name = $1', [name])).rows[0].n;
+
+const recordsOf = async (id: string): Promise<{ action: string; outcome: string }[]> =>
+  (await app.database.client.query('select action, outcome from audit_log where target_id = $1', [id])).rows;
+
+/** Sends a creation, and does something else once it waits for the row of its credential, before it gets it. */
+const whileItWaits = async (person: Person, name: string, meanwhile: () => Promise<unknown>) => {
+  const { client } = app.database;
+  await client.query('begin');
+  await client.query('select 1 from tokens where user_id = $1 for update', [person.id]);
+  const answer = create(person, name);
+  // Not pg_stat_activity, which a transaction sees as it was when it first looked.
+  const waits = async () => (await client.query('select count(*)::int as n from pg_locks where not granted')).rows[0].n;
+  try {
+    await expect.poll(waits).toBeGreaterThan(0);
+    await meanwhile();
+  } finally {
+    await client.query('rollback');
+  }
+  return await answer;
+};
+
+const withToken = async (person: Person): Promise<Person> => {
+  const body = { name: 'short', permissions: ['secrets:write', 'secrets:list', 'secrets:own'], expires_in: 3600 };
+  return person.with(expectStatus(await person.call('POST', '/auth/tokens', { body }), 201).body.token);
+};
+
+describe('a secret that is created in one statement', () => {
+  it('is shown as it is read afterwards, with one record', async () => {
+    const body = {
+      name: 'WHOLE',
+      type: 'api_key',
+      value: 'v',
+      tags: ['a', 'b'],
+      description: 'said',
+      metadata: { one: 1, more: { two: [2] } },
+      expires_at: '2999-01-02T03:04:05.678Z',
+    };
+    const created = expectStatus(await ada.call('POST', '/secrets', { body }), 201).body;
+    const read = expectStatus(await ada.call('GET', `/secrets/${created.id}`), 200).body;
+    expect(created).toEqual(read);
+    expect(await recordsOf(created.id)).toEqual([
+      { action: 'secret.create', outcome: 'allowed' },
+      { action: 'secret.get', outcome: 'allowed' },
+    ]);
+  });
+
+  it('is not created when its user was disabled between the question and the writing', async () => {
+    const agent = await withToken(grace);
+    expectStatus(await whileItWaits(agent, 'UNDISTURBED', async () => undefined), 201);
+    const refused = await whileItWaits(agent, 'DISTURBED', async () => {
+      expectStatus(await admin.call('PATCH', `/users/${grace.id}`, { body: { status: 'disabled' } }), 200);
+    });
+    expectStatus(refused, 401);
+    expect([await kept('UNDISTURBED'), await kept('DISTURBED')]).toEqual([1, 0]);
+    expectStatus(await admin.call('PATCH', `/users/${grace.id}`, { body: { status: 'active' } }), 200);
+  });
+
+  it('is one of many that ask for its name at once; all others are refused, on the record', async () => {
+    const agent = await withToken(ada);
+    const before = (
+      await app.database.client.query(
+        "select count(*)::int as n from audit_log where action = 'secret.create' and outcome = 'refused'",
+      )
+    ).rows[0].n;
+    const answers = await Promise.all(Array.from({ length: 12 }, (_, at) => create(at % 2 ? ada : agent, 'WANTED')));
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, ...Array.from({ length: 11 }, () => 409)]);
+    expect(await kept('WANTED')).toBe(1);
+    const after = (
+      await app.database.client.query(
+        "select count(*)::int as n from audit_log where action = 'secret.create' and outcome = 'refused'",
+      )
+    ).rows[0].n;
+    expect(after - before).toBe(11);
+  });
+
+  it('is created beside others of one credential, whatever is wrong with some of them', async () => {
+    const names = Array.from({ length: 30 }, (_, at) => (at % 5 === 0 ? 'FIRST' : `MANY_${at}`));
+    const answers = await Promise.all(names.map((name) => create(ada, name)));
+    expect(answers.map(({ status }) => status)).toEqual(names.map((name) => (name === 'FIRST' ? 409 : 201)));
+    for (const [at, { body, status }] of answers.entries()) {
+      if (status !== 201) continue;
+      expect(expectStatus(await ada.call('GET', `/secrets/${body.id}/value`), 200).body).toMatchObject({
+        name: names[at],
+        value: `value of ${names[at]}`,
+      });
+    }
+  });
+
+  it('is not written under a key that is no longer as it was', async () => {
+    const { client } = app.database;
+    const change = 'update owner_keys set wrapped_key = reverse(wrapped_key) where owner_id = $1';
+    await client.query(change, [ada.id]);
+    expectStatus(await create(ada, 'UNDER_A_FOREIGN_KEY'), 409);
+    await client.query(change, [ada.id]);
+    expectStatus(await create(ada, 'UNDER_HER_KEY'), 201);
+    expect([await kept('UNDER_A_FOREIGN_KEY'), await kept('UNDER_HER_KEY')]).toEqual([0, 1]);
+  });
+});
