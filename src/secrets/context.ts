@@ -1,19 +1,20 @@
 import type { Action, Mutate } from '../access/index.ts';
-import type { Audit, AuditAction } from '../audit/index.ts';
+import type { Audit, AuditAction, AuditEntry } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { type Clock, later } from '../core/clock.ts';
+import { coalesce } from '../core/coalesce.ts';
 import { KeyholdError } from '../core/errors.ts';
 import type { SecretId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import { databaseNow } from '../db/checks.ts';
 import { type Db, type Outcome, reading, refusedWith, type Tx } from '../db/database.ts';
 import type { SealedTableName, SecretRow } from '../db/tables.ts';
-import { violatedIndex } from '../db/trouble.ts';
+import { isUnavailable, violatedIndex } from '../db/trouble.ts';
 import type { Idempotency } from '../idempotency/index.ts';
 import { integrityBroken, type OwnerKeys, type Seals } from '../keys/index.ts';
 import type { Sessions } from '../sessions/index.ts';
 import type { Users } from '../users/index.ts';
-import { createLoad, type Load, type Loaded, type LoadOptions, refusalEntry } from './load.ts';
+import { type Ask, createLoad, type Judged, type Load, type Loaded, type LoadOptions, refusalEntry } from './load.ts';
 import { namesInPlace } from './queries.ts';
 import { type SecretView, viewOf } from './view.ts';
 
@@ -98,6 +99,16 @@ export const orNameTaken = async <T>(work: Promise<T>): Promise<T> => {
   }
 };
 
+/** A question to the rule, and what the record calls it. */
+interface Look extends Ask {
+  readonly as: AuditAction;
+}
+
+const lookEntry = (as: AuditAction, id: SecretId, judged: Judged): AuditEntry =>
+  judged.kind === 'allowed'
+    ? { action: as, target: { type: 'secret', id }, outcome: 'allowed', reason: judged.because }
+    : refusalEntry(as, id, judged);
+
 export const createContext = (deps: SecretsDeps): SecretsContext => {
   const { db, clock, seals, audit, mutate } = deps;
   const load = createLoad({ seals, clock });
@@ -154,23 +165,28 @@ export const createContext = (deps: SecretsDeps): SecretsContext => {
     return stale ? await one.refuse(revisionMismatch()) : await work(one);
   };
 
+  /** Looks that arrive together are decided, recorded and flushed together. */
+  const lookTogether = coalesce<Look, Judged>(
+    async (looks) => {
+      const judged = await reading(load.judgeAll(db, looks));
+      const records = looks.map(({ caller, as, id }, at) => ({
+        actor: caller,
+        entry: lookEntry(as, id, judged[at] as Judged),
+      }));
+      await audit.commit(db, records);
+      return judged;
+    },
+    { most: 64, atOnce: 3, isEverybodys: isUnavailable },
+  );
+
   return {
     ...deps,
     load,
     now: async (handle) => later(clock.now(), await databaseNow(handle)),
 
     look: async (caller, action, as, id) => {
-      const judged = await reading(load.judgeOne(db, caller, action, id));
-      if (judged.kind !== 'allowed') {
-        await audit.recordAlone(db, caller, refusalEntry(as, id, judged));
-        throw judged.error;
-      }
-      await audit.recordAlone(db, caller, {
-        action: as,
-        target: { type: 'secret', id },
-        outcome: 'allowed',
-        reason: judged.because,
-      });
+      const judged = await lookTogether({ caller, action, as, id });
+      if (judged.kind !== 'allowed') throw judged.error;
       return {
         loaded: judged.loaded,
         view: viewOf(judged.loaded.row, judged.because, caller.userId, judged.loaded.now),
