@@ -145,7 +145,7 @@ export const createLogins = (deps: Deps): Logins => {
     });
 
   const login: Logins['login'] = async (origin, username, password) => {
-    const made = await throttle.attempt(username, origin.ip, async () => {
+    const made = await throttle.attempt({ account: username }, origin.ip, async () => {
       const before = await reading(users.byKey(db, username));
       const right = await passwords.verify(before?.password_hash ?? null, password);
       return { right: right && before?.status === 'active', work: () => enter(origin, before, right) };

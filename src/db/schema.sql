@@ -109,6 +109,7 @@ CREATE TABLE session_participants (
   role character varying(12) NOT NULL DEFAULT 'collaborator'::character varying,
   joined_at timestamp with time zone NOT NULL,
   left_at timestamp with time zone,
+  named_since timestamp with time zone,
   seal bytea NOT NULL
 );
 CREATE TABLE sessions (

@@ -76,6 +76,8 @@ export interface ParticipantRow {
   role: 'owner' | 'collaborator';
   joined_at: Date;
   left_at: Date | null;
+  /** Since when the session's external id means it to the user; null once they left by themself. See sessions/finding.ts. */
+  named_since: Date | null;
   seal: Buffer;
 }
 
@@ -289,7 +291,14 @@ const sessions: TypedSealedTable<SessionRow, 'updated_at'> = {
 const session_participants: TypedSealedTable<ParticipantRow, never> = {
   table: 'session_participants',
   key: ['session_id', 'user_id'],
-  sealed: { session_id: 'uuid', user_id: 'uuid', role: 'text', joined_at: 'time', left_at: 'time' },
+  sealed: {
+    session_id: 'uuid',
+    user_id: 'uuid',
+    role: 'text',
+    joined_at: 'time',
+    left_at: 'time',
+    named_since: 'time',
+  },
   unsealed: {},
 };
 

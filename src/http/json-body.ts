@@ -29,12 +29,19 @@ const refuseDepth = (text: string): void => {
   }
 };
 
+/** The digits without the zeros at their end. By hand: a pattern would try anew at each run of zeros in the midst. */
+const withoutEndZeros = (digits: string): string => {
+  let end = digits.length;
+  while (digits[end - 1] === '0') end -= 1;
+  return digits.slice(0, end);
+};
+
 /** Sign, significant digits and exponent: two spellings of one decimal number come to the same. */
 const decimal = (source: string): string => {
   const [, sign = '', whole = '', fraction = '', exponent = '0'] =
     /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(source) ?? [];
   const digits = `${whole}${fraction}`.replace(/^0+/, '');
-  const significant = digits.replace(/0+$/, '');
+  const significant = withoutEndZeros(digits);
   if (significant === '') return `${sign}0`;
   const power = Number(exponent) - fraction.length + (digits.length - significant.length);
   return `${sign}${significant}e${power}`;

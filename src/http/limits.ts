@@ -6,6 +6,7 @@ import type { Audit } from '../audit/index.ts';
 import type { RequestOrigin } from '../core/caller.ts';
 import { KeyholdError } from '../core/errors.ts';
 import type { UserId } from '../core/ids.ts';
+import { network } from '../core/network.ts';
 import type { Db } from '../db/database.ts';
 import { originOf } from './origin.ts';
 
@@ -46,11 +47,8 @@ export const createLimits = ({ db, audit }: { readonly db: Db; readonly audit: A
   const users = new LRUCache<string, UserId>({ max: remembered });
   const turned = new Map<string, TurnedAway>();
 
-  /** A credential that was good before counts for itself; whatever else somebody sends counts for their address. */
-  const keyOf = (request: FastifyRequest): string => {
-    const digest = digestOf(request);
-    return users.has(digest) ? digest : request.ip;
-  };
+  /** A credential that was good before counts for its user; whatever else somebody sends counts for their network. */
+  const keyOf = (request: FastifyRequest): string => users.get(digestOf(request)) ?? network(request.ip);
 
   return {
     keyOf,
@@ -62,7 +60,7 @@ export const createLimits = ({ db, audit }: { readonly db: Db; readonly audit: A
       const before = turned.get(key);
       if (before) before.count += 1;
       else if (turned.size < mostCallers)
-        turned.set(key, { origin: originOf(request), userId: users.get(key) ?? null, count: 1 });
+        turned.set(key, { origin: originOf(request), userId: users.get(digestOf(request)) ?? null, count: 1 });
     },
     flush: async () => {
       for (const [key, { origin, userId, count }] of [...turned]) {

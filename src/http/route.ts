@@ -82,6 +82,13 @@ type Empty = typeof Nothing;
 
 const callers = new WeakMap<FastifyRequest, Caller>();
 
+/** Who asks, once the gate of a route has let them in. */
+export const callerOf = (request: FastifyRequest): Caller => {
+  const caller = callers.get(request);
+  if (!caller) throw new Error('a gated route was reached without its gate');
+  return caller;
+};
+
 const bearer = (request: FastifyRequest): string => {
   const [scheme, token, ...rest] = (request.headers.authorization ?? '').split(' ');
   if (scheme?.toLowerCase() === 'bearer' && token && rest.length === 0) return token;
@@ -226,11 +233,9 @@ export const createRoutes = (app: FastifyInstance, { db, audit, authenticate, li
     gated: <P extends TSchema = Empty, Q extends TSchema = Empty, B extends TSchema = Empty>(
       route: GatedRoute<P, Q, B>,
     ): void =>
-      add(route, route.gate, (request, context) => {
-        const caller = callers.get(request);
-        if (!caller) throw new Error('a gated route was reached without its gate');
-        return route.handler(caller, context as RouteContext<Static<P>, Static<Q>, Static<B>>);
-      }),
+      add(route, route.gate, (request, context) =>
+        route.handler(callerOf(request), context as RouteContext<Static<P>, Static<Q>, Static<B>>),
+      ),
   };
 };
 

@@ -45,6 +45,8 @@ export interface SessionsContext extends SessionsDeps {
   ): Promise<{ refused: KeyholdError }>;
   /** The way of every change of a session: confirm the caller, find, lock, verify that it may be looked at, then `work`. */
   locked<T>(caller: Caller, name: string, action: AuditAction, work: Work<T>): Promise<T>;
+  /** As `locked`, also for somebody who was in the session once. */
+  lockedOnceIn<T>(caller: Caller, name: string, action: AuditAction, work: Work<T>): Promise<T>;
   /** As `locked`, for the session's owner only. */
   asOwner<T>(caller: Caller, name: string, action: AuditAction, work: Work<T>): Promise<T>;
   /** As `asOwner`, while the session is active. */
@@ -79,17 +81,21 @@ export const createContext = (deps: SessionsDeps): SessionsContext => {
     return refusedWith(error);
   };
 
-  const locked: SessionsContext['locked'] = (caller, name, action, work) =>
-    mutate(
-      caller,
-      async (tx) => {
-        const found = await finding.find(tx, caller.userId, name);
-        const row = found && (await lockSession(tx, found.id));
-        const mine = row && !outOfReach(caller, row.id) && (await finding.find(tx, caller.userId, row.id));
-        return mine ? await work(tx, row) : await refuse(tx, caller, action, found?.id ?? null, sessionNotJoined());
-      },
-      async (tx) => caller.session !== null && (await lockSession(tx, caller.session)),
-    );
+  const lockedBy =
+    (find: Finding['find']): SessionsContext['locked'] =>
+    (caller, name, action, work) =>
+      mutate(
+        caller,
+        async (tx) => {
+          const found = await find(tx, caller.userId, name);
+          const row = found && (await lockSession(tx, found.id));
+          const mine = row && !outOfReach(caller, row.id) && (await find(tx, caller.userId, row.id));
+          return mine ? await work(tx, row) : await refuse(tx, caller, action, found?.id ?? null, sessionNotJoined());
+        },
+        async (tx) => caller.session !== null && (await lockSession(tx, caller.session)),
+      );
+
+  const locked = lockedBy(finding.find);
 
   const asOwner: SessionsContext['asOwner'] = (caller, name, action, work) =>
     locked(caller, name, action, async (tx, row) => {
@@ -111,6 +117,7 @@ export const createContext = (deps: SessionsDeps): SessionsContext => {
       audit.record(tx, caller, { action, target: { type: 'session', id }, outcome: 'allowed', details }),
     refuse,
     locked,
+    lockedOnceIn: lockedBy(finding.findOnceIn),
     asOwner,
     asOwnerOfActive: (caller, name, action, work) =>
       asOwner(caller, name, action, async (tx, row) => {

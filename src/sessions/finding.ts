@@ -12,6 +12,8 @@ export interface Finding {
    * or by the platform's own. Null for any other, whatever the cause.
    */
   find(db: Db, userId: UserId, name: string): Promise<SessionRow | null>;
+  /** As `find`, also where the user was present once. */
+  findOnceIn(db: Db, userId: UserId, name: string): Promise<SessionRow | null>;
   /** As `find`, and active, and the user present: the only maker of a `VerifiedSessionId`. */
   verify(db: Db, userId: UserId, name: string): Promise<VerifiedSessionId | null>;
 }
@@ -22,23 +24,36 @@ interface Seen {
   readonly own: boolean;
   readonly present: boolean;
   readonly active: boolean;
+  /** Since when, in milliseconds, the external id means it to the user, who does not own it; null where it does not. */
+  readonly namedSince: number | null;
 }
 
 export const createFinding = ({ clock, seals }: { readonly clock: Clock; readonly seals: Seals }): Finding => {
   const seen = (userId: UserId, { session, participant, dbNow }: NamedSession): Seen[] => {
     if (!seals.holds('sessions', session)) return [];
-    const present =
-      participant !== null && participant.left_at === null && seals.holds('session_participants', participant);
+    const own = participant !== null && seals.holds('session_participants', participant) ? participant : null;
     const active = isSessionActive(session, later(clock.now(), dbNow));
-    return [{ session, own: session.owner_id === userId, present, active }];
+    return [
+      {
+        session,
+        own: session.owner_id === userId,
+        present: own !== null && own.left_at === null,
+        active,
+        namedSince: own?.named_since?.getTime() ?? null,
+      },
+    ];
   };
 
   /**
-   * One's own first. Others' sessions of one name are none, also when all but one have ended or were left: else whoever
-   * takes somebody out of a session would hand its name to whoever has another of that name.
+   * One's own first, then the one that the user was brought into first, also after it has ended or they were taken out:
+   * a later one of that name neither shuts them out of theirs nor has them fall into it. Only who leaves by themself frees
+   * the name.
    */
-  const choose = (named: readonly Seen[]): Seen | null =>
-    named.find((one) => one.own) ?? (named.length === 1 ? (named[0] ?? null) : null);
+  const choose = (named: readonly Seen[]): Seen | null => {
+    const others = named.flatMap((one) => (one.namedSince === null ? [] : [{ one, since: one.namedSince }]));
+    const [first] = others.sort((a, b) => a.since - b.since || (a.one.session.id < b.one.session.id ? -1 : 1));
+    return named.find((one) => one.own) ?? first?.one ?? null;
+  };
 
   /**
    * An id comes before an external id that is spelt like one, whether the user may look at that session or not: nobody can
@@ -47,14 +62,22 @@ export const createFinding = ({ clock, seals }: { readonly clock: Clock; readonl
   const look = async (db: Db, userId: UserId, name: string): Promise<Seen | null> => {
     const id = isUuid(name) ? name.toLowerCase() : null;
     const all = (await sessionsNamed(db, userId, name, id)).flatMap((one) => seen(userId, one));
-    const found = all.find((one) => one.session.id === id) ?? choose(all);
+    return all.find((one) => one.session.id === id) ?? choose(all);
+  };
+
+  const lookPresent = async (db: Db, userId: UserId, name: string): Promise<Seen | null> => {
+    const found = await look(db, userId, name);
     return found && (found.own || found.present) ? found : null;
   };
 
   return {
-    find: async (db, userId, name) => (await look(db, userId, name))?.session ?? null,
-    verify: async (db, userId, name) => {
+    find: async (db, userId, name) => (await lookPresent(db, userId, name))?.session ?? null,
+    findOnceIn: async (db, userId, name) => {
       const found = await look(db, userId, name);
+      return found && (found.own || found.present || found.namedSince !== null) ? found.session : null;
+    },
+    verify: async (db, userId, name) => {
+      const found = await lookPresent(db, userId, name);
       return found?.active && found.present ? (found.session.id as VerifiedSessionId) : null;
     },
   };

@@ -21,6 +21,7 @@ export const join = (
     role,
     joined_at: context.clock.now(),
     left_at: null,
+    named_since: context.clock.now(),
   });
 
 /** Who was never there joins, who left comes back, who is there stays. */
@@ -29,7 +30,9 @@ const bringIn = async (context: SessionsContext, tx: Tx, row: SessionRow, userId
   const role = userId === row.owner_id ? 'owner' : 'collaborator';
   if (!before) await join(context, tx, row.id, userId, role);
   else if (before.left_at !== null) {
-    await context.seals.update(tx, 'session_participants', before, { left_at: null, joined_at: context.clock.now() });
+    const now = context.clock.now();
+    const back = { left_at: null, joined_at: now, named_since: before.named_since ?? now };
+    await context.seals.update(tx, 'session_participants', before, back);
   }
 };
 
@@ -51,20 +54,27 @@ export const addParticipant = (
     return { ok: await context.showOne(tx, row) };
   });
 
-/** Takes a user out: the owner anybody, everybody themself. Their keys go with them, without a row being touched. */
+/**
+ * Takes a user out: the owner anybody, everybody themself. Their keys go with them, without a row being touched. Who leaves
+ * by themself frees the session's external id for themself, also after they were taken out or the session has ended.
+ */
 export const removeParticipant = (
   context: SessionsContext,
   caller: Caller,
   name: string,
   userId: UserId,
 ): Promise<void> =>
-  context.locked(caller, name, 'session.participant_remove', async (tx, row) => {
+  context.lockedOnceIn(caller, name, 'session.participant_remove', async (tx, row) => {
     if (row.owner_id !== caller.userId && userId !== caller.userId) {
       return await context.refuse(tx, caller, 'session.participant_remove', row.id, sessionOwnerOnly());
     }
     const before = await lockParticipant(tx, row.id, userId);
-    if (before?.left_at === null) {
-      await context.seals.update(tx, 'session_participants', before, { left_at: context.clock.now() });
+    const themself = userId === caller.userId;
+    if (before && (before.left_at === null || (themself && before.named_since !== null))) {
+      await context.seals.update(tx, 'session_participants', before, {
+        left_at: before.left_at ?? context.clock.now(),
+        ...(themself ? { named_since: null } : {}),
+      });
     }
     await context.record(tx, caller, 'session.participant_remove', row.id, { user_id: userId });
     return { ok: undefined };

@@ -71,8 +71,7 @@ const changeOwn = async (
   next: string,
 ): Promise<UserView> => {
   if (current === undefined) throw invalid('current_password', 'is needed to change your own password.');
-  const guesses = `own password of ${caller.userId}`;
-  return await context.throttle.attempt(guesses, null, async () => {
+  return await context.throttle.attempt({ own: caller.userId }, null, async () => {
     const before = context.intact(await reading(queries.userById(context.db, caller.userId)));
     const right = await context.passwords.verify(before?.password_hash ?? null, current);
     // Hashed whether it will be needed or not: a right guess takes no longer than a wrong one.

@@ -1,13 +1,14 @@
 import { createHmac } from 'node:crypto';
-import { isIPv6 } from 'node:net';
 import { sql } from 'kysely';
 import type { Clock } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
+import type { UserId } from '../core/ids.ts';
+import { network } from '../core/network.ts';
 import { type Db, reading } from '../db/database.ts';
 import { usernameKey } from './user.ts';
 
 const windowMs = 15 * 60_000;
-const limits = { account: 10, address: 50 } as const;
+const limits = { account: 10, own: 10, address: 50 } as const;
 
 export interface Throttle {
   /**
@@ -16,27 +17,17 @@ export interface Throttle {
    * all, or was right; what `work` comes to after a wrong one doesn't take the count back. A right one lets the account
    * start afresh. Throws `rate_limited` when the address or the account has failed too often in the last 15 minutes.
    */
-  attempt<T>(username: string, ip: string | null, check: () => Promise<Checked<T>>): Promise<T>;
+  attempt<T>(whose: Whose, ip: string | null, check: () => Promise<Checked<T>>): Promise<T>;
 }
+
+/** Whose password it is: an account's, at the door, or the caller's own. The one never counts for the other. */
+export type Whose = { readonly account: string } | { readonly own: UserId };
 
 /** A password that was looked at, and what is to be done about it. */
 export interface Checked<T> {
   readonly right: boolean;
   work(): Promise<T>;
 }
-
-/** An IPv6 user has a whole /64 to choose addresses from; it counts as one. */
-const network = (ip: string): string => {
-  // A listener for both families shows IPv4 clients as IPv6 ones (RFC 4291 section 2.5.5.2).
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(ip)?.[1];
-  if (mapped !== undefined) return mapped;
-  if (!isIPv6(ip)) return ip;
-  const [head = '', tail = ''] = ip.split('::');
-  const front = head === '' ? [] : head.split(':');
-  const back = tail === '' ? [] : tail.split(':');
-  const missing = ip.includes('::') ? Math.max(0, 8 - front.length - back.length) : 0;
-  return [...front, ...Array<string>(missing).fill('0'), ...back].slice(0, 4).join(':');
-};
 
 const tooMany = (startedAt: Date, now: Date): KeyholdError => {
   const left = Math.max(1, Math.ceil((startedAt.getTime() + windowMs - now.getTime()) / 1000));
@@ -55,14 +46,14 @@ export const createThrottle = ({ db, clock, digestKey }: Deps): Throttle => {
   const subject = (kind: keyof typeof limits, text: string): Buffer =>
     createHmac('sha256', digestKey).update(`${kind}\0${text}`).digest();
 
-  const account = (username: string) => ({
-    subject: subject('account', usernameKey(username)),
-    limit: limits.account,
-  });
+  const account = (whose: Whose) =>
+    'own' in whose
+      ? { subject: subject('own', whose.own), limit: limits.own }
+      : { subject: subject('account', usernameKey(whose.account)), limit: limits.account };
   const addresses = (ip: string | null) =>
     ip === null ? [] : [{ subject: subject('address', network(ip)), limit: limits.address }];
   /** The address first: one that is refused closes no account. */
-  const subjects = (username: string, ip: string | null) => [...addresses(ip), account(username)];
+  const subjects = (whose: Whose, ip: string | null) => [...addresses(ip), account(whose)];
 
   const count = async (key: Buffer, now: Date): Promise<{ failures: number; window_started_at: Date } | undefined> => {
     const oldest = new Date(now.getTime() - windowMs);
@@ -82,9 +73,9 @@ export const createThrottle = ({ db, clock, digestKey }: Deps): Throttle => {
       .execute();
   };
 
-  const begin = async (username: string, ip: string | null): Promise<void> => {
+  const begin = async (whose: Whose, ip: string | null): Promise<void> => {
     const now = clock.now();
-    for (const { subject: key, limit } of subjects(username, ip)) {
+    for (const { subject: key, limit } of subjects(whose, ip)) {
       const row = await reading(count(key, now));
       if (row && row.failures > limit) throw tooMany(row.window_started_at, now);
     }
@@ -100,25 +91,25 @@ export const createThrottle = ({ db, clock, digestKey }: Deps): Throttle => {
       .execute();
   };
 
-  const succeeded = async (username: string, ip: string | null): Promise<void> => {
-    await db.deleteFrom('login_failures').where('subject', '=', account(username).subject).execute();
+  const succeeded = async (whose: Whose, ip: string | null): Promise<void> => {
+    await db.deleteFrom('login_failures').where('subject', '=', account(whose).subject).execute();
     await giveBack(addresses(ip).map(({ subject: key }) => key));
     await forget(clock.now());
   };
 
-  const withdrawn = (username: string, ip: string | null): Promise<void> =>
-    giveBack(subjects(username, ip).map(({ subject: key }) => key));
+  const withdrawn = (whose: Whose, ip: string | null): Promise<void> =>
+    giveBack(subjects(whose, ip).map(({ subject: key }) => key));
 
   /** What became of the attempt stands; that its count is wrong for 15 minutes at most is no reason to deny it. */
   const quietly = (work: Promise<void>): Promise<void> => work.catch(() => undefined);
 
   return {
-    attempt: async (username, ip, check) => {
-      await begin(username, ip);
+    attempt: async (whose, ip, check) => {
+      await begin(whose, ip);
       const made = check();
-      await made.catch(() => quietly(withdrawn(username, ip)));
+      await made.catch(() => quietly(withdrawn(whose, ip)));
       const { right, work } = await made;
-      if (right) await quietly(succeeded(username, ip));
+      if (right) await quietly(succeeded(whose, ip));
       return await work();
     },
   };

@@ -183,9 +183,71 @@ describe('what an attack once found', () => {
       const body = { name: uniqueName('LURED'), type: 'other', value: 'for ada', scope: 'session' };
       expectStatus(await grace.call('POST', '/secrets', { body, session: name }), 403);
     }
-    // Once she is let in again, the name is still two people's; the id is one's.
+    // Once she is let in again, the name is hers again.
     expectStatus(await ada.call('POST', `/sessions/${session.id}/participants`, { body: { user_id: grace.id } }), 201);
-    expectStatus(await enter(session.id), 200);
+    for (const name of [session.id, 'chat-taken-out']) expectStatus(await enter(name), 200);
+  });
+
+  it('nobody is shut out of their session by another one of its name, and who leaves one by themself frees its name', async () => {
+    const { mallory } = { mallory: await logIn(app, 'mallory') };
+    const name = uniqueName('chat');
+    const where = async (person: Person) => (await person.call('GET', '/auth/me', { session: name })).body.session_id;
+    const session = await startSession(ada, [grace], { external_id: name });
+    const trap = await startSession(mallory, [grace, ada], { external_id: name });
+    expect([await where(grace), await where(ada), await where(mallory)]).toEqual([session.id, session.id, trap.id]);
+    // The one who takes her out and in again is still who brought her in first.
+    expectStatus(await ada.call('DELETE', `/sessions/${session.id}/participants/${grace.id}`), 204);
+    expect(await where(grace)).toBeUndefined();
+    expectStatus(await ada.call('POST', `/sessions/${session.id}/participants`, { body: { user_id: grace.id } }), 201);
+    expect(await where(grace)).toBe(session.id);
+
+    // One that took the name first, and is over: she leaves it, and the name is the other's.
+    const squatted = uniqueName('chat');
+    const first = await startSession(mallory, [grace], { external_id: squatted });
+    const real = await startSession(ada, [grace], { external_id: squatted });
+    const enter = async () => (await grace.call('GET', '/auth/me', { session: squatted })).body.session_id;
+    expect(await enter()).toBe(first.id);
+    expectStatus(await mallory.call('DELETE', `/sessions/${first.id}/participants/${grace.id}`), 204);
+    expectStatus(await mallory.call('POST', `/sessions/${first.id}/end`), 200);
+    expect(await enter()).toBeUndefined();
+    expectStatus(await grace.call('DELETE', `/sessions/${first.id}/participants/${grace.id}`), 204);
+    expect(await enter()).toBe(real.id);
+    expectStatus(await grace.call('DELETE', `/sessions/${trap.id}/participants/${mallory.id}`), 403);
+  });
+
+  it('a number of a quarter of a megabyte is looked at once, not anew at each of its zeros', async () => {
+    // It took the whole service for a minute each, and this test as long as it may take.
+    for (const n of [
+      `0.1${'0'.repeat(250_000)}1`,
+      `1${'0'.repeat(250_000)}1`,
+      `${'0'.repeat(125_000)}.${'0'.repeat(125_000)}`,
+    ]) {
+      const body = `{"username":"x","password":"y","n":${n}}`;
+      const headers = { 'content-type': 'application/json' };
+      expect((await fetch(`${app.url}/api/v1/auth/login`, { method: 'POST', headers, body })).status).toBe(400);
+    }
+  });
+
+  it('whoever guesses at the door does not keep a user from changing their password', async () => {
+    const { nell } = await people(app, admin, 'nell');
+    for (const username of [`own password of ${nell.id}`, nell.id]) {
+      for (let times = 0; times < 11; times += 1) {
+        await app.call('POST', '/auth/login', { body: { username, password: 'a wrong guess' } });
+      }
+    }
+    const body = { current_password: password, new_password: 'another password' };
+    expectStatus(await nell.call('POST', `/users/${nell.id}/password`, { body }), 200);
+  });
+
+  it('nobody who sends an import slowly keeps others from theirs', async () => {
+    const head = `POST /api/v1/secrets/import HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${grace.token}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n`;
+    const slow = dripping(app.url, head, '{"items":[');
+    const body = { items: [{ name: uniqueName(), type: 'token', value: 'v' }], on_conflict: 'fail' };
+    const graces = () => grace.call('POST', '/secrets/import', { body });
+    await expect.poll(async () => (await graces()).status).toBe(503);
+    expectStatus(await ada.call('POST', '/secrets/import', { body }), 201);
+    slow.close();
+    await expect.poll(async () => (await graces()).status).toBe(201);
   });
 
   it('an Idempotency-Key makes nothing pass for made in another session', async () => {

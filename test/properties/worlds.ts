@@ -258,6 +258,7 @@ const participantRows = (world: World, session: World['sessions'][number]): Omit
         user_id: user.id,
         role: index === session.owner ? ('owner' as const) : ('collaborator' as const),
         joined_at: world.moment,
+        named_since: world.moment,
         left_at: presence === 'left' ? world.moment : null,
       },
     ];

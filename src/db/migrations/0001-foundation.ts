@@ -91,6 +91,7 @@ CREATE TABLE session_participants (
   role varchar(12) NOT NULL DEFAULT 'collaborator',
   joined_at timestamptz NOT NULL,
   left_at timestamptz,
+  named_since timestamptz,
   seal bytea NOT NULL,
   PRIMARY KEY (session_id, user_id),
   CONSTRAINT ck_session_participants_role CHECK (role IN ('owner', 'collaborator'))

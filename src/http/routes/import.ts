@@ -1,10 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
 import { KeyholdError } from '../../core/errors.ts';
+import type { UserId } from '../../core/ids.ts';
 import type { CreateSecret, OnConflict, Secrets } from '../../secrets/index.ts';
 import { refuseCharset } from '../body.ts';
 import { largestImport, readImport } from '../import-body.ts';
-import type { Routes } from '../route.ts';
+import { callerOf, type Routes } from '../route.ts';
 import * as schema from '../schemas/secrets.ts';
 import { check } from '../validation.ts';
 import { createOf } from './secrets.ts';
@@ -18,26 +19,31 @@ interface ReadImport {
 const readItem = (item: unknown): CreateSecret =>
   createOf(check(schema.CreateSecretBody, 'body', item) as Static<typeof schema.CreateSecretBody>);
 
+/** The items of an import are in memory until its one transaction is done; more than this would be too many. */
+const mostAtOnce = 3;
+
 const busy = (): KeyholdError =>
   new KeyholdError('overloaded', 'Another import is under way. Try again when it is done.', { retryAfterSeconds: 2 });
 
 /**
- * Lets one import in at a time: its items are in memory until its one transaction is done. Answers how to run the work of a
- * request that is in.
+ * Lets one import of each user in at a time, and few in all: nobody who sends a body slowly keeps the others waiting.
+ * Answers how to run the work of a request that is in.
  */
-const oneAtATime = (scope: FastifyInstance) => {
-  let holder: FastifyRequest | null = null;
+const oneOfEachUser = (scope: FastifyInstance) => {
+  const holders = new Map<UserId, FastifyRequest>();
   const working = new WeakSet<FastifyRequest>();
-  const leave = (request: FastifyRequest): void => {
-    if (holder === request) holder = null;
+  const leave = (userId: UserId, request: FastifyRequest): void => {
+    if (holders.get(userId) === request) holders.delete(userId);
   };
   scope.addHook('preParsing', async (request: FastifyRequest, reply: FastifyReply) => {
+    const { userId } = callerOf(request);
+    const full = holders.has(userId) || holders.size >= mostAtOnce;
     // Who has hung up already never closes again, and would keep the place for good.
-    if (holder !== null || reply.raw.closed || reply.raw.destroyed) throw busy();
-    holder = request;
+    if (full || reply.raw.closed || reply.raw.destroyed) throw busy();
+    holders.set(userId, request);
     // Who hangs up while the items are being written keeps the place until they are.
     reply.raw.once('close', () => {
-      if (!working.has(request)) leave(request);
+      if (!working.has(request)) leave(userId, request);
     });
   });
   return async <T>(request: FastifyRequest, work: () => Promise<T>): Promise<T> => {
@@ -45,7 +51,7 @@ const oneAtATime = (scope: FastifyInstance) => {
     try {
       return await work();
     } finally {
-      leave(request);
+      leave(callerOf(request).userId, request);
     }
   };
 };
@@ -57,13 +63,14 @@ export const importRoute = (scope: FastifyInstance, { gated }: Routes, secrets: 
     refuseCharset(request);
     return check(schema.ImportRead, 'body', await readImport(payload, readItem));
   });
-  const inPlace = oneAtATime(scope);
+  const inPlace = oneOfEachUser(scope);
   gated({
     method: 'POST',
     url: '/secrets/import',
     tag: 'Secrets',
     summary: 'Keep many secrets, all or none',
-    description: 'At most 64 MiB and 100,000 items, read as they come. One import at a time; others are told to wait.',
+    description:
+      'At most 64 MiB and 100,000 items, read as they come. One import of each user at a time, and three in all; others are told to wait.',
     gate: { anyOf: ['secrets:write'] },
     body: schema.ImportBody,
     bodyLimit: largestImport,
