@@ -3,7 +3,7 @@ import type { Argument, Command, Help, Option } from 'commander';
 import { createContext } from '../src/cli/context.ts';
 import { cliVariables } from '../src/cli/env.ts';
 import { exitCodeMeanings, exitCodes } from '../src/cli/exit-codes.ts';
-import { createProgram } from '../src/cli/program.ts';
+import { createProgram, everywhere } from '../src/cli/program.ts';
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 
@@ -23,7 +23,8 @@ const afterHelp = (command: Command): { remarks: string; examples: string } => {
   command.configureOutput({ writeOut: (text) => void printed.push(text) });
   command.outputHelp();
   const whole = printed.join('');
-  const text = whole.slice(command.helpInformation().length).trim();
+  // What stands below every command is said once, at the top.
+  const text = whole.slice(command.helpInformation().length).replace(everywhere, '').trim();
   const [remarks = '', ...examples] = text.split(/^Examples:\n/m);
   const shown = examples.join('').split('\n\n')[0] ?? '';
   const rest = examples.join('').split('\n\n').slice(1).join('\n\n');

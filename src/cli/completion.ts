@@ -98,7 +98,7 @@ ${bashBody(nodes)}
     if [[ $candidate == "$current"* ]]; then COMPREPLY+=("$candidate"); fi
   done
 }
-complete -F _keyhold keyhold
+complete -o bashdefault -o default -F _keyhold keyhold
 `;
 
 const zshDescribed = (name: string, description: string): string =>
@@ -135,7 +135,7 @@ ${nodes.flatMap(zshChoices).join('\n')}
 ${nodes.map(zshNode).join('\n')}
   esac
   if [[ $current == -* ]]; then _describe option options; return; fi
-  if (( \${#commands} )); then _describe command commands; fi
+  if (( \${#commands} )); then _describe command commands; else _files; fi
 }
 if [[ $funcstack[1] == _keyhold ]]; then _keyhold "$@"; else compdef _keyhold keyhold; fi
 `;

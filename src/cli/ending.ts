@@ -65,8 +65,12 @@ export interface Ending {
   readonly message: string;
 }
 
-const endingOfRefusal = (error: Refusal): Ending => {
+const tokenOfEnvironment =
+  'The token in KEYHOLD_CLI_TOKEN is not accepted: it is wrong, has expired or was revoked. Set another one, or unset it and run "keyhold login".';
+
+const endingOfRefusal = (error: Refusal, byEnvironment: boolean): Ending => {
   const { code } = error.problem;
+  if (code === 'unauthenticated' && byEnvironment) return { code: exitCodes.loggedOut, message: tokenOfEnvironment };
   return { code: isRefusedCode(code) ? exitOfProblem[code] : exitCodes.failed, message: sentenceOf(error) };
 };
 
@@ -90,12 +94,12 @@ const endingOfParser = ({ code, message }: CommanderError): Ending => {
 
 /**
  * Any error as an exit code and a sentence. What nobody expected is told by its kind alone: its message and stack might
- * quote a value.
+ * quote a value. `byEnvironment`: the credential was KEYHOLD_CLI_TOKEN's.
  */
-export const endingOf = (error: unknown): Ending => {
+export const endingOf = (error: unknown, byEnvironment = false): Ending => {
   if (error instanceof CliFailure) return { code: error.exitCode, message: error.message };
   if (error instanceof CommanderError) return endingOfParser(error);
-  if (error instanceof Refusal) return endingOfRefusal(error);
+  if (error instanceof Refusal) return endingOfRefusal(error, byEnvironment);
   if (error instanceof NoAnswer) {
     const next = error.kind === 'not-keyhold' ? 'Check the address that you logged in to.' : 'Is the service running?';
     return { code: exitCodes.unreachable, message: `${plain(error.message)} ${next}` };

@@ -1,7 +1,7 @@
 import { styleText } from 'node:util';
 import { exitCodes } from './exit-codes.ts';
 import { CliFailure, troubleOf } from './failure.ts';
-import { plain } from './plain.ts';
+import { plain, plainLines } from './plain.ts';
 
 /**
  * Where everything that a command says goes: data to stdout, everything else to stderr. Notes are for people and leave
@@ -49,15 +49,19 @@ const aligned = (rows: readonly (readonly string[])[]): string[] => {
   );
 };
 
-const lost = (error: unknown): CliFailure => {
+/** Only what was to be said is lost; whatever the command has done, it has done. */
+export class OutputLost extends CliFailure {}
+
+/** The failure for output that did not get where it should. What was done before stands: see `OutputLost`. */
+export const outputLost = (error: unknown): CliFailure => {
   if ((error as { code?: unknown }).code === 'EPIPE') return new CliFailure(exitCodes.brokenPipe, '');
   const reason = troubleOf(error) ?? 'writing failed';
-  return new CliFailure(exitCodes.notWritten, `The output could not be written: ${reason}.`, { cause: error });
+  return new OutputLost(exitCodes.notWritten, `The output could not be written: ${reason}.`, { cause: error });
 };
 
 const written = (stream: NodeJS.WriteStream, text: string): Promise<void> =>
   new Promise((resolve, reject) => {
-    const onError = (error: unknown): void => reject(lost(error));
+    const onError = (error: unknown): void => reject(outputLost(error));
     stream.once('error', onError);
     stream.write(text, (error) => {
       if (error) return onError(error);
@@ -66,13 +70,20 @@ const written = (stream: NodeJS.WriteStream, text: string): Promise<void> =>
     });
   });
 
+/** JSON leaves DEL and the C1 control characters as they are, and terminals obey those. */
+const jsonOf = (value: unknown): string =>
+  JSON.stringify(value, null, 2).replaceAll(
+    /[\u007f-\u009f]/g,
+    (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+
 /** `options` is asked at each use: they are known only once the command line is parsed. */
 export const createOutput = (options: () => OutputOptions, { stdout, stderr }: Streams = process): Output => {
   // A reader that goes away, or a full disk, is the business of whoever writes; unheard it would end the process rudely.
   stdout.on('error', () => undefined);
   stderr.on('error', () => undefined);
   const say = (text: string): void => {
-    stderr.write(`${text}\n`);
+    stderr.write(`${plainLines(text)}\n`);
   };
   const table: Output['table'] = (headings, rows) => {
     const cells = rows.map((row) => row.map(plain));
@@ -86,7 +97,7 @@ export const createOutput = (options: () => OutputOptions, { stdout, stderr }: S
     },
     write: (text) => (text === '' ? Promise.resolve() : written(stdout, text)),
     result: async (value, shown) => {
-      const text = options().json ? `${JSON.stringify(value, null, 2)}\n` : await shown();
+      const text = options().json ? `${jsonOf(value)}\n` : await shown();
       if (text !== null && text !== '') await written(stdout, text);
     },
     table,

@@ -4,3 +4,6 @@ export const plain = (text: string): string =>
     const code = mark.codePointAt(0) ?? 0;
     return mark === '\n' || mark === '\t' ? ' ' : `\\u{${code.toString(16)}}`;
   });
+
+/** As `plain`, of several lines. */
+export const plainLines = (text: string): string => text.split('\n').map(plain).join('\n');

@@ -35,6 +35,10 @@ const refuseExcess = (command: Command, sentences: ReadonlyMap<Command, string>)
 
 const options = (command: Command): GlobalOptions => command.optsWithGlobals<GlobalOptions>();
 
+/** Below the help of every command. */
+export const everywhere = `
+Every command also understands --json, --session <session>, --profile <name> and --quiet; "keyhold --help" explains them.`;
+
 const footer = `
 Every command has --help with examples. The whole reference: docs/cli.md`;
 
@@ -63,7 +67,7 @@ export const createProgram = async (
   );
   eachCommand(program, (command) => {
     command.exitOverride().configureOutput({ outputError: () => undefined });
-    if (command !== program) giveGlobalOptions(command.helpCommand(false));
+    if (command !== program) giveGlobalOptions(command.helpCommand(false).addHelpText('after', everywhere));
     if (command.commands.length === 0) command.allowExcessArguments(true);
   });
   program.hook('preAction', (_program, command) => {

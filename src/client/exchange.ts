@@ -18,9 +18,18 @@ export interface Incoming {
 /** Nobody answered within the time; told apart from a connection that failed. */
 export class TookTooLong extends Error {}
 
+/** An answer that no service of ours gives: a hundred values of the largest size, escaped, are 40 MiB. */
+export class TooLong extends Error {}
+const mostBytes = 64 * 1024 * 1024;
+
 const readWhole = async (response: IncomingMessage): Promise<Incoming> => {
   const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk as Buffer);
+  let length = 0;
+  for await (const chunk of response) {
+    length += (chunk as Buffer).length;
+    if (length > mostBytes) throw new TooLong();
+    chunks.push(chunk as Buffer);
+  }
   return {
     status: response.statusCode ?? 0,
     headers: response.headers,

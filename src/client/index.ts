@@ -75,6 +75,8 @@ export async function* pages<P extends Page>(ask: (cursor: { cursor?: string }) 
   do {
     const page: P = await ask(cursor === null ? {} : { cursor });
     yield page;
+    // The same page again would come for ever.
+    if (page.next_cursor === cursor) return;
     cursor = page.next_cursor ?? null;
   } while (cursor !== null);
 }

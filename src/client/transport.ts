@@ -1,4 +1,4 @@
-import { exchange, type Incoming, type Outgoing, TookTooLong } from './exchange.ts';
+import { exchange, type Incoming, type Outgoing, TookTooLong, TooLong } from './exchange.ts';
 import { NoAnswer, type Problem, Refusal } from './refusal.ts';
 
 const untrusted = 'its TLS certificate is not trusted here; NODE_EXTRA_CA_CERTS can name one that is';
@@ -28,6 +28,7 @@ const notKeyhold = (server: string, what: string, cause?: unknown): NoAnswer =>
   new NoAnswer(server, 'not-keyhold', `${server} ${what}, so it is not a Keyhold service.`, cause);
 
 const noAnswer = (server: string, error: unknown): NoAnswer => {
+  if (error instanceof TooLong) return notKeyhold(server, 'answers without end', error);
   if (error instanceof TookTooLong) {
     return new NoAnswer(server, 'timeout', `${server} took too long to answer.`, error);
   }
@@ -54,9 +55,12 @@ const parsed = (text: string): unknown => {
 const bodyOf = ({ headers, text }: Incoming, type: string): unknown =>
   headers['content-type']?.startsWith(type) ? parsed(text) : null;
 
+/** What a service may ask to wait; anything else is not heeded. */
+const mostSeconds = 86_400;
+
 const retryAfterOf = ({ headers }: Incoming): number | null => {
   const seconds = Number(headers['retry-after'] ?? Number.NaN);
-  return Number.isInteger(seconds) ? seconds : null;
+  return Number.isInteger(seconds) && seconds >= 0 && seconds <= mostSeconds ? seconds : null;
 };
 
 const refusalOf = (server: string, answer: Incoming): Refusal | NoAnswer => {

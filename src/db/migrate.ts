@@ -55,6 +55,28 @@ export const migrateDown = async (db: Kysely<unknown>, all = false): Promise<voi
   outcome((await (all ? migrator(db).migrateTo(NO_MIGRATIONS) : migrator(db).migrateDown())).error);
 };
 
+/** What taking migrations back can cost, and whether somebody works with it now; null where the tables are not there. */
+export interface Stored {
+  readonly users: number;
+  readonly secrets: number;
+  readonly inUse: boolean;
+}
+
+/** Looks for what is stored, and for connections of a Keyhold that were there before this one. */
+export const whatIsStored = async (db: Kysely<unknown>): Promise<Stored | null> => {
+  const { rows: tables } = await sql<{
+    there: boolean;
+  }>`select to_regclass('public.secrets') is not null as there`.execute(db);
+  if (!tables[0]?.there) return null;
+  // Connections of another role show no time of their start: they are not ours then.
+  const { rows } = await sql<Stored>`
+    select (select count(*) from public.users)::int as users, (select count(*) from public.secrets)::int as secrets,
+      exists (select 1 from pg_stat_activity a where a.datname = current_database() and a.pid <> pg_backend_pid()
+        and a.application_name like 'keyhold%' and coalesce(a.backend_start <
+          (select backend_start from pg_stat_activity where pid = pg_backend_pid()), true)) as "inUse"`.execute(db);
+  return rows[0] ?? null;
+};
+
 export const migrationStatus = async (db: Kysely<unknown>): Promise<readonly MigrationStatus[]> => {
   await refuseNewerSchema(db);
   return (await migrator(db).getMigrations()).map(({ name, executedAt }) => ({ name, executedAt: executedAt ?? null }));

@@ -277,8 +277,15 @@ describe('nothing is started', () => {
       expect(code).toBe(2);
       expect(err).toContain('--allow-unsafe-name');
     }
-    expect(await edith.run(['run', ...touch()])).toMatchObject({ code: 2 });
     expect(await started()).toBe(false);
+    // What only came along is left out, and told of by name.
+    await keepSecret(edith.person, { name: 'HARMLESS', value: 'of edith’s own' });
+    const rest = await edith.run(['run', '--no-mask', '--', 'env']);
+    expect(rest).toMatchObject({ code: 0, out: expect.stringContaining('HARMLESS=of edith’s own\n') });
+    for (const name of names) {
+      expect(rest.err).toContain(name);
+      expect(rest.out).not.toContain(`/nonexistent/${name}`);
+    }
     const prefixed = await edith.run(['run', '--no-mask', '--prefix', 'MY_', '--', 'env']);
     for (const name of names) expect(prefixed.out).toContain(`MY_${name}=/nonexistent/${name}\n`);
     const allowed = ['--allow-unsafe-name', '--only', 'BASH_ENV,git_ssh_command', '--', 'env'];

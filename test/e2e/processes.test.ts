@@ -138,7 +138,7 @@ describe('a service with an embedded database', () => {
     await service.process().stop();
     expect(postmaster).toBeGreaterThan(0);
     expect(await service.postmaster()).toBe(0);
-    const down = await runCommand(['migrate', 'down'], { env: service.env });
+    const down = await runCommand(['migrate', 'down', '--yes'], { env: service.env });
     expect(down).toMatchObject({ code: 0, out: expect.stringContaining('0001-foundation  not applied') });
     const up = await runCommand(['migrate', 'up'], { env: service.env });
     expect(up).toMatchObject({ code: 0, out: expect.stringContaining('0001-foundation  applied') });

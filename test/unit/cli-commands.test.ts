@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { typeNames } from '../../src/cli/commands/secrets.ts';
 import { completionScript } from '../../src/cli/completion.ts';
 import { createContext } from '../../src/cli/context.ts';
 import { createProgram } from '../../src/cli/program.ts';
+import { typeNames } from '../../src/cli/type-names.ts';
 import { secretTypes } from '../../src/db/tables.ts';
 
 const { context } = createContext();

@@ -49,6 +49,27 @@ describe('values in output', () => {
     expect(masked([key], `  ${key.split('\n')[1]}\r\n`)).toBe('  [masked]\r\n');
   });
 
+  it.each([20, 64, 76])('are hidden wherever base64 breaks its lines of %i', (width) => {
+    const token = 'github_pat_11ABCDEFG0abcdefghijkl_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst';
+    for (const value of [token, 'sk_short_one']) {
+      for (let before = 0; before < width; before += 1) {
+        for (const end of ['\n', '\r\n']) {
+          const text = Buffer.from(`${'x'.repeat(before)}${value}!and more`).toString('base64');
+          const out = masked([value], text.replaceAll(new RegExp(`.{${width}}`, 'g'), `$&${end}`));
+          expect(Buffer.from(out.replaceAll('[masked]', ''), 'base64').toString()).not.toContain(value.slice(3, -3));
+          expect(out).toContain('[masked]');
+        }
+      }
+    }
+  });
+
+  it('hold no line back for a hint of base64 at its end', () => {
+    const masker = createMaskers(['hunter2!'])();
+    expect(masker.push(Buffer.from('ready: a\n')).toString()).toBe('ready: a\n');
+    expect(masker.push(Buffer.from('HVu')).toString()).toBe('');
+    expect(masker.push(Buffer.from('dGVyMiE=\n')).toString()).toBe('[masked]\n');
+  });
+
   it('are hidden where base64 breaks its lines', () => {
     const long = Array.from({ length: 200 }, (_, index) => String.fromCharCode(33 + ((index * 7) % 90))).join('');
     const lines = Buffer.from(long).toString('base64').replaceAll(/.{76}/g, '$&\n');

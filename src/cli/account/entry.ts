@@ -15,6 +15,14 @@ export const refuseUnlessKeyhold = async (client: Client, server: string): Promi
     );
 };
 
+const isLoopback = (server: string): boolean => ['localhost', '127.0.0.1', '[::1]'].includes(new URL(server).hostname);
+
+/** Throws usage where a password or token would travel in the clear to another machine. */
+export const refuseInTheClear = (server: string, what: string): void => {
+  if (server.startsWith('https:') || isLoopback(server)) return;
+  throw usage(`The ${what} would travel to ${server} unencrypted. Use https://, or --allow-http if nobody listens.`);
+};
+
 /** One secret line from stdin, or from the person at the terminal. */
 export const readSecretLine = async (context: CliContext, fromStdin: boolean, question: string): Promise<string> => {
   const text = fromStdin
@@ -42,13 +50,15 @@ export const withLogin = async <T>(
   }
 };
 
-/** Until `work` is over Ctrl-C waits: what is begun is then either done or taken back. */
+const waiting = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Until `work` is over Ctrl-C and what ends programs wait: what is begun is then either done or taken back. */
 export const uninterrupted = async <T>(work: () => Promise<T>): Promise<T> => {
   const ignore = (): void => undefined;
-  process.on('SIGINT', ignore);
+  for (const signal of waiting) process.on(signal, ignore);
   try {
     return await work();
   } finally {
-    process.off('SIGINT', ignore);
+    for (const signal of waiting) process.off(signal, ignore);
   }
 };

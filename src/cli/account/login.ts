@@ -6,7 +6,7 @@ import { CliFailure, usage } from '../failure.ts';
 import { plain } from '../plain.ts';
 import { isProfileName, type Profile, serverAddress } from '../profiles/index.ts';
 import { readDays } from '../secrets/instants.ts';
-import { readSecretLine, refuseUnlessKeyhold, uninterrupted, withLogin } from './entry.ts';
+import { readSecretLine, refuseInTheClear, refuseUnlessKeyhold, uninterrupted, withLogin } from './entry.ts';
 
 export interface LoginOptions {
   readonly server?: string;
@@ -19,8 +19,6 @@ export interface LoginOptions {
 
 const isOurs = (token: string): boolean => token.startsWith('kh_');
 
-const isLoopback = (server: string): boolean => ['localhost', '127.0.0.1', '[::1]'].includes(new URL(server).hostname);
-
 const chosenServer = async (context: CliContext, asked: string | undefined, option: string | undefined) => {
   if (asked !== undefined && option !== undefined) throw usage('Give the server once.');
   const text = asked ?? option ?? context.env.own.KEYHOLD_CLI_SERVER;
@@ -32,6 +30,13 @@ const chosenServer = async (context: CliContext, asked: string | undefined, opti
 
 const nameOf = (server: string): string => new URL(server).host.replaceAll(/[^A-Za-z0-9.-]/g, '-');
 
+/** A name that no profile has yet. */
+const freshName = (wanted: string, taken: readonly string[]): string => {
+  const base = isProfileName(wanted) ? wanted : 'server';
+  const names = [base, ...taken.map((_, at) => `${base.slice(0, 58)}-${at + 2}`)];
+  return names.find((name) => !taken.includes(name)) ?? base;
+};
+
 /** The profile to log in to: the one that was named, one of this server, or a new one; never another server's. */
 const chosenProfile = async (context: CliContext, server: string): Promise<string> => {
   const { profiles } = context;
@@ -42,8 +47,7 @@ const chosenProfile = async (context: CliContext, server: string): Promise<strin
     const profile = await profiles.read(name);
     if (profile?.server === server) return name;
   }
-  const fresh = nameOf(server);
-  return names.includes(own) && isProfileName(fresh) ? fresh : own;
+  return names.includes(own) ? freshName(nameOf(server), names) : own;
 };
 
 /** Makes the token that is stored. It may what its user may, but not administer: that is done beside the service. */
@@ -120,10 +124,9 @@ const welcome = async (context: CliContext, name: string, server: string, userna
 const byPassword = async (context: CliContext, server: string, options: LoginOptions): Promise<void> => {
   const seconds = readDays(options.days);
   if (options.passwordStdin && options.username === undefined) throw usage('--password-stdin needs --username.');
-  if (!server.startsWith('https:') && !isLoopback(server) && !options.allowHttp) {
-    throw usage(`The password would travel to ${server} unencrypted. Use https://, or --allow-http if nobody listens.`);
-  }
+  if (!options.allowHttp) refuseInTheClear(server, 'password');
   const open = await context.clientOf({ server });
+  await context.profiles.prepare();
   await refuseUnlessKeyhold(open, server);
   const username = options.username ?? (await context.input.line(`Username at ${server}: `));
   const password = await readSecretLine(context, options.passwordStdin ?? false, `Password of ${plain(username)}: `);
@@ -142,10 +145,12 @@ const idOf = (token: string): string | null => {
 /** A token of ours is stored as it is; with a login's or an outside issuer's a lasting one is made. */
 const byToken = async (context: CliContext, server: string, options: LoginOptions): Promise<void> => {
   const seconds = readDays(options.days);
+  if (!options.allowHttp) refuseInTheClear(server, 'token');
   const token = await readSecretLine(context, true, '');
   if (!/^[\x21-\x7e]+$/.test(token)) throw usage('stdin holds something else than one token.');
   await refuseUnlessKeyhold(await context.clientOf({ server }), server);
   const client = await context.clientOf({ server, token });
+  await context.profiles.prepare();
   if (!isOurs(token)) {
     await uninterrupted(() => remember(context, client, server, seconds));
     return;

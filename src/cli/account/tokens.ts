@@ -6,7 +6,7 @@ import { plain } from '../plain.ts';
 import { serverAddress } from '../profiles/index.ts';
 import { readDays } from '../secrets/instants.ts';
 import { isId } from '../secrets/people.ts';
-import { readSecretLine, refuseUnlessKeyhold, uninterrupted, withLogin } from './entry.ts';
+import { readSecretLine, refuseInTheClear, refuseUnlessKeyhold, uninterrupted, withLogin } from './entry.ts';
 
 interface PasswordOptions {
   readonly passwordStdin?: boolean;
@@ -24,6 +24,8 @@ const holderOf = async (context: CliContext): Promise<{ server: string; username
   const { KEYHOLD_CLI_TOKEN: token, KEYHOLD_CLI_SERVER: server } = context.env.own;
   if (token !== undefined && server !== undefined) {
     const client = await context.client({ session: null });
+    // A profile's owner has agreed to its address when they logged in; nobody has to one that only the environment names.
+    refuseInTheClear(serverAddress(server), 'password');
     const { user } = await answered(client.GET('/api/v1/auth/me'));
     return { server: serverAddress(server), username: user.username };
   }

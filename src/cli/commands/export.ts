@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { CliContext } from '../context.ts';
+import { collected } from '../repeated.ts';
 
 const help = `
 The file is written with mode 0600, whole or not at all. A .env is spelt so that npm's dotenv reads it back byte for byte;
@@ -20,12 +21,6 @@ interface ExportFlags {
   readonly force: boolean;
 }
 
-const list = (text: string): string[] =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '');
-
 const formatOf = (text: string | undefined): 'env' | 'json' | null => (text === 'env' || text === 'json' ? text : null);
 
 /** `keyhold export`: your secrets into a file. */
@@ -36,7 +31,7 @@ export const registerExport = (program: Command, context: CliContext): void => {
     .description('Write your own secrets in plain text to a .env or JSON file that only you may read.')
     .argument('<file>', 'the file to make; - for stdout')
     .addOption(new Option('--format <format>', 'what to write (default: by the name)').choices(['env', 'json']))
-    .option('--only <names>', 'these secrets only, by names or ids, comma-separated', list)
+    .option('--only <names>', 'these secrets only, by names or ids, comma-separated', collected)
     .option('--tag <tag>', 'those with this tag')
     .option('--names-only', 'the names without the values; nothing is revealed', false)
     .option('--force', 'replace a file that is there', false)

@@ -1,18 +1,10 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { CliContext } from '../context.ts';
+import { collected } from '../repeated.ts';
+import { typeNames } from '../type-names.ts';
 
 const formats = ['env', 'json', 'yaml', 'store'];
 const onConflict = ['fail', 'skip', 'update', 'rename'];
-const types = [
-  'ssh_key',
-  'password',
-  'api_key',
-  'token',
-  'certificate',
-  'database_url',
-  'infrastructure_host',
-  'other',
-];
 
 const help = `
 What is read:
@@ -32,17 +24,11 @@ Examples:
   keyhold import ./old-data --key /etc/old/secrets.key
   keyhold import chat.env --session chat-42`;
 
-const tagList = (text: string): string[] => {
-  const tags = text.split(',').map((tag) => tag.trim());
-  if (tags.some((tag) => tag === '')) throw new InvalidArgumentError('names an empty tag.');
-  return tags;
-};
-
 /** The options that reading a file takes, for everybody's import and the operator's. */
 export const addReadOptions = (command: Command): Command =>
   command
     .addOption(new Option('--format <format>', 'what the file is, where its name doesn’t say it').choices(formats))
-    .addOption(new Option('--type <type>', 'the type where the file names none').choices(types).default('other'))
+    .addOption(new Option('--type <type>', 'the type where the file names none').choices(typeNames).default('other'))
     .option('--key <file>', 'the old store’s key (default: secrets.key beside it)')
     .option('--keep-expired-without-expiry', 'keep what has expired, without an expiry', false);
 
@@ -86,7 +72,7 @@ export const registerImport = (program: Command, context: CliContext): void => {
         .choices(onConflict)
         .default('fail'),
     )
-    .option('--tag <tags>', 'give these tags to every secret, comma-separated', tagList)
+    .option('--tag <tags>', 'give these tags to every secret, comma-separated', collected)
     .option('--dry-run', 'say what would happen, and write nothing', false)
     .option('--chunked', 'import part by part, for more than one request takes', false)
     .addHelpText('after', help)

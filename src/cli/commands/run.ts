@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
+import { collected } from '../repeated.ts';
 import type { RunOptions } from '../run/index.ts';
 
 const examples = `
@@ -13,18 +14,13 @@ Values go to the command alone, as environment variables; dots and dashes in nam
 and signals are those of keyhold. A command that is not found ends in 127, one that cannot be executed in 126.
 
 A secret that bears the name of a variable which loaders, shells and interpreters obey (PATH, LD_*, NODE_OPTIONS …) is
-refused, your own too, since an agent of yours may have made it: --prefix renames it, --allow-unsafe-name takes it.
+left out, your own too, since an agent of yours may have made it, and refused where --only names it: --prefix renames
+it, --allow-unsafe-name takes it.
 
 Where its stdout or stderr is no terminal, values in it are shown as [masked], also in base64, URL-encoded and in JSON.
 Values shorter than 4 bytes are not looked for. What a command does to a value otherwise (reversing, hashing,
 encrypting, cutting it up) hides it from the mask: it guards against accidents, not against a hostile command.
 `;
-
-const list = (text: string): string[] =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '');
 
 /** `keyhold run`: a command with secrets in its environment. */
 export const registerRun = (program: Command, context: CliContext): void => {
@@ -34,7 +30,7 @@ export const registerRun = (program: Command, context: CliContext): void => {
     .description('Run a command with secrets as environment variables of it alone.')
     .usage('[options] -- command [arguments…]')
     .argument('<command...>', 'the command and its arguments')
-    .option('--only <names>', 'these secrets only, by names or ids, comma-separated; also other people’s', list)
+    .option('--only <names>', 'these secrets only, by names or ids, comma-separated; also other people’s', collected)
     .option('--tag <tag>', 'of your own, those with this tag')
     .option('--prefix <prefix>', 'put this before each variable’s name', '')
     .option('--mask', 'hide values on a terminal as well')

@@ -1,18 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { CliContext } from '../context.ts';
 import { collected } from '../repeated.ts';
-
-/** Written out, so that --help loads no part of the service; a test holds them equal to the service's. */
-export const typeNames = [
-  'ssh_key',
-  'password',
-  'api_key',
-  'token',
-  'certificate',
-  'database_url',
-  'infrastructure_host',
-  'other',
-];
+import { typeNames } from '../type-names.ts';
 
 const referenceHelp = `
 NAME is a secret's name or id. A name means the session's secret, then your own, then one shared with you; owner/NAME

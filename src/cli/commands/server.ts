@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
+import type { MigrateOptions } from './migrate.ts';
 
 const serveHelp = `
 Its settings come from the environment; the README lists them.
@@ -25,14 +26,13 @@ export const registerServer = (program: Command, context: CliContext): void => {
     .command('migrate')
     .description('look after the database schema')
     .addHelpText('after', migrateHelp);
-  const add = (direction: 'up' | 'down' | 'status', description: string): void => {
+  const add = (direction: 'up' | 'down' | 'status', description: string): Command =>
     migrations
       .command(direction)
       .description(description)
       .addHelpText('after', migrateHelp)
-      .action(async () => (await import('./migrate.ts')).migrate(context, direction));
-  };
+      .action(async (options: MigrateOptions) => (await import('./migrate.ts')).migrate(context, direction, options));
   add('up', 'bring the schema to this version');
-  add('down', 'take the newest migration back; its data is gone');
+  add('down', 'take the newest migration back; its data is gone').option('-y, --yes', 'without a question');
   add('status', 'list the migrations');
 };

@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, constants, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { homedir, platform } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { CliEnv } from '../env.ts';
@@ -32,11 +32,35 @@ export const readPrivate = async (path: string): Promise<string | null> => {
   }
 };
 
+const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
+
+/** As `mkdir -p`, by hand: Node's own never comes to an end where a file system makes no directories, such as /proc. */
+const makeDirectories = async (path: string): Promise<void> => {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return;
+    if (codeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeDirectories(dirname(path));
+    await mkdir(path, { mode: 0o700 });
+  }
+};
+
+/** A directory that, if it is new, is its owner's alone. */
+export const makePrivateDirectory = async (path: string): Promise<void> => {
+  try {
+    await makeDirectories(path);
+    await access(path, constants.W_OK);
+  } catch (error) {
+    throw trouble('written', path, error);
+  }
+};
+
 /** Writes the whole file or leaves the old one: 0600 from its first moment, in a directory that, if it is new, is its owner's alone. */
 export const writePrivate = async (path: string, text: string): Promise<void> => {
   const beside = `${path}.${process.pid}-${performance.now()}.tmp`;
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeDirectories(dirname(path));
     const file = await open(beside, 'wx', 0o600);
     try {
       await file.writeFile(text);

@@ -3,7 +3,15 @@ import type { CliEnv } from '../env.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
 import type { Output } from '../output.ts';
-import { isExposed, namesIn, profilesDirectory, readPrivate, removePrivate, writePrivate } from './files.ts';
+import {
+  isExposed,
+  makePrivateDirectory,
+  namesIn,
+  profilesDirectory,
+  readPrivate,
+  removePrivate,
+  writePrivate,
+} from './files.ts';
 import { isProfileName, type Profile, readProfile } from './profile.ts';
 
 export { isProfileName, type Profile } from './profile.ts';
@@ -22,6 +30,8 @@ export interface Profiles {
   /** The name that this command line means: --profile, KEYHOLD_CLI_PROFILE, the one in use, or `default`. */
   chosen(): Promise<string>;
   names(): Promise<string[]>;
+  /** Makes the directory of the profiles; throws notWritten where none can be made, before anything is done elsewhere. */
+  prepare(): Promise<void>;
   /** Null where there is none of this name. Throws usage where the file is not one. */
   read(name: string): Promise<Profile | null>;
   /** Keeps the token in the keyring where there is one, else in the profile's 0600 file. Throws notWritten. */
@@ -82,7 +92,6 @@ export const createProfiles = (env: CliEnv, out: Output, asked: () => string | n
 
   const save: Profiles['save'] = async (name, profile, token) => {
     const path = pathOf(directory, name);
-    // First a file that can be written, then the keyring: what cannot be remembered is not left there.
     const inFile: Profile = { ...profile, credential: 'file', token };
     const ring = await keyring();
     const kept = await ring.put(account(name, profile), token);
@@ -140,6 +149,7 @@ export const createProfiles = (env: CliEnv, out: Output, asked: () => string | n
     directory,
     chosen,
     names: namesOf,
+    prepare: () => makePrivateDirectory(directory),
     read,
     save,
     tokenOf,

@@ -9,12 +9,17 @@ export class Automaton {
   readonly #fallback: Int32Array;
   readonly #depth: Int32Array;
   readonly #found: Int32Array;
+  /** The depth of the longest end of what was read that a needle goes on from. */
+  readonly #open: Int32Array;
   readonly #fromRoot = new Int32Array(256);
   /** The state after two bytes that follow no needle, -1 until it is asked for: most of a stream is read by this table alone. */
   readonly #fromTwo = new Int32Array(256 * 256).fill(-1);
   #size = 1;
+  /** The length of the longest needle. */
+  readonly longest: number;
 
   constructor(needles: readonly Uint8Array[]) {
+    this.longest = needles.reduce((most, needle) => Math.max(most, needle.length), 0);
     const most = needles.reduce((sum, needle) => sum + needle.length, 1);
     this.#label = new Uint8Array(most);
     this.#firstChild = new Int32Array(most);
@@ -22,6 +27,7 @@ export class Automaton {
     this.#fallback = new Int32Array(most);
     this.#depth = new Int32Array(most);
     this.#found = new Int32Array(most);
+    this.#open = new Int32Array(most);
     for (const needle of needles) this.#add(needle);
     this.#link();
   }
@@ -39,7 +45,7 @@ export class Automaton {
 
   /** How many of the last bytes may still belong to a needle. */
   depth(state: number): number {
-    return this.#depth[state] ?? 0;
+    return this.#open[state] ?? 0;
   }
 
   /** The length of the longest needle that ends here; 0 for none. */
@@ -76,7 +82,7 @@ export class Automaton {
     const child = this.#size;
     this.#size += 1;
     this.#label[child] = byte;
-    this.#depth[child] = this.depth(parent) + 1;
+    this.#depth[child] = (this.#depth[parent] ?? 0) + 1;
     if (parent === 0) this.#fromRoot[byte] = child;
     this.#nextSibling[child] = this.#firstChild[parent] ?? 0;
     this.#firstChild[parent] = child;
@@ -90,12 +96,17 @@ export class Automaton {
     for (let at = 0; at < end; at += 1) {
       const state = queue[at] ?? 0;
       for (let child = this.#firstChild[state] ?? 0; child !== 0; child = this.#nextSibling[child] ?? 0) {
-        const fallback = state === 0 ? 0 : this.#follow(this.#fallback[state] ?? 0, this.#label[child] ?? 0);
-        this.#fallback[child] = fallback;
-        this.#found[child] = Math.max(this.found(child), this.found(fallback));
+        this.#linkChild(state, child);
         queue[end] = child;
         end += 1;
       }
     }
+  }
+
+  #linkChild(state: number, child: number): void {
+    const fallback = state === 0 ? 0 : this.#follow(this.#fallback[state] ?? 0, this.#label[child] ?? 0);
+    this.#fallback[child] = fallback;
+    this.#found[child] = Math.max(this.found(child), this.found(fallback));
+    this.#open[child] = this.#firstChild[child] === 0 ? this.depth(fallback) : (this.#depth[child] ?? 0);
   }
 }

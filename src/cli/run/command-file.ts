@@ -33,6 +33,9 @@ const isExecutable = (path: string): boolean => {
   }
 };
 
+/** Where execvp(3) of the GNU C library looks when PATH is not set. */
+const defaultPath = '/bin:/usr/bin';
+
 const find = (command: string, path: string): string => {
   const candidates = command.includes('/')
     ? [command]
@@ -66,7 +69,7 @@ const native = /^(?:\x7fELF|#!|\xfe\xed\xfa[\xce\xcf]|[\xce\xcf]\xfa\xed\xfe|\xc
  * The file that a shell would execute for this command, with the first words of its argv: a text without `#!` is a shell
  * script, as for execvp(3). Throws CannotStart.
  */
-export const commandFile = (command: string, path: string): CommandFile => {
+export const commandFile = (command: string, path = defaultPath): CommandFile => {
   const file = find(command, path);
   return native.test(beginningOf(file)) ? { file, argv: [command] } : { file: '/bin/sh', argv: ['/bin/sh', file] };
 };

@@ -2,12 +2,8 @@
 export const leastMaskedBytes = 4;
 /** Of a value with several lines, lines of this length are looked for by themselves as well. */
 const leastLineBytes = 8;
-/** `base64` of GNU and `openssl base64` break their lines here. */
-const lineWidths = [76, 64];
-
 const unpadded = (text: string): string => text.replace(/=+$/, '');
 const urlSafe = (text: string): string => text.replaceAll('+', '-').replaceAll('/', '_');
-const wrapped = (text: string, width: number): string => text.replace(new RegExp(`(.{${width}})(?=.)`, 'g'), '$1\n');
 
 /**
  * What a value looks like inside base64 (RFC 4648) when `before` bytes of its first group of three come from what
@@ -25,12 +21,7 @@ const base64At = (value: Buffer, before: number): string[] => {
 
 const base64Forms = (value: Buffer): string[] => {
   const standard = [0, 1, 2].flatMap((before) => base64At(value, before));
-  const lines = lineWidths.flatMap((width) =>
-    base64At(value, 0)
-      .filter((whole) => whole.length > width)
-      .map((whole) => wrapped(whole, width)),
-  );
-  return [...standard, ...standard.map(urlSafe), ...lines];
+  return [...standard, ...standard.map(urlSafe)];
 };
 
 const percent = (mark: string): string => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`;
@@ -71,7 +62,6 @@ const jsonForms = (value: string): string[] => {
 const wholeForms = (value: string): string[] => [
   value,
   value.replaceAll(/\r?\n/g, '\r\n'),
-  ...base64Forms(Buffer.from(value)),
   ...urlForms(value),
   ...jsonForms(value),
 ];
@@ -81,15 +71,23 @@ const linesOf = (value: string): string[] => {
   return lines.length < 2 ? [] : lines.filter((line) => Buffer.byteLength(line) >= leastLineBytes);
 };
 
+const long = (text: string): boolean => Buffer.byteLength(text) >= leastMaskedBytes;
+
+/** The value, and without the white space around it; none where that is too short. */
+const spellings = (value: string): string[] => [value, value.trim()].filter(long);
+
+const bytesOf = (texts: readonly string[]): Buffer[] => [...new Set(texts)].map((text) => Buffer.from(text));
+
 /**
- * Every form in which values are looked for in output, each once: as they are and without the white space around them,
- * line by line, base64 in its three alignments (standard and url-safe, padded or not, in lines), URL-encoded and
- * JSON-escaped. Values shorter than `leastMaskedBytes` have none.
+ * The forms in which values are looked for in output as it is, each once: as they are and without the white space around
+ * them, line by line, URL-encoded and JSON-escaped. Values shorter than `leastMaskedBytes` have none.
  */
-export const formsOf = (values: readonly string[]): Buffer[] => {
-  const long = (text: string): boolean => Buffer.byteLength(text) >= leastMaskedBytes;
-  const texts = values
-    .filter(long)
-    .flatMap((value) => [...[value, value.trim()].filter(long).flatMap(wholeForms), ...linesOf(value)]);
-  return [...new Set(texts)].map((text) => Buffer.from(text));
-};
+export const formsOf = (values: readonly string[]): Buffer[] =>
+  bytesOf(values.filter(long).flatMap((value) => [...spellings(value).flatMap(wholeForms), ...linesOf(value)]));
+
+/**
+ * Their forms in base64, in its three alignments, standard and url-safe, padded or not: looked for in output without its
+ * line ends, since whoever encodes breaks lines wherever that falls in the value.
+ */
+export const base64FormsOf = (values: readonly string[]): Buffer[] =>
+  bytesOf(values.filter(long).flatMap((value) => spellings(value).flatMap((one) => base64Forms(Buffer.from(one)))));

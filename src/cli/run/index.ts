@@ -89,7 +89,12 @@ export const runCommand = async (
   const client = await context.client();
   const choice = { only: options.only ?? null, tag: options.tag ?? null };
   const [taken, runner] = await bothDone(takeSecrets(context, client, choice), prepare(way));
-  const variables = variablesOf(taken, options);
+  const { variables, leftOut } = variablesOf(taken, { ...options, asked: choice.only !== null });
+  if (leftOut.length > 0) {
+    context.out.warn(
+      `keyhold: left out, since programs obey variables so called: ${leftOut.join(', ')}. --prefix renames them, --allow-unsafe-name takes them.`,
+    );
+  }
   if (way !== 'direct') warnOfShort(context, variables);
   const env = { ...defined(context.env.forChild()), ...variables };
   try {

@@ -1,5 +1,5 @@
 import { Automaton } from './automaton.ts';
-import { formsOf } from './forms.ts';
+import { base64FormsOf, formsOf } from './forms.ts';
 
 /** What stands in the output in place of values. */
 export const maskText = '[masked]';
@@ -20,9 +20,61 @@ interface Span {
 const mask = Buffer.from(maskText);
 const nothing = Buffer.alloc(0);
 
-class StreamMasker implements Masker {
+/** Fewer characters of base64 than this tell at most two bytes of a value. */
+const leastHeldOverLines = 4;
+
+/** Where the needles of one automaton end in a stream of bytes, some of which it does not see. */
+class Search {
   readonly #automaton: Automaton;
+  readonly #sees: (byte: number) => boolean;
   #state = 0;
+  /** Where the last bytes that it saw stand in the stream, by their count; as many as a needle is long. */
+  readonly #places: Float64Array;
+  #seen = 0;
+  /** True when the last byte was not one that it sees. */
+  #passedOver = false;
+
+  constructor(automaton: Automaton, sees: (byte: number) => boolean) {
+    this.#automaton = automaton;
+    this.#sees = sees;
+    this.#places = new Float64Array(automaton.longest + 1);
+  }
+
+  /** Reads the byte at this place. Answers where the longest needle that ends with it begins, or -1. */
+  read(byte: number, place: number): number {
+    this.#passedOver = !this.#sees(byte);
+    if (this.#passedOver) return -1;
+    this.#places[this.#seen % this.#places.length] = place;
+    this.#seen += 1;
+    this.#state = this.#automaton.next(this.#state, byte);
+    const length = this.#automaton.found(this.#state);
+    return length === 0 ? -1 : this.#placeBefore(length);
+  }
+
+  /**
+   * Where what may still become a needle begins; `otherwise` where nothing may, or so little before the end of a line that
+   * holding the line back would tell less than it hinders. What comes of it is then masked from here on.
+   */
+  pending(otherwise: number): number {
+    const depth = this.#automaton.depth(this.#state);
+    return depth === 0 || (this.#passedOver && depth < leastHeldOverLines) ? otherwise : this.#placeBefore(depth);
+  }
+
+  reset(): void {
+    this.#state = 0;
+  }
+
+  #placeBefore(count: number): number {
+    return this.#places[(this.#seen - count) % this.#places.length] ?? 0;
+  }
+}
+
+const everyByte = (): boolean => true;
+/** Base64 is broken into lines anywhere (RFC 2045, section 6.8); what breaks it belongs to none of it. */
+const noLineEnd = (byte: number): boolean => byte !== 0x0a && byte !== 0x0d;
+
+class StreamMasker implements Masker {
+  readonly #searches: readonly Search[];
   /** Bytes that may still turn out to belong to a value, and where in the stream they begin. */
   #held: Buffer = nothing;
   #from = 0;
@@ -31,25 +83,25 @@ class StreamMasker implements Masker {
   /** True when what was said last was the mask: a value that goes on is not masked twice. */
   #masking = false;
 
-  constructor(automaton: Automaton) {
-    this.#automaton = automaton;
+  constructor(searches: readonly Search[]) {
+    this.#searches = searches;
   }
 
   push(chunk: Uint8Array): Buffer {
     const start = this.#from + this.#held.length;
     this.#held = this.#held.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#held, chunk]);
-    let state = this.#state;
     for (let index = 0; index < chunk.length; index += 1) {
-      state = this.#automaton.next(state, chunk[index] ?? 0);
-      const length = this.#automaton.found(state);
-      if (length > 0) this.#cover(start + index + 1 - length, start + index + 1);
+      for (const search of this.#searches) {
+        const begin = search.read(chunk[index] ?? 0, start + index);
+        if (begin >= 0) this.#cover(begin, start + index + 1);
+      }
     }
-    this.#state = state;
-    return this.#say(start + chunk.length - this.#automaton.depth(state));
+    const end = start + chunk.length;
+    return this.#say(Math.min(...this.#searches.map((search) => search.pending(end))));
   }
 
   end(): Buffer {
-    this.#state = 0;
+    for (const search of this.#searches) search.reset();
     return this.#say(this.#from + this.#held.length);
   }
 
@@ -93,6 +145,7 @@ class StreamMasker implements Masker {
  * no difference. Only what may still become a value is held back.
  */
 export const createMaskers = (values: readonly string[]): (() => Masker) => {
-  const automaton = new Automaton(formsOf(values));
-  return () => new StreamMasker(automaton);
+  const plain = new Automaton(formsOf(values));
+  const base64 = new Automaton(base64FormsOf(values));
+  return () => new StreamMasker([new Search(plain, everyByte), new Search(base64, noLineEnd)]);
 };

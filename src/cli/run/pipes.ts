@@ -5,6 +5,8 @@ import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { exitCodes } from '../exit-codes.ts';
+import { CliFailure } from '../failure.ts';
 
 /** One real pipe: the end that the command writes to as a descriptor, the other one to read from. */
 export interface Pipe {
@@ -12,18 +14,35 @@ export interface Pipe {
   readonly output: Readable;
 }
 
+const noPipes = (cause: unknown): CliFailure =>
+  new CliFailure(
+    exitCodes.notWritten,
+    `Masking what the command writes takes "mkfifo" and a directory for temporary files, and ${tmpdir()} could not be used. Set TMPDIR to one that can be written, or say --no-mask.`,
+    { cause },
+  );
+
+const makeDirectory = (): string => {
+  try {
+    return mkdtempSync(join(tmpdir(), 'keyhold-run-'));
+  } catch (cause) {
+    throw noPipes(cause);
+  }
+};
+
 /**
  * Makes pipes as a shell does. Node itself gives its children sockets, on which `> /dev/stdout` and `tee /dev/stderr`
  * fail. Nothing is written to disk: the names of the pipes are gone before anything runs.
  */
 export const makePipes = async (count: number): Promise<Pipe[]> => {
   if (count === 0) return [];
-  const directory = mkdtempSync(join(tmpdir(), 'keyhold-run-'));
+  const directory = makeDirectory();
   try {
     const paths = Array.from({ length: count }, (_, index) => join(directory, String(index)));
     const [code] = await once(spawn('mkfifo', ['-m', '600', ...paths], { stdio: 'ignore' }), 'exit');
-    if (code !== 0) throw new Error('mkfifo failed');
+    if (code !== 0) throw noPipes(null);
     return paths.map(openPipe);
+  } catch (cause) {
+    throw noPipes(cause);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

@@ -14,7 +14,7 @@ const ignoredByNode = ['SIGPIPE', 'SIGXFSZ'] as const;
  */
 export const replaceProcess = (command: readonly string[], env: Environment): never => {
   const [name = '', ...args] = command;
-  const { file, argv } = commandFile(name, env['PATH'] ?? '');
+  const { file, argv } = commandFile(name, env['PATH']);
   // Node writes its cache of compiled modules at its end, which is not to come.
   flushCompileCache();
   for (const signal of ignoredByNode) process.on(signal, () => undefined);

@@ -42,7 +42,7 @@ export const prepareTerminal = async (): Promise<Runner> => {
   const pty = await loadPty();
   return async ({ command, env, values }) => {
     const [name = '', ...args] = command;
-    const { file, argv } = commandFile(name, env['PATH'] ?? '');
+    const { file, argv } = commandFile(name, env['PATH']);
     const { stdin, stdout } = process;
     const masker = createMaskers(values)();
     const child = pty.spawn(file, [...argv.slice(1), ...args], {

@@ -28,6 +28,7 @@ const obeyed = [
   ...['PHPRC', 'PHP_INI_SCAN_DIR', 'CLASSPATH', 'JAVA_TOOL_OPTIONS', 'JDK_JAVA_OPTIONS', '_JAVA_OPTIONS', 'JAVA_OPTS'],
   ...[
     'MAVEN_OPTS',
+    'MAVEN_ARGS',
     'GRADLE_OPTS',
     'DOTNET_STARTUP_HOOKS',
     'CORECLR_*',
@@ -42,6 +43,7 @@ const obeyed = [
   ...[
     'GOFLAGS',
     'RUSTC_WRAPPER',
+    'RUSTC_WORKSPACE_WRAPPER',
     'RUSTFLAGS',
     'CARGO_*',
     'CC',
@@ -49,6 +51,7 @@ const obeyed = [
     'CFLAGS',
     'LDFLAGS',
     'MAKEFLAGS',
+    'GNUMAKEFLAGS',
     'MAKEFILES',
     'RUSTC',
   ],
@@ -57,11 +60,26 @@ const obeyed = [
   ...['GIT_*', 'SSH_ASKPASS*', 'SSH_AUTH_SOCK', 'SUDO_*', 'EDITOR', 'VISUAL', 'PAGER', 'MANPAGER', 'BROWSER', 'LESS*'],
   ...['VIMINIT', 'EXINIT', 'GVIMINIT', 'PSQL_EDITOR', 'PSQL_PAGER', 'PSQLRC', 'KUBE_EDITOR', 'INPUTRC', 'MAILCAPS'],
   ...['OPENSSL_*', 'SSL_CERT_*', 'SSLKEYLOGFILE', 'CURL_CA_BUNDLE', 'CURL_HOME', 'REQUESTS_CA_BUNDLE', 'KEYHOLD_*'],
-  ...['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY', 'FTP_PROXY', 'DOCKER_HOST', 'KUBECONFIG'],
+  ...[
+    'HTTP_PROXY',
+    'HTTPS_PROXY',
+    'ALL_PROXY',
+    'NO_PROXY',
+    'FTP_PROXY',
+    'DOCKER_HOST',
+    'KUBECONFIG',
+    'TF_CLI_*',
+    'GH_PAGER',
+    'AWS_CONFIG_FILE',
+    'RIPGREP_CONFIG_PATH',
+  ],
 ];
 
 const exact = new Set(obeyed.filter((name) => !name.endsWith('*')));
 const beginnings = obeyed.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1));
+
+/** What programs only read, though its name begins like those they obey. */
+const read = new Set(['NODE_ENV']);
 
 /** What a program is let in by, and obeys in no other way, whatever its name begins with: NODE_AUTH_TOKEN. */
 const credential = /_(TOKEN|PASSWORD|PASSWD|SECRET|API_KEY|ACCESS_KEY|PAT)$/;
@@ -69,6 +87,6 @@ const credential = /_(TOKEN|PASSWORD|PASSWD|SECRET|API_KEY|ACCESS_KEY|PAT)$/;
 /** True for a variable that programs obey rather than read. Compared without case: proxies and Windows ignore it. */
 export const isUnsafeName = (name: string): boolean => {
   const upper = name.toUpperCase();
-  if (credential.test(upper)) return false;
+  if (read.has(upper) || credential.test(upper)) return false;
   return exact.has(upper) || beginnings.some((beginning) => upper.startsWith(beginning));
 };

@@ -75,6 +75,9 @@ const makeDirectory = async (place: string): Promise<string> => {
   }
 };
 
+/** The secret's name, so that editors know its kind by its ending; not a path, whatever a server calls a name. */
+const fileNameOf = (name: string): string => (/^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,200}$/.test(name) ? name : 'value');
+
 /** A directory of our own around the file, so that an editor's swap and backup files go with it, whatever ends us. */
 const edited = async (context: CliContext, name: string, value: string): Promise<string> => {
   const editor = editorOf(context);
@@ -84,17 +87,17 @@ const edited = async (context: CliContext, name: string, value: string): Promise
     remove();
     process.exit(signal === 'SIGHUP' ? 129 : 143);
   };
-  // Ctrl-C is the editor's: it decides whether it ends.
+  // Ctrl-C and Ctrl-\\ are the editor's: it decides whether it ends.
   const ignore = (): void => undefined;
-  process.on('SIGINT', ignore).on('SIGTERM', ended).on('SIGHUP', ended).on('exit', remove);
+  process.on('SIGINT', ignore).on('SIGQUIT', ignore).on('SIGTERM', ended).on('SIGHUP', ended).on('exit', remove);
   try {
-    const path = join(directory, /^\.{1,2}$/.test(name) ? 'value' : name);
+    const path = join(directory, fileNameOf(name));
     await write(path, value);
     await runEditor(context, editor, path);
     return textOf(await readFile(path));
   } finally {
     remove();
-    process.off('SIGINT', ignore).off('SIGTERM', ended).off('SIGHUP', ended).off('exit', remove);
+    process.off('SIGINT', ignore).off('SIGQUIT', ignore).off('SIGTERM', ended).off('SIGHUP', ended).off('exit', remove);
   }
 };
 

@@ -1,4 +1,4 @@
-import { answered } from '../../client/index.ts';
+import { answered, Refusal } from '../../client/index.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
@@ -60,13 +60,33 @@ export const history = async (context: CliContext, text: string): Promise<void> 
   });
 };
 
+const noVersion = (text: string, version: string, cause: unknown): CliFailure =>
+  new CliFailure(
+    exitCodes.notFound,
+    `${text} has no version ${version} to restore. "keyhold history ${text}" lists them.`,
+    { cause },
+  );
+
+/** The secret was found a moment ago: what is not there is the version. */
+const orNoVersion = async <T>(text: string, version: string, asked: Promise<T>): Promise<T> => {
+  try {
+    return await asked;
+  } catch (error) {
+    throw error instanceof Refusal && error.problem.code === 'not_found' ? noVersion(text, version, error) : error;
+  }
+};
+
 /** `restore` */
 export const restore = async (context: CliContext, text: string, version: string): Promise<void> => {
   if (!/^[1-9]\d{0,8}$/.test(version)) throw usage('A version is a whole number; "keyhold history" lists them.');
   const client = await context.client();
   const { id } = await findSecret(context, client, text);
   const secret = await answered(
-    client.POST('/api/v1/secrets/{id}/versions/{v}/restore', { params: { path: { id, v: version } } }),
+    orNoVersion(
+      text,
+      version,
+      client.POST('/api/v1/secrets/{id}/versions/{v}/restore', { params: { path: { id, v: version } } }),
+    ),
   );
   context.out.note(`${secret.name} has the value of version ${version} again, as version ${secret.version}.`);
   await context.out.result(secret, () => null);

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import type { OperatorApp } from '../../app.ts';
 import type { Caller, Role } from '../../core/caller.ts';
@@ -23,6 +24,7 @@ const longest = 4096;
 
 const fromStdin = async (context: CliContext): Promise<string> => {
   const bytes = await context.input.all(longest);
+  if (!isUtf8(bytes)) throw usage('The password is not UTF-8 text.');
   return new TextDecoder('utf-8', { fatal: true }).decode(bytes).replace(/\r?\n$/, '');
 };
 

@@ -106,7 +106,8 @@ const read = async (path: string, session: string | null, options: ImportOptions
 
 /** `keyhold import`: reads the file whole, checks it, and imports it, all or none. */
 export const importFile = async (context: CliContext, path: string, options: ImportOptions): Promise<void> => {
-  const { session } = context;
+  // Only where this command line says so: a variable of the environment exposes nothing to a session.
+  const session = context.options().session === undefined ? null : context.session;
   const { items, skipped } = await read(path, session, options);
   const client = await context.client({ timeoutMs: 120_000 });
   const found = await findChatSessions(client, items);

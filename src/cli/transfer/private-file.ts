@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, linkSync, lstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { exitCodes } from '../exit-codes.ts';
-import { CliFailure, troubleOf } from '../failure.ts';
+import { CliFailure, troubleOf, usage } from '../failure.ts';
 
 const exists = (path: string): CliFailure =>
   new CliFailure(exitCodes.conflict, `${path} is there already. Say --force to replace it, or choose another name.`);
@@ -27,6 +27,8 @@ const isThere = (error: unknown): boolean => (error as NodeJS.ErrnoException).co
 /** Writes a file that only its owner may read (0600), whole or not at all. Another one is replaced only with `force`. */
 export const writePrivateFile = (path: string, text: string, force: boolean): void => {
   const draft = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.part`);
+  const there = force ? lstatSync(path, { throwIfNoEntry: false }) : undefined;
+  if (there && !there.isFile()) throw usage(`${path} is not a file. Choose another name, or - for stdout.`);
   try {
     writeDraft(draft, Buffer.from(text));
     if (force) renameSync(draft, path);

@@ -14,7 +14,12 @@ class SpeltScalar {
 }
 
 const spelt = (node: unknown, document: ReturnType<typeof parseDocument>, name: string): unknown => {
-  if (isAlias(node)) return spelt(node.resolve(document), document, name);
+  if (isAlias(node)) {
+    const meant = node.resolve(document);
+    // One of a collection may hold others, ever more of them, or itself.
+    if (!isScalar(meant)) throw usage(`${name} repeats a whole map or list by an alias (*). Write it out.`);
+    return spelt(meant, document, name);
+  }
   if (isMap(node)) return mapOf(node.items, document, name);
   if (isSeq(node)) return node.items.map((item) => spelt(item, document, name));
   if (!isScalar(node)) return new SpeltScalar(null, null);

@@ -13,13 +13,17 @@ export interface Outcome {
 }
 
 /** The service names an item by its place in the request; people know it by what their file calls it. */
-const withSources = (error: unknown, items: readonly Item[]): unknown => {
+const withSources = (error: unknown, items: readonly Item[], chunked: boolean): unknown => {
   if (!(error instanceof Refusal)) return error;
   const detail = error.problem.detail.replace(/\bitems\/(\d+)(\/[a-z_]+)?/, (whole, index: string, field = '') => {
     const source = items[Number(index)]?.source;
     return source === undefined ? whole : `${plain(source)}${field === '' ? '' : ` (${field.slice(1)})`}`;
   });
-  return new Refusal({ ...error.problem, detail }, error.retryAfter);
+  const advice = [
+    ...(chunked ? [] : ['Nothing was imported.']),
+    ...(error.problem.code === 'name_taken' ? ['--on-conflict skip, update or rename says what becomes of such.'] : []),
+  ];
+  return new Refusal({ ...error.problem, detail: [detail, ...advice].join(' ') }, error.retryAfter);
 };
 
 /** Longer than the service lets one import take. */
@@ -27,7 +31,9 @@ const mostWaitingMs = 90_000;
 
 /** How long the service asks to wait before it is asked again; null where the failure is another one. */
 const secondsToWait = (error: unknown): number | null =>
-  error instanceof Refusal && error.problem.code === 'overloaded' ? error.retryAfter : null;
+  error instanceof Refusal && error.problem.code === 'overloaded' && error.retryAfter !== null
+    ? Math.max(1, error.retryAfter)
+    : null;
 
 /**
  * The service lets one import in at a time, and does nothing for who comes meanwhile: that one waits here, as long as
@@ -56,7 +62,7 @@ export const sendItems = async (
   client: Client,
   requests: readonly RequestItem[],
   items: readonly Item[],
-  options: { readonly onConflict: OnConflict; readonly dryRun: boolean },
+  options: { readonly onConflict: OnConflict; readonly dryRun: boolean; readonly chunked: boolean },
 ): Promise<Outcome[]> => {
   if (requests.length === 0) return [];
   const body = { items: [...requests], on_conflict: options.onConflict, dry_run: options.dryRun };
@@ -64,7 +70,7 @@ export const sendItems = async (
   try {
     imported = await inTurn(context, () => answered(client.POST('/api/v1/secrets/import', { body })));
   } catch (error) {
-    throw withSources(error, items);
+    throw withSources(error, items, options.chunked);
   }
   return imported.items.map(({ index, name, id, outcome }) => ({
     source: items[index]?.source ?? name,

@@ -31,7 +31,7 @@ const text = ({ path, outcomes, skipped, sessions, dryRun }: Summary): string =>
   const changed = outcomes.filter(isRenamed);
   const lines = [
     head,
-    ...(sessions === 0 ? [] : [`${sessions} sessions ${dryRun ? 'would be' : 'were'} started.`]),
+    ...(sessions === 0 ? [] : [`Sessions that ${dryRun ? 'would be' : 'were'} started: ${sessions}.`]),
     ...(changed.length === 0 ? [] : ['Renamed:', ...changed.map(line)]),
     ...(skipped.length === 0 ? [] : ['Left out:', ...skipped.map((one) => `  ${plain(one.source)}: ${one.reason}`)]),
   ];
