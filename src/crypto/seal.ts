@@ -71,29 +71,90 @@ const room = (at: number, needed: number): void => {
   scratch = larger;
 };
 
+/** Most contents are short and ASCII; for those a loop is quicker than the call that encodes UTF-8. */
+const shortText = 64;
+
+/** Answers the bytes that it wrote, or -1 where the text is not ASCII. */
+const writeAscii = (text: string, at: number): number => {
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (code > 0x7f) return -1;
+    scratch[at + index] = code;
+  }
+  return text.length;
+};
+
+const writeText = (text: string, at: number): number => {
+  const written = text.length > shortText ? -1 : writeAscii(text, at);
+  return written < 0 ? scratch.write(text, at, 'utf8') : written;
+};
+
 /** Writes one part behind its length (uint32, big endian); answers where the next one goes. */
 const writePart = (part: string | Uint8Array, at: number): number => {
   room(at, 4 + part.length * 3);
   let length = part.length;
-  if (typeof part === 'string') length = scratch.write(part, at + 4, 'utf8');
+  if (typeof part === 'string') length = writeText(part, at + 4);
   else scratch.set(part, at + 4);
   scratch.writeUInt32BE(length, at);
   return at + 4 + length;
 };
 
+const writeBytes = (bytes: Uint8Array, at: number): number => {
+  room(at, bytes.length);
+  scratch.set(bytes, at);
+  return at + bytes.length;
+};
+
 const nullMark = Uint8Array.of(0);
 const valueMark = Uint8Array.of(1);
+
+/** What stands before the content of a column, or in place of it: name, kind and mark, each with its length. */
+interface Column {
+  readonly name: string;
+  readonly content: (value: unknown) => string | Uint8Array;
+  readonly beforeValue: Uint8Array;
+  readonly asNull: Uint8Array;
+}
+
+interface Layout {
+  readonly head: Uint8Array;
+  readonly columns: readonly Column[];
+}
+
+const partsOf = (...parts: readonly (string | Uint8Array)[]): Uint8Array => {
+  let at = 0;
+  for (const part of parts) at = writePart(part, at);
+  return Uint8Array.from(scratch.subarray(0, at));
+};
+
+const layoutOf = (table: SealedTable): Layout => ({
+  head: partsOf('keyhold/row/v1', table.table),
+  columns: Object.entries(table.sealed).map(([name, kind]) => ({
+    name,
+    content: contents[kind],
+    beforeValue: partsOf(name, kind, valueMark),
+    asNull: partsOf(name, kind, nullMark),
+  })),
+});
+
+const layouts = new WeakMap<SealedTable, Layout>();
+
+const knownLayout = (table: SealedTable): Layout => {
+  const known = layouts.get(table) ?? layoutOf(table);
+  layouts.set(table, known);
+  return known;
+};
 
 /**
  * One canonical encoding for every table: names, kinds and contents, each with its length; null is a mark of its own.
  * Answers how many bytes of the scratch it took.
  */
 const encode = (table: SealedTable, row: Row): number => {
-  let at = writePart(table.table, writePart('keyhold/row/v1', 0));
-  for (const [column, kind] of Object.entries(table.sealed)) {
-    const value = row[column];
-    at = writePart(kind, writePart(column, at));
-    at = value === null ? writePart(nullMark, at) : writePart(contents[kind](value), writePart(valueMark, at));
+  const { head, columns } = knownLayout(table);
+  let at = writeBytes(head, 0);
+  for (const { name, content, beforeValue, asNull } of columns) {
+    const value = row[name];
+    at = value === null ? writeBytes(asNull, at) : writePart(content(value), writeBytes(beforeValue, at));
   }
   return at;
 };
@@ -103,9 +164,18 @@ const mac = (key: SealKey, table: SealedTable, row: Row): Buffer => {
   return createHmac('sha256', key.key).update(scratch.subarray(0, length)).digest();
 };
 
+const heads = new WeakMap<SealKey, Buffer>();
+
+/** `format ‖ seal-key id`: what the seals of one key begin with. */
+const headOf = (key: SealKey): Buffer => {
+  const known = heads.get(key) ?? Buffer.concat([Uint8Array.of(format), uuidBytes(key.id)]);
+  heads.set(key, known);
+  return known;
+};
+
 /** `format ‖ seal-key id ‖ HMAC-SHA256`: 49 bytes. The row must hold every sealed column. */
 export const sealRow = (key: SealKey, table: SealedTable, row: Row): Buffer =>
-  Buffer.concat([Uint8Array.of(format), uuidBytes(key.id), mac(key, table, row)]);
+  Buffer.concat([headOf(key), mac(key, table, row)], sealLength);
 
 /**
  * True when the row carries a seal that one of the keys made over exactly these columns. Never throws: a row
@@ -113,9 +183,9 @@ export const sealRow = (key: SealKey, table: SealedTable, row: Row): Buffer =>
  */
 export const sealHolds = (keys: readonly SealKey[], table: SealedTable, row: Row): boolean => {
   const seal = row['seal'];
-  if (!(seal instanceof Uint8Array) || seal.length !== sealLength || seal[0] !== format) return false;
-  const keyId = Buffer.from(seal.subarray(1, headLength));
-  const key = keys.find((candidate) => uuidBytes(candidate.id).equals(keyId));
+  if (!(seal instanceof Uint8Array) || seal.length !== sealLength) return false;
+  const head = seal.subarray(0, headLength);
+  const key = keys.find((candidate) => headOf(candidate).equals(head));
   if (!key) return false;
   try {
     return timingSafeEqual(mac(key, table, row), seal.subarray(headLength));

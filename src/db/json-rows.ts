@@ -47,11 +47,17 @@ export const rowOfJson = <T extends SealedTableName>(table: T, row: JsonRow): Ta
 export const jsonArray = (from: RawBuilder<unknown>): RawBuilder<unknown> =>
   sql`(select coalesce(json_agg(x), '[]') from (${from}) as x)`;
 
-const bytesText = (value: unknown): unknown =>
-  value instanceof Uint8Array ? `\\x${Buffer.from(value).toString('hex')}` : value;
+const hexOf = (bytes: Uint8Array): string =>
+  `\\x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')}`;
+
+const withHex = (row: object): object => {
+  const copy: Record<string, unknown> = { ...row };
+  for (const column in copy) {
+    const value = copy[column];
+    if (value instanceof Uint8Array) copy[column] = hexOf(value);
+  }
+  return copy;
+};
 
 /** Rows for `json_populate_recordset`: one parameter however many there are. Dates write themselves as RFC 3339. */
-export const jsonOfRows = (rows: readonly object[]): string =>
-  JSON.stringify(
-    rows.map((row) => Object.fromEntries(Object.entries(row).map(([column, value]) => [column, bytesText(value)]))),
-  );
+export const jsonOfRows = (rows: readonly object[]): string => JSON.stringify(rows.map(withHex));

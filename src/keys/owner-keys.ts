@@ -60,9 +60,18 @@ export const createOwnerKeys = ({ clock, rootKeys, seals }: Deps): OwnerKeys => 
     return key;
   };
 
-  const fernetKey = (row: OwnerKeyRow, place: ValuePlace): Buffer | null => {
+  // Whoever has the owner key, which is kept as well, has these: they are kept only since deriving one costs an HKDF.
+  const derived = new LRUCache<string, { readonly from: Buffer; readonly key: Buffer }>({ max: cachedKeys });
+
+  const fernetKey = (row: OwnerKeyRow, { secretId, version }: ValuePlace): Buffer | null => {
     const ownerKey = open(row);
-    return ownerKey && secretKey(ownerKey, row.id, place.secretId, place.version);
+    if (!ownerKey) return null;
+    const name = `${row.id}.${secretId}.${version}`;
+    const known = derived.get(name);
+    if (known?.from === ownerKey) return known.key;
+    const key = secretKey(ownerKey, row.id, secretId, version);
+    derived.set(name, { from: ownerKey, key });
+    return key;
   };
 
   return {
