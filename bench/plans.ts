@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { plannedForItsValues } from '../src/db/pool.ts';
 
 /** A statement as it was sent. */
 export interface Sent {
@@ -48,11 +49,27 @@ const looks = (node: Node): Looked[] => {
   return [...own, ...(node.Plans ?? []).flatMap(looks)];
 };
 
-const isRead = ({ text }: Sent): boolean => /^\s*(select|with|\()/i.test(text) && !/^\s*select pg_/i.test(text);
+const isRead = ({ text }: Sent): boolean =>
+  /^\s*(select|with|\()/i.test(text.replace(plannedForItsValues, '')) && !/^\s*select pg_/i.test(text);
+
+/** Plans for any values are made of statements that the service prepares. */
+const isPlannedSo = (mode: string, { text }: Sent): boolean =>
+  mode === 'force_custom_plan' || !text.includes(plannedForItsValues);
+
+/** A value as the text that PostgreSQL reads it from. */
+const textOf = (value: unknown): string => {
+  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Uint8Array) return `\\x${Buffer.from(value).toString('hex')}`;
+  if (Array.isArray(value)) return `{${value.map((item) => JSON.stringify(String(item))).join(',')}}`;
+  return String(value);
+};
+
+const literal = (value: unknown): string =>
+  value === null || value === undefined ? 'null' : pg.escapeLiteral(textOf(value));
 
 /**
  * What each read of `sent` looks at, by the plan for its values and by the one for any values, which prepared statements
- * come to. Each is run for that, in a transaction that is rolled back.
+ * come to. Each is prepared and run for that, in a transaction that is rolled back.
  */
 export const plansOf = async (
   client: pg.Client,
@@ -62,9 +79,12 @@ export const plansOf = async (
   const distinct = [...new Map(sent.filter(isRead).map((one) => [one.text, one])).values()];
   for (const mode of ['force_custom_plan', 'force_generic_plan']) {
     await client.query(`begin; set local plan_cache_mode = ${mode}`);
-    for (const { text, values } of distinct) {
-      const { rows } = await client.query(`explain (analyze, format json) ${text}`, [...values]);
+    for (const { text, values } of distinct.filter((one) => isPlannedSo(mode, one))) {
+      await client.query(`prepare looked_at as ${text}`);
+      const given = values.length === 0 ? '' : `(${values.map(literal).join(', ')})`;
+      const { rows } = await client.query(`explain (analyze, format json) execute looked_at${given}`);
       plans.push({ text: `${mode}: ${text}`, looked: looks(rows[0]['QUERY PLAN'][0].Plan) });
+      await client.query('deallocate looked_at');
     }
     await client.query('rollback');
   }

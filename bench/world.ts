@@ -111,7 +111,7 @@ export const person = async (world: World, username: string, count: number) => {
     token: login.access_token,
     body: {
       name: 'bench',
-      permissions: ['secrets:list', 'secrets:reveal', 'secrets:write', 'secrets:own'],
+      permissions: ['secrets:list', 'secrets:reveal', 'secrets:write', 'secrets:share', 'secrets:own'],
       expires_in: 86_400,
     },
   });

@@ -11,7 +11,7 @@ const moment = (now: Date) => sql<Date>`greatest(${now}::timestamptz, statement_
 const inForce = (eb: Secrets, now: Date): Condition =>
   eb.and([
     eb('secrets.deleted_at', 'is', null),
-    eb('secrets.is_active', '=', true),
+    sql<SqlBool>`secrets.is_active`,
     eb.or([eb('secrets.expires_at', 'is', null), eb('secrets.expires_at', '>', moment(now))]),
   ]);
 
@@ -44,37 +44,62 @@ const withinReach = (eb: Secrets, asking: Asking): Condition =>
     ? eb.and([])
     : eb.and([eb('secrets.scope', '=', 'session'), eb('secrets.session_id', '=', asking.session)]);
 
-/** One way to see a secret, as a condition on its row. The ways exclude each other, so that a page can merge them. */
-export type Branch = (eb: Secrets) => Condition;
+/** One way to see a secret. The ways exclude each other, so that a page can merge them. */
+export interface Branch {
+  /** The condition on its row. */
+  readonly condition: (eb: Secrets) => Condition;
+  /** The one column that all its rows have the same of, and whose index has them in the order of a page; null for none. */
+  readonly pagedBy: 'owner_id' | 'session_id' | null;
+}
 
-const own =
-  (asking: Asking): Branch =>
-  (eb) =>
-    eb.and([eb('secrets.owner_id', '=', asking.userId), ownerActive(eb), withinReach(eb, asking)]);
+/**
+ * `column = value`, said as a range: the rows in the order of this column and the id then come from the index of the two,
+ * and from no other. Of an equality the planner knows that the id alone gives the same order, and may look through the
+ * ids of everybody for those few.
+ */
+const only = (eb: Secrets, column: 'secrets.owner_id' | 'secrets.session_id', value: string): Condition =>
+  eb.and([eb(column, '>=', value as never), eb(column, '<=', value as never)]);
 
-const inSession =
-  (asking: Asking, session: string, now: Date): Branch =>
-  (eb) =>
+/** Asked of the user by their id, so that it is no join that decides about the order. */
+const userActive = (eb: Secrets, userId: Asking['userId']): Condition =>
+  eb.and([
+    eb.exists(
+      eb.selectFrom('users').select('users.id').where('users.id', '=', userId).where('users.status', '=', 'active'),
+    ),
+  ]);
+
+const own = (asking: Asking): Branch => ({
+  condition: (eb) =>
+    eb.and([only(eb, 'secrets.owner_id', asking.userId), userActive(eb, asking.userId), withinReach(eb, asking)]),
+  pagedBy: 'owner_id',
+});
+
+const inSession = (asking: Asking, session: string, now: Date): Branch => ({
+  condition: (eb) =>
     eb.and([
-      eb('secrets.scope', '=', 'session'),
-      eb('secrets.session_id', '=', session),
+      sql<SqlBool>`secrets.scope = 'session'`,
+      only(eb, 'secrets.session_id', session),
       eb('secrets.owner_id', '<>', asking.userId),
       inForce(eb, now),
       ownerActive(eb),
       ownerPresent(eb, session),
-    ]);
+    ]),
+  pagedBy: 'session_id',
+});
 
-const shared =
-  (asking: Asking, now: Date): Branch =>
-  (eb) =>
+const shared = (asking: Asking, now: Date): Branch => ({
+  condition: (eb) =>
     eb.and([
-      eb('secrets.scope', '=', 'shared'),
+      // Not a parameter: the plan for any value would not know how few these are.
+      sql<SqlBool>`secrets.scope = 'shared'`,
       sql<SqlBool>`secrets.shared_with @> ${JSON.stringify([asking.userId])}::jsonb`,
       eb('secrets.owner_id', '<>', asking.userId),
       inForce(eb, now),
       ownerActive(eb),
       withinReach(eb, asking),
-    ]);
+    ]),
+  pagedBy: null,
+});
 
 /**
  * The access rule for `list`, as SQL: which rows the caller may see. It chooses the rows of a page; `decide` then has the

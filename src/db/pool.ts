@@ -49,6 +49,12 @@ const preparedFrom = 3;
 /** Each connection of the server keeps what was prepared; filters and cursors make ever new statements. */
 const mostPrepared = 64;
 
+/**
+ * Stands in a statement that is planned anew each time, for its values: which index is right depends on how many rows an
+ * owner has, and a plan for any values would have to guess.
+ */
+export const plannedForItsValues = '/* planned for its values */';
+
 /** Names for the statements that come often; the same text has the same name on every connection. */
 class Prepared {
   readonly #seen = new Map<string, number>();
@@ -56,6 +62,7 @@ class Prepared {
 
   /** The name under which this text is to be prepared, or undefined while it is not worth it. */
   nameOf(text: string): string | undefined {
+    if (text.includes(plannedForItsValues)) return undefined;
     const name = this.#names.get(text);
     if (name !== undefined || this.#names.size === mostPrepared) return name;
     const times = (this.#seen.get(text) ?? 0) + 1;

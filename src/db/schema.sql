@@ -216,12 +216,10 @@ CREATE UNIQUE INDEX ux_owner_keys_active ON public.owner_keys USING btree (owner
 CREATE INDEX ix_secret_versions_key_id ON public.secret_versions USING btree (key_id);
 CREATE INDEX ix_secrets_key_id ON public.secrets USING btree (key_id);
 CREATE INDEX ix_secrets_name ON public.secrets USING btree (name);
-CREATE INDEX ix_secrets_owner_id ON public.secrets USING btree (owner_id);
-CREATE INDEX ix_secrets_owner_page ON public.secrets USING btree (owner_id, id DESC);
+CREATE INDEX ix_secrets_owner_id ON public.secrets USING btree (owner_id, id DESC);
 CREATE INDEX ix_secrets_owner_scope ON public.secrets USING btree (owner_id, scope);
 CREATE INDEX ix_secrets_scope ON public.secrets USING btree (scope);
-CREATE INDEX ix_secrets_session_id ON public.secrets USING btree (session_id);
-CREATE INDEX ix_secrets_session_page ON public.secrets USING btree (session_id, id DESC) WHERE (session_id IS NOT NULL);
+CREATE INDEX ix_secrets_session_id ON public.secrets USING btree (session_id, id DESC);
 CREATE INDEX ix_secrets_shared_with ON public.secrets USING gin (shared_with jsonb_path_ops);
 CREATE INDEX ix_secrets_type ON public.secrets USING btree (type);
 CREATE UNIQUE INDEX ux_secrets_owner_name ON public.secrets USING btree (owner_id, name) WHERE (((scope)::text <> 'session'::text) AND (deleted_at IS NULL));

@@ -5,6 +5,7 @@ import type { Page } from '../core/page.ts';
 import type { Db, Tx } from '../db/database.ts';
 import { columnNames } from '../db/joined.ts';
 import { type JsonRow, jsonArray, rowOfJson } from '../db/json-rows.ts';
+import { plannedForItsValues } from '../db/pool.ts';
 import type {
   OwnerKeyRow,
   ParticipantRow,
@@ -103,7 +104,7 @@ const stateCondition = (state: SecretFilter['state'], now: Date) => {
 };
 
 const filtered = (db: Db, branch: Branch, filter: SecretFilter, me: UserId, now: Date) => {
-  let query = db.selectFrom('secrets').where(branch).where(stateCondition(filter.state, now));
+  let query = db.selectFrom('secrets').where(branch.condition).where(stateCondition(filter.state, now));
   if (filter.scope !== undefined) query = query.where('secrets.scope', '=', filter.scope);
   if (filter.type !== undefined) query = query.where('secrets.type', '=', filter.type);
   if (filter.sessionId !== undefined) query = query.where('secrets.session_id', '=', filter.sessionId);
@@ -138,13 +139,16 @@ export const visibleIds = async (
   if (branches.length === 0) return [];
   const limit = page.limit + 1;
   const parts = branches.map((branch) => {
-    let query = filtered(db, branch, filter, me, now).select('secrets.id').orderBy('secrets.id', 'desc').limit(limit);
+    let query = filtered(db, branch, filter, me, now).select('secrets.id');
     if (page.cursor !== null) query = query.where('secrets.id', '<', page.cursor as SecretId);
-    return sql`(${query})`;
+    if (branch.pagedBy !== null)
+      return sql`(${query.orderBy(`secrets.${branch.pagedBy}`).orderBy('secrets.id', 'desc').limit(limit)})`;
+    // OFFSET keeps the order out of the inner plan, which would else look for these few through the ids of everybody.
+    return sql`(select id from (${query} offset 0) as found order by id desc limit ${limit})`;
   });
   const { rows } = await sql<{
     id: SecretId;
-  }>`${sql.join(parts, sql` union all `)} order by id desc limit ${limit}`.execute(db);
+  }>`${sql.raw(plannedForItsValues)} ${sql.join(parts, sql` union all `)} order by id desc limit ${limit}`.execute(db);
   return rows.map((row) => row.id);
 };
 

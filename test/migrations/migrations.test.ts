@@ -177,8 +177,8 @@ describe('the schema', () => {
       migrationStatus,
     ] as const)
       await expect(migrating(on, work as (db: Kysely<unknown>) => Promise<unknown>)).rejects.toThrow(refusal);
-    for (const verb of ['status', 'up', 'down']) {
-      const { code, stdout, stderr } = await command(on, verb);
+    for (const verb of [['status'], ['up'], ['down', '--yes']]) {
+      const { code, stdout, stderr } = await command(on, ...verb);
       expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
       expect(stderr).toMatch(refusal);
     }
@@ -193,7 +193,7 @@ describe('the schema', () => {
     const applied = await command(on, 'status');
     expect(applied).toMatchObject({ code: 0, stderr: '' });
     expect(states(applied.stdout)).toEqual(names.map((name) => expect.stringMatching(`^${name}  applied \\d{4}-`)));
-    const taken = await command(on, 'down');
+    const taken = await command(on, 'down', '--yes');
     expect(taken).toMatchObject({ code: 0, stderr: '' });
     expect(states(taken.stdout).at(-1)).toBe(`${names.at(-1)}  not applied`);
     expect(await command(on, 'up')).toMatchObject({ code: 0, stderr: '' });
@@ -205,11 +205,11 @@ describe('the schema', () => {
     const { rows } = await on.client.query(`select indexname, indexdef from pg_indexes where tablename = 'secrets'`);
     const indices = new Map(rows.map((row) => [row.indexname, row.indexdef.replace(/^.* USING /, '')]));
     expect(Object.fromEntries(indices)).toMatchObject({
-      ix_secrets_owner_id: 'btree (owner_id)',
+      ix_secrets_owner_id: 'btree (owner_id, id DESC)',
       ix_secrets_name: 'btree (name)',
       ix_secrets_type: 'btree (type)',
       ix_secrets_scope: 'btree (scope)',
-      ix_secrets_session_id: 'btree (session_id)',
+      ix_secrets_session_id: 'btree (session_id, id DESC)',
       ix_secrets_owner_scope: 'btree (owner_id, scope)',
     });
     expect([...indices.values()]).toContain('gin (shared_with jsonb_path_ops)');

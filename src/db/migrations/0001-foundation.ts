@@ -169,14 +169,12 @@ CREATE TABLE secrets (
       ELSE false END),
   CONSTRAINT ck_secrets_tags CHECK (jsonb_typeof(tags) = 'array')
 );
-CREATE INDEX ix_secrets_owner_id ON secrets (owner_id);
+CREATE INDEX ix_secrets_owner_id ON secrets (owner_id, id DESC);
 CREATE INDEX ix_secrets_name ON secrets (name);
 CREATE INDEX ix_secrets_type ON secrets (type);
 CREATE INDEX ix_secrets_scope ON secrets (scope);
-CREATE INDEX ix_secrets_session_id ON secrets (session_id);
+CREATE INDEX ix_secrets_session_id ON secrets (session_id, id DESC);
 CREATE INDEX ix_secrets_owner_scope ON secrets (owner_id, scope);
-CREATE INDEX ix_secrets_owner_page ON secrets (owner_id, id DESC);
-CREATE INDEX ix_secrets_session_page ON secrets (session_id, id DESC) WHERE session_id IS NOT NULL;
 CREATE INDEX ix_secrets_key_id ON secrets (key_id);
 CREATE INDEX ix_secrets_shared_with ON secrets USING gin (shared_with jsonb_path_ops);
 CREATE UNIQUE INDEX ux_secrets_owner_name ON secrets (owner_id, name) WHERE scope <> 'session' AND deleted_at IS NULL;
