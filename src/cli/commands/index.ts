@@ -18,7 +18,7 @@ interface Part {
 }
 
 /** All commands, in the order in which `keyhold --help` shows them. */
-export const parts: readonly Part[] = [
+const parts: readonly Part[] = [
   {
     group: 'Who you are:',
     names: ['login', 'logout', 'whoami', 'token', 'profile'],
@@ -77,7 +77,7 @@ export const parts: readonly Part[] = [
 ];
 
 /** The parts that a command line needs: one's own where it begins with a command's name, else all. */
-export const partsFor = ([first = '']: readonly string[]): readonly Part[] => {
+const partsFor = ([first = '']: readonly string[]): readonly Part[] => {
   const named = parts.filter(({ names }) => names.includes(first));
   return named.length === 0 ? parts : named;
 };

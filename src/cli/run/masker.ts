@@ -2,7 +2,7 @@ import { Automaton } from './automaton.ts';
 import { base64FormsOf, formsOf } from './forms.ts';
 
 /** What stands in the output in place of values. */
-export const maskText = '[masked]';
+const maskText = '[masked]';
 
 /** Looks for values in streams of bytes. Reading may differ: each stream has a masker of its own. */
 export interface Masker {
