@@ -77,7 +77,7 @@ const parts: readonly Part[] = [
 ];
 
 /** The parts that a command line needs: one's own where it begins with a command's name, else all. */
-const partsFor = ([first = '']: readonly string[]): readonly Part[] => {
+export const partsFor = ([first = '']: readonly string[]): readonly Part[] => {
   const named = parts.filter(({ names }) => names.includes(first));
   return named.length === 0 ? parts : named;
 };
