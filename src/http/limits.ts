@@ -21,6 +21,8 @@ export interface Limits {
   keyOf(request: FastifyRequest): string;
   /** Remembers whose credential it is, so that the record of what was turned away can say so. */
   seen(request: FastifyRequest, userId: UserId): void;
+  /** Forgets a credential that is good no longer: what is sent with it counts for its sender, and not for its user. */
+  gone(request: FastifyRequest): void;
   /** Notes one request that a limit turned away. */
   turnedAway(request: FastifyRequest): void;
   /** Writes what was turned away as one counted record for each caller. */
@@ -54,6 +56,9 @@ export const createLimits = ({ db, audit }: { readonly db: Db; readonly audit: A
     keyOf,
     seen: (request, userId) => {
       users.set(digestOf(request), userId);
+    },
+    gone: (request) => {
+      users.delete(digestOf(request));
     },
     turnedAway: (request) => {
       const key = keyOf(request);

@@ -75,7 +75,7 @@ export interface RouteDeps {
   readonly db: Db;
   readonly audit: Audit;
   readonly authenticate: (presented: Presented) => Promise<Caller>;
-  readonly limits: Pick<Limits, 'seen' | 'turnedAway'>;
+  readonly limits: Pick<Limits, 'seen' | 'gone' | 'turnedAway'>;
 }
 
 type Empty = typeof Nothing;
@@ -167,12 +167,18 @@ const validatorBesidesBody: FastifySchemaCompiler<TSchema> = (definition) =>
 
 /** The two ways to add a route: one for everybody, one behind authentication and its gate. */
 export const createRoutes = (app: FastifyInstance, { db, audit, authenticate, limits }: RouteDeps) => {
+  const identified = async (request: FastifyRequest): Promise<Caller> => {
+    const presented = { origin: originOf(request), token: bearer(request), sessionName: sessionHeader(request) };
+    try {
+      return await authenticate(presented);
+    } catch (error) {
+      if (error instanceof KeyholdError && error.code === 'unauthenticated') limits.gone(request);
+      throw error;
+    }
+  };
+
   const enter = async (request: FastifyRequest, gate: Exclude<Gate, 'public'>): Promise<void> => {
-    const caller = await authenticate({
-      origin: originOf(request),
-      token: bearer(request),
-      sessionName: sessionHeader(request),
-    });
+    const caller = await identified(request);
     callers.set(request, caller);
     limits.seen(request, caller.userId);
     if (gate === 'anybody' || passes(gate, caller)) return;

@@ -3,7 +3,7 @@ import { groundsStand, isExpired, mayPlace } from '../access/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { coalesceBy } from '../core/coalesce.ts';
 import type { OwnerKeyRow } from '../db/tables.ts';
-import { asUnavailable, isRetryable, isUnavailable } from '../db/trouble.ts';
+import { asUnavailable, isHeldUp, isRetryable, isUnavailable } from '../db/trouble.ts';
 import type { SecretsContext } from './context.ts';
 import { createdEntry, type NewSecretRow, newSecretRow } from './create.ts';
 import { type CreateSecret, checkPlacement } from './input.ts';
@@ -22,7 +22,11 @@ const sameGrounds = ({ caller, key }: Wish): string =>
 
 /** Relies on nothing but the caller and their key: not on a session, nor on those it would be shared with. */
 const standsAlone = (caller: Caller, { scope = 'user', shared_with = [] }: CreateSecret): boolean =>
-  scope === 'user' && shared_with.length === 0 && mayPlace(caller, 'user', null);
+  scope === 'user' &&
+  shared_with.length === 0 &&
+  caller.session === null &&
+  !caller.waiting &&
+  mayPlace(caller, 'user', null);
 
 const futureOnly = sql<boolean>`(secrets.expires_at is null or secrets.expires_at > clock_timestamp())`;
 
@@ -42,8 +46,8 @@ export const createAtOnce = (context: SecretsContext) => {
     try {
       return await audit.commitWith(records, (rows) => seals.insertWithRecords(db, secrets, rows, condition));
     } catch (error) {
-      // Another transaction held these rows in another order; the way by the transaction tries again.
-      if (isRetryable(error)) return new Set<string>();
+      // Another transaction holds these rows, or the name of one of several: the way by the transaction tries each alone.
+      if (isRetryable(error) || (wishes.length > 1 && isHeldUp(error))) return new Set<string>();
       throw asUnavailable(error);
     }
   };

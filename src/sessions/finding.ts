@@ -12,7 +12,10 @@ export interface Finding {
    * or by the platform's own. Null for any other, whatever the cause.
    */
   find(db: Db, userId: UserId, name: string): Promise<SessionRow | null>;
-  /** As `find`, also where the user was present once. */
+  /**
+   * As `find`, also where the user was present once; for leaving. An external id means one only while the user knows no other
+   * of that name: who leaves twice would else leave another one the second time.
+   */
   findOnceIn(db: Db, userId: UserId, name: string): Promise<SessionRow | null>;
   /** As `find`, and active, and the user present: the only maker of a `VerifiedSessionId`. */
   verify(db: Db, userId: UserId, name: string): Promise<VerifiedSessionId | null>;
@@ -59,11 +62,13 @@ export const createFinding = ({ clock, seals }: { readonly clock: Clock; readonl
    * An id comes before an external id that is spelt like one, whether the user may look at that session or not: nobody can
    * choose our ids, and nobody slips into one.
    */
-  const look = async (db: Db, userId: UserId, name: string): Promise<Seen | null> => {
+  const look = async (db: Db, userId: UserId, name: string, chosen = choose): Promise<Seen | null> => {
     const id = isUuid(name) ? name.toLowerCase() : null;
     const all = (await sessionsNamed(db, userId, name, id)).flatMap((one) => seen(userId, one));
-    return all.find((one) => one.session.id === id) ?? choose(all);
+    return all.find((one) => one.session.id === id) ?? chosen(all);
   };
+
+  const theOnly = (named: readonly Seen[]): Seen | null => (named.length === 1 ? (named[0] ?? null) : null);
 
   const lookPresent = async (db: Db, userId: UserId, name: string): Promise<Seen | null> => {
     const found = await look(db, userId, name);
@@ -73,7 +78,7 @@ export const createFinding = ({ clock, seals }: { readonly clock: Clock; readonl
   return {
     find: async (db, userId, name) => (await lookPresent(db, userId, name))?.session ?? null,
     findOnceIn: async (db, userId, name) => {
-      const found = await look(db, userId, name);
+      const found = await look(db, userId, name, theOnly);
       return found && (found.own || found.present || found.namedSince !== null) ? found.session : null;
     },
     verify: async (db, userId, name) => {

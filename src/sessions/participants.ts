@@ -64,18 +64,23 @@ export const removeParticipant = (
   name: string,
   userId: UserId,
 ): Promise<void> =>
-  context.lockedOnceIn(caller, name, 'session.participant_remove', async (tx, row) => {
-    if (row.owner_id !== caller.userId && userId !== caller.userId) {
-      return await context.refuse(tx, caller, 'session.participant_remove', row.id, sessionOwnerOnly());
-    }
-    const before = await lockParticipant(tx, row.id, userId);
-    const themself = userId === caller.userId;
-    if (before && (before.left_at === null || (themself && before.named_since !== null))) {
-      await context.seals.update(tx, 'session_participants', before, {
-        left_at: before.left_at ?? context.clock.now(),
-        ...(themself ? { named_since: null } : {}),
-      });
-    }
-    await context.record(tx, caller, 'session.participant_remove', row.id, { user_id: userId });
-    return { ok: undefined };
-  });
+  (userId === caller.userId ? context.lockedOnceIn : context.locked)(
+    caller,
+    name,
+    'session.participant_remove',
+    async (tx, row) => {
+      if (row.owner_id !== caller.userId && userId !== caller.userId) {
+        return await context.refuse(tx, caller, 'session.participant_remove', row.id, sessionOwnerOnly());
+      }
+      const before = await lockParticipant(tx, row.id, userId);
+      const themself = userId === caller.userId;
+      if (before && (before.left_at === null || (themself && before.named_since !== null))) {
+        await context.seals.update(tx, 'session_participants', before, {
+          left_at: before.left_at ?? context.clock.now(),
+          ...(themself ? { named_since: null } : {}),
+        });
+      }
+      await context.record(tx, caller, 'session.participant_remove', row.id, { user_id: userId });
+      return { ok: undefined };
+    },
+  );

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.ts';
-import { expectStatus, keepSecret, logInAdmin, type Person, people } from '../support/people.ts';
+import { expectStatus, keepSecret, logInAdmin, type Person, people, startSession } from '../support/people.ts';
 
 let app: TestApp;
 let admin: Person;
@@ -76,6 +76,56 @@ describe('a secret that is created in one statement', () => {
     expectStatus(refused, 401);
     expect([await kept('UNDISTURBED'), await kept('DISTURBED')]).toEqual([1, 0]);
     expectStatus(await admin.call('PATCH', `/users/${grace.id}`, { body: { status: 'active' } }), 200);
+  });
+
+  it('is not created in a session that was taken away meanwhile, whatever was asked for before it', async () => {
+    const agent = await withToken(ada);
+    const session = await startSession(grace, [ada]);
+    const { client } = app.database;
+    await client.query('begin');
+    await client.query('select 1 from tokens where user_id = $1 for update', [ada.id]);
+    const answers: Promise<{ status: number }>[] = [];
+    const ask = (name: string, where: object = {}) => {
+      const body = { name, type: 'other', value: 'v' };
+      answers.push(agent.call('POST', '/secrets', { body, ...where }));
+    };
+    try {
+      // The first ones are under way and wait; what comes then is written with the next.
+      for (const name of ['AHEAD_1', 'AHEAD_2']) {
+        ask(name);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      ask('PLAIN');
+      ask('IN_THE_SESSION', { session: session.id });
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      expectStatus(await grace.call('DELETE', `/sessions/${session.id}/participants/${ada.id}`), 204);
+    } finally {
+      await client.query('rollback');
+    }
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([201, 201, 201, 403]);
+    expect([await kept('PLAIN'), await kept('IN_THE_SESSION')]).toEqual([1, 0]);
+  });
+
+  it('waits for nobody else’s name', async () => {
+    const { client } = app.database;
+    await client.query('begin');
+    const columns = (
+      await client.query(
+        "select string_agg(quote_ident(column_name), ', ') as list from information_schema.columns where table_name = 'secrets' and column_name not in ('id', 'name')",
+      )
+    ).rows[0].list;
+    await client.query(
+      `insert into secrets (id, name, ${columns}) select gen_random_uuid(), 'HELD', ${columns} from secrets where owner_id = $1 and name = 'FIRST'`,
+      [ada.id],
+    );
+    const names = ['HELD', ...Array.from({ length: 20 }, (_, at) => `BESIDE_${at}`)];
+    try {
+      const answers = await Promise.all(names.map((name) => create(ada, name)));
+      expect(answers.map(({ status }) => status)).toEqual([503, ...names.slice(1).map(() => 201)]);
+    } finally {
+      await client.query('rollback');
+    }
+    expectStatus(await create(ada, 'HELD'), 201);
   });
 
   it('is one of many that ask for its name at once; all others are refused, on the record', async () => {

@@ -212,7 +212,15 @@ describe('what an attack once found', () => {
     expect(await enter()).toBeUndefined();
     expectStatus(await grace.call('DELETE', `/sessions/${first.id}/participants/${grace.id}`), 204);
     expect(await enter()).toBe(real.id);
-    expectStatus(await grace.call('DELETE', `/sessions/${trap.id}/participants/${mallory.id}`), 403);
+    // She knows two of the name and is told so: leaving twice leaves no other one.
+    expectStatus(await grace.call('DELETE', `/sessions/${squatted}/participants/${grace.id}`), 403);
+    expect(await enter()).toBe(real.id);
+    // Who was taken out is told of others what a stranger is told.
+    const outOf = await startSession(mallory, [grace]);
+    expectStatus(await mallory.call('DELETE', `/sessions/${outOf.id}/participants/${grace.id}`), 204);
+    const about = (id: string) => grace.call('DELETE', `/sessions/${id}/participants/${mallory.id}`);
+    expect((await about(outOf.id)).body.code).toBe('session_not_joined');
+    expect((await about((await startSession(mallory)).id)).body.code).toBe('session_not_joined');
   });
 
   it('a number of a quarter of a megabyte is looked at once, not anew at each of its zeros', async () => {
@@ -242,7 +250,7 @@ describe('what an attack once found', () => {
   it('nobody who sends an import slowly keeps others from theirs', async () => {
     const head = `POST /api/v1/secrets/import HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${grace.token}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n`;
     const slow = dripping(app.url, head, '{"items":[');
-    const body = { items: [{ name: uniqueName(), type: 'token', value: 'v' }], on_conflict: 'fail' };
+    const body = { items: [{ name: uniqueName(), type: 'token', value: 'v' }], on_conflict: 'skip' };
     const graces = () => grace.call('POST', '/secrets/import', { body });
     await expect.poll(async () => (await graces()).status).toBe(503);
     expectStatus(await ada.call('POST', '/secrets/import', { body }), 201);
@@ -309,6 +317,28 @@ describe('a limit on requests', () => {
       expect(statuses).toContain(429);
       await new Promise((resolve) => setTimeout(resolve, 1100));
       expectStatus(await (await logInAdmin(app)).call('GET', '/secrets'), 200);
+    } finally {
+      await app.close();
+    }
+  });
+});
+
+describe('the limit on requests', () => {
+  it('of a user is not used up by a credential that is good no longer', async () => {
+    const app = await startApp({ env: { KEYHOLD_RATE_LIMIT: '40' } });
+    try {
+      const { ada } = await people(app, await logInAdmin(app), 'ada');
+      const body = { name: 'leaked', permissions: ['secrets:list'], expires_in: 3600 };
+      const { token, id } = expectStatus(await ada.call('POST', '/auth/tokens', { body }), 201).body;
+      const leaked = ada.with(token);
+      expectStatus(await leaked.call('GET', '/secrets'), 200);
+      expectStatus(await ada.call('DELETE', `/auth/tokens/${id}`), 204);
+      const flood = await Promise.all(Array.from({ length: 120 }, () => leaked.call('GET', '/secrets')));
+      expect(new Set(flood.map(({ status }) => status))).toEqual(new Set([401, 429]));
+      expectStatus(await ada.call('GET', '/auth/me'), 200);
+      // One that is good counts for its user, with all others of theirs.
+      const mine = await Promise.all(Array.from({ length: 120 }, () => ada.call('GET', '/auth/me')));
+      expect(new Set(mine.map(({ status }) => status))).toEqual(new Set([200, 429]));
     } finally {
       await app.close();
     }

@@ -70,6 +70,27 @@ describe('values in output', () => {
     expect(masker.push(Buffer.from('dGVyMiE=\n')).toString()).toBe('[masked]\n');
   });
 
+  it('cost nothing that is not theirs, where a line ends in a hint of base64', () => {
+    const masker = createMaskers(['ABCDEFGHIJKLMNOPQR'])();
+    const parts = ['line Q\n', 'UJDREVGR0hJ', ' nothing\n'].map((part) => masker.push(Buffer.from(part)).toString());
+    expect(parts.join('') + masker.end()).toBe('line Q\nUJDREVGR0hJ nothing\n');
+  });
+
+  it('cost nothing that is not theirs, however the stream is cut', () => {
+    const value = 'ABCDEFGHIJ';
+    const forms = [value, 'QUJDREVGR0hJSg==', 'FCQ0RFRkdISU', 'BQkNERUZHSElK'];
+    const unit = fc.constantFrom('Q', 'U', 'J', 'QUJ', 'DRE', 'VGR0', '\n', '\r\n', ' ', 'A', 'ABC', 'xyz');
+    const text = fc.array(unit, { maxLength: 40 }).map((units) => units.join(''));
+    const check = fc.property(text, fc.array(fc.nat(120), { maxLength: 12 }), (shown, cuts) => {
+      fc.pre(!forms.some((form) => shown.replaceAll(/[\r\n]/g, '').includes(form.slice(0, 8))));
+      const places = [0, ...cuts.map((cut) => Math.min(cut, shown.length)).sort((a, b) => a - b), shown.length];
+      const masker = createMaskers([value])();
+      const parts = places.slice(1).map((end, at) => masker.push(Buffer.from(shown.slice(places[at], end))).toString());
+      expect(parts.join('') + masker.end().toString()).toBe(shown);
+    });
+    fc.assert(check, { numRuns: count(20_000), seed });
+  });
+
   it('are hidden where base64 breaks its lines', () => {
     const long = Array.from({ length: 200 }, (_, index) => String.fromCharCode(33 + ((index * 7) % 90))).join('');
     const lines = Buffer.from(long).toString('base64').replaceAll(/.{76}/g, '$&\n');

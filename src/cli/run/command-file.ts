@@ -2,7 +2,7 @@ import { accessSync, closeSync, constants, openSync, readSync, statSync } from '
 import { delimiter, join } from 'node:path';
 
 /** What a shell ends with when the command is not there, or cannot be run (IEEE Std 1003.1, "Exit Status for Commands"). */
-const notFoundStatus = 127;
+export const notFoundStatus = 127;
 const notExecutableStatus = 126;
 
 /** The command cannot be started. `status` is what a shell would end with. */

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import type { CliContext } from '../context.ts';
-import { usage } from '../failure.ts';
+import { type CliFailure, usage } from '../failure.ts';
 import { CannotStart } from './command-file.ts';
 import { endAs } from './ending.ts';
 import { leastMaskedBytes } from './forms.ts';
@@ -69,6 +69,18 @@ const bothDone = async <A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> => 
 const defined = (env: NodeJS.ProcessEnv): Record<string, string> =>
   Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
 
+const tooLarge = (): CliFailure =>
+  usage('These values and the environment are too large for a command. Take fewer with --only or --tag.');
+
+/** The most that Linux gives a command, however large its stack may be (execve(2)); others give less. */
+const mostBytes = 6 * 1024 * 1024;
+
+/** Told before what would be masked is worked out, which takes many times as much. */
+const refuseTooMuch = (env: Environment): void => {
+  const bytes = Object.entries(env).reduce((sum, [name, value]) => sum + name.length + Buffer.byteLength(value), 0);
+  if (bytes > mostBytes) throw tooLarge();
+};
+
 /** execve leaves the name of this error out. */
 const tooMuch = (error: unknown): boolean => {
   const { code, errno } = (error ?? {}) as { code?: unknown; errno?: unknown };
@@ -97,11 +109,12 @@ export const runCommand = async (
   }
   if (way !== 'direct') warnOfShort(context, variables);
   const env = { ...defined(context.env.forChild()), ...variables };
+  refuseTooMuch(env);
   try {
     endAs(await runner({ command, env, values: Object.values(variables) }));
   } catch (error) {
     if (tooMuch(error)) {
-      throw usage('These values and the environment are too large for a command. Take fewer with --only or --tag.');
+      throw tooLarge();
     }
     if (!(error instanceof CannotStart)) throw error;
     context.out.warn(`keyhold: ${error.message}`);

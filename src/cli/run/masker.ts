@@ -31,8 +31,8 @@ class Search {
   /** Where the last bytes that it saw stand in the stream, by their count; as many as a needle is long. */
   readonly #places: Float64Array;
   #seen = 0;
-  /** True when the last byte was not one that it sees. */
-  #passedOver = false;
+  /** Nothing before this place is covered or held back any more. */
+  #floor = 0;
 
   constructor(automaton: Automaton, sees: (byte: number) => boolean) {
     this.#automaton = automaton;
@@ -42,22 +42,23 @@ class Search {
 
   /** Reads the byte at this place. Answers where the longest needle that ends with it begins, or -1. */
   read(byte: number, place: number): number {
-    this.#passedOver = !this.#sees(byte);
-    if (this.#passedOver) return -1;
+    if (!this.#sees(byte)) {
+      // A hint at the end of a line is said with it, whatever comes of it: to hold every such line back would hinder more
+      // than those few characters tell.
+      if (this.#automaton.depth(this.#state) < leastHeldOverLines) this.#floor = place + 1;
+      return -1;
+    }
     this.#places[this.#seen % this.#places.length] = place;
     this.#seen += 1;
     this.#state = this.#automaton.next(this.#state, byte);
     const length = this.#automaton.found(this.#state);
-    return length === 0 ? -1 : this.#placeBefore(length);
+    return length === 0 ? -1 : Math.max(this.#floor, this.#placeBefore(length));
   }
 
-  /**
-   * Where what may still become a needle begins; `otherwise` where nothing may, or so little before the end of a line that
-   * holding the line back would tell less than it hinders. What comes of it is then masked from here on.
-   */
+  /** Where what may still become a needle begins; `otherwise` where nothing may. */
   pending(otherwise: number): number {
     const depth = this.#automaton.depth(this.#state);
-    return depth === 0 || (this.#passedOver && depth < leastHeldOverLines) ? otherwise : this.#placeBefore(depth);
+    return depth === 0 ? otherwise : Math.max(this.#floor, this.#placeBefore(depth));
   }
 
   reset(): void {

@@ -3,7 +3,7 @@ import { fstatSync, readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { exitCodes } from '../exit-codes.ts';
 import { outputLost } from '../output.ts';
-import { commandFile } from './command-file.ts';
+import { CannotStart, commandFile, notFoundStatus } from './command-file.ts';
 import { type Ending, endAs } from './ending.ts';
 import { createMaskers, type Masker } from './masker.ts';
 import { closeWriteEnds, makePipes } from './pipes.ts';
@@ -79,6 +79,12 @@ const start = ({ command, env }: Started, stdout: Output, stderr: Output): Child
   return spawn(file, [...before, ...args], { argv0, env, stdio: ['inherit', stdout, stderr] });
 };
 
+/** The file is there and may be executed; what cannot be started then is what it names as its interpreter. */
+const notStarted = (name: string, error: unknown): unknown =>
+  (error as { code?: unknown }).code === 'ENOENT'
+    ? new CannotStart(notFoundStatus, `${name}: the interpreter that it names is not there.`, error)
+    : error;
+
 /** True where both go to one place, as after `2>&1`: what is written to either then keeps its order in one pipe. */
 const areOne = ({ stdout, stderr }: Masked): boolean => {
   if (!stdout || !stderr) return false;
@@ -101,13 +107,12 @@ export const preparePiped = async (masked: Masked): Promise<Runner> => {
     passSignals(child);
     closeWriteEnds(pipes);
     const ended = new Promise<Ending>((resolve, reject) => {
-      child.once('error', reject);
+      child.once('error', (error) => reject(notStarted(started.command[0] ?? '', error)));
       child.once('exit', (code, signal) => resolve({ code, signal }));
     });
     const said = pipes.map(({ output }, index) => maskThrough(output, targets[index] ?? process.stdout, masker()));
-    const outcomes = await Promise.allSettled(said);
-    const ending = await ended;
+    const outcomes = await Promise.allSettled([ended, ...said]);
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
-    return ending;
+    return await ended;
   };
 };

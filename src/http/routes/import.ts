@@ -26,7 +26,7 @@ const busy = (): KeyholdError =>
   new KeyholdError('overloaded', 'Another import is under way. Try again when it is done.', { retryAfterSeconds: 2 });
 
 /**
- * Lets one import of each user in at a time, and few in all: nobody who sends a body slowly keeps the others waiting.
+ * Lets one import of each user in at a time, and few in all: no one user who sends a body slowly keeps the others waiting.
  * Answers how to run the work of a request that is in.
  */
 const oneOfEachUser = (scope: FastifyInstance) => {
