@@ -34,7 +34,8 @@ const whileItWaits = async (person: Person, name: string, meanwhile: () => Promi
   // Not pg_stat_activity, which a transaction sees as it was when it first looked.
   const waits = async () => (await client.query('select count(*)::int as n from pg_locks where not granted')).rows[0].n;
   try {
-    await expect.poll(waits).toBeGreaterThan(0);
+    // It waits for a lock for two seconds at most.
+    await expect.poll(waits, { timeout: 1800 }).toBeGreaterThan(0);
     await meanwhile();
   } finally {
     await client.query('rollback');
