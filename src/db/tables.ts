@@ -2,6 +2,7 @@ import type { Role } from '../core/caller.ts';
 import type { LoginId, OwnerKeyId, SecretId, SessionId, TokenId, UserId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Permission } from '../core/permissions.ts';
+import type { SecretType } from '../core/secret-types.ts';
 import type { ColumnKind, SealedTable } from '../crypto/seal.ts';
 
 /** The rows of every table, as they are read. Each sealed table's list of columns stands beside its row. */
@@ -92,17 +93,6 @@ export interface OwnerKeyRow {
 }
 
 export type Scope = 'user' | 'session' | 'shared';
-export const secretTypes = [
-  'ssh_key',
-  'password',
-  'api_key',
-  'token',
-  'certificate',
-  'database_url',
-  'infrastructure_host',
-  'other',
-] as const;
-export type SecretType = (typeof secretTypes)[number];
 
 export interface SecretRow {
   id: SecretId;

@@ -12,6 +12,8 @@ import { type SecretView, viewOf } from './view.ts';
 /** One caller's secret, encrypted under the owner's key as it was last seen. */
 interface Wish {
   readonly caller: Caller;
+  /** True in SQL while what let the caller in stands. */
+  readonly grounds: RawBuilder<boolean>;
   readonly key: OwnerKeyRow;
   readonly row: NewSecretRow;
 }
@@ -22,11 +24,7 @@ const sameGrounds = ({ caller, key }: Wish): string =>
 
 /** Relies on nothing but the caller and their key: not on a session, nor on those it would be shared with. */
 const standsAlone = (caller: Caller, { scope = 'user', shared_with = [] }: CreateSecret): boolean =>
-  scope === 'user' &&
-  shared_with.length === 0 &&
-  caller.session === null &&
-  !caller.waiting &&
-  mayPlace(caller, 'user', null);
+  scope === 'user' && shared_with.length === 0 && mayPlace(caller, 'user', null);
 
 const futureOnly = sql<boolean>`(secrets.expires_at is null or secrets.expires_at > clock_timestamp())`;
 
@@ -39,7 +37,8 @@ const futureOnly = sql<boolean>`(secrets.expires_at is null or secrets.expires_a
 export const createAtOnce = (context: SecretsContext) => {
   const { clock, ownerKeys, audit, seals, db } = context;
 
-  const writeOf = async (wishes: readonly Wish[], grounds: RawBuilder<boolean>, key: OwnerKeyRow) => {
+  const madeOf = async (wishes: readonly Wish[]): Promise<ReadonlySet<string>> => {
+    const [{ grounds, key }] = wishes as readonly [Wish];
     const condition = sql<boolean>`${grounds} and ${ownerKeys.stillActive(key)} and ${futureOnly}`;
     const records = wishes.map(({ caller, row }) => ({ actor: caller, entry: createdEntry(row) }));
     const secrets = wishes.map(({ row }) => row);
@@ -53,20 +52,19 @@ export const createAtOnce = (context: SecretsContext) => {
   };
 
   const write = async (wishes: readonly Wish[]): Promise<boolean[]> => {
-    const [{ caller, key }] = wishes as readonly [Wish];
-    const grounds = groundsStand(caller, clock.now());
-    const made = grounds === null ? new Set<string>() : await writeOf(wishes, grounds, key);
+    const made = await madeOf(wishes);
     return wishes.map(({ row }) => made.has(row.id));
   };
   const written = coalesceBy(sameGrounds, write, { most: 64, atOnce: 2, isEverybodys: isUnavailable });
 
   return async (caller: Caller, input: CreateSecret): Promise<SecretView | null> => {
     checkPlacement(input);
-    const key = ownerKeys.recent(caller.userId);
-    if (key === null || !standsAlone(caller, input)) return null;
     const now = clock.now();
+    const grounds = groundsStand(caller, now);
+    const key = ownerKeys.recent(caller.userId);
+    if (grounds === null || key === null || !standsAlone(caller, input)) return null;
     const row = newSecretRow(context, key, input, null);
     if (isExpired({ expiresAt: row.expires_at }, now)) return null;
-    return (await written({ caller, key, row })) ? viewOf(row, 'owner', caller.userId, now) : null;
+    return (await written({ caller, grounds, key, row })) ? viewOf(row, 'owner', caller.userId, now) : null;
   };
 };

@@ -1,7 +1,8 @@
 import { invalid } from '../core/errors.ts';
 import type { UserId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { Scope, SecretType } from '../db/tables.ts';
+import type { SecretType } from '../core/secret-types.ts';
+import type { Scope } from '../db/tables.ts';
 
 /** What creates a secret, shapes already checked at the edge. */
 export interface CreateSecret {

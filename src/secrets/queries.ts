@@ -2,19 +2,12 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Branch } from '../access/index.ts';
 import type { SecretId, UserId, VerifiedSessionId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
+import type { SecretType } from '../core/secret-types.ts';
 import type { Db, Tx } from '../db/database.ts';
 import { columnNames } from '../db/joined.ts';
 import { type JsonRow, jsonArray, rowOfJson } from '../db/json-rows.ts';
 import { plannedForItsValues } from '../db/pool.ts';
-import type {
-  OwnerKeyRow,
-  ParticipantRow,
-  Scope,
-  SecretRow,
-  SecretType,
-  SecretVersionRow,
-  UserRow,
-} from '../db/tables.ts';
+import type { OwnerKeyRow, ParticipantRow, Scope, SecretRow, SecretVersionRow, UserRow } from '../db/tables.ts';
 
 /** All SQL of this domain. Rows come unverified: `load.ts` asks for their seals. */
 

@@ -68,7 +68,9 @@ export const createFinding = ({ clock, seals }: { readonly clock: Clock; readonl
     return all.find((one) => one.session.id === id) ?? chosen(all);
   };
 
-  const theOnly = (named: readonly Seen[]): Seen | null => (named.length === 1 ? (named[0] ?? null) : null);
+  /** One's own, which stays one's own also after one has left it, or the only one. */
+  const unmistakable = (named: readonly Seen[]): Seen | null =>
+    named.find((one) => one.own) ?? (named.length === 1 ? (named[0] ?? null) : null);
 
   const lookPresent = async (db: Db, userId: UserId, name: string): Promise<Seen | null> => {
     const found = await look(db, userId, name);
@@ -78,7 +80,7 @@ export const createFinding = ({ clock, seals }: { readonly clock: Clock; readonl
   return {
     find: async (db, userId, name) => (await lookPresent(db, userId, name))?.session ?? null,
     findOnceIn: async (db, userId, name) => {
-      const found = await look(db, userId, name, theOnly);
+      const found = await look(db, userId, name, unmistakable);
       return found && (found.own || found.present || found.namedSince !== null) ? found.session : null;
     },
     verify: async (db, userId, name) => {

@@ -9,8 +9,9 @@ import {
   type VerifiedSessionId,
 } from '../../src/core/ids.ts';
 import { type Permission, permissions } from '../../src/core/permissions.ts';
+import type { SecretType } from '../../src/core/secret-types.ts';
 import { type Db, inTransaction } from '../../src/db/database.ts';
-import type { ParticipantRow, Scope, SecretType, SessionRow, UserRow } from '../../src/db/tables.ts';
+import type { ParticipantRow, Scope, SessionRow, UserRow } from '../../src/db/tables.ts';
 import type { Seals } from '../../src/keys/index.ts';
 
 /*

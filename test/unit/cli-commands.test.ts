@@ -4,8 +4,6 @@ import { describe, expect, it } from 'vitest';
 import { completionScript } from '../../src/cli/completion.ts';
 import { createContext } from '../../src/cli/context.ts';
 import { createProgram } from '../../src/cli/program.ts';
-import { typeNames } from '../../src/cli/type-names.ts';
-import { secretTypes } from '../../src/db/tables.ts';
 
 const { context } = createContext();
 const programOf = (args?: readonly string[]) => createProgram(context, () => undefined, args);
@@ -48,10 +46,6 @@ describe('the commands', () => {
       expect(command.options.filter((option) => option.variadic)).toEqual([]);
     },
   );
-
-  it('know every type of secret', () => {
-    expect(typeNames).toEqual([...secretTypes]);
-  });
 });
 
 describe('completion in bash', () => {

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
+import { secretTypes } from '../../core/secret-types.ts';
 import type { CliContext } from '../context.ts';
 import { collected } from '../repeated.ts';
-import { typeNames } from '../type-names.ts';
 
 const formats = ['env', 'json', 'yaml', 'store'];
 const onConflict = ['fail', 'skip', 'update', 'rename'];
@@ -28,7 +28,7 @@ Examples:
 export const addReadOptions = (command: Command): Command =>
   command
     .addOption(new Option('--format <format>', 'what the file is, where its name doesn’t say it').choices(formats))
-    .addOption(new Option('--type <type>', 'the type where the file names none').choices(typeNames).default('other'))
+    .addOption(new Option('--type <type>', 'the type where the file names none').choices(secretTypes).default('other'))
     .option('--key <file>', 'the old store’s key (default: secrets.key beside it)')
     .option('--keep-expired-without-expiry', 'keep what has expired, without an expiry', false);
 

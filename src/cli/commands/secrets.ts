@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
+import { secretTypes } from '../../core/secret-types.ts';
 import type { CliContext } from '../context.ts';
 import { collected } from '../repeated.ts';
-import { typeNames } from '../type-names.ts';
 
 const referenceHelp = `
 NAME is a secret's name or id. A name means the session's secret, then your own, then one shared with you; owner/NAME
@@ -24,7 +24,7 @@ const addReading = (program: Command, context: CliContext): void => {
     .command('ls')
     .description('list the secrets that you can see, newest first; never a value')
     .argument('[text]', 'only those with this in their name or description')
-    .addOption(new Option('--type <type>', 'only of this type').choices(typeNames))
+    .addOption(new Option('--type <type>', 'only of this type').choices(secretTypes))
     .addOption(new Option('--scope <scope>', 'only of this scope').choices(['user', 'session', 'shared']))
     .option('--tag <tag>', 'only with this tag')
     .addOption(new Option('--owner <owner>', 'only your own, or only others’').choices(['me', 'others', 'any']))
@@ -67,7 +67,7 @@ const addWriting = (program: Command, context: CliContext, excess: Map<Command, 
     .option('-f, --file <path>', 'the value is this file’s content, to the byte')
     .option('-g, --generate', 'make a random value')
     .option('--length <characters>', 'of the random value', '32')
-    .addOption(new Option('--type <type>', 'what it is (default: other)').choices(typeNames))
+    .addOption(new Option('--type <type>', 'what it is (default: other)').choices(secretTypes))
     .option('--tag <tag>', 'a tag, in place of those that it has; may be repeated', collected)
     .option('--description <text>', 'what it is for')
     .option('--expires <when>', 'an instant, a span such as 90d, or never')

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../core/json.ts';
-import type { SecretType } from '../../db/tables.ts';
+import type { SecretType } from '../../core/secret-types.ts';
 
 /** One secret as a file holds it, its name already one that Keyhold takes. */
 export interface Item {

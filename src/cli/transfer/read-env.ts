@@ -1,5 +1,5 @@
 import { parse } from 'dotenv';
-import type { SecretType } from '../../db/tables.ts';
+import type { SecretType } from '../../core/secret-types.ts';
 import { type Contents, emptyReason, fittingName, plainItem } from './item.ts';
 
 /** The variables of a `.env` file, by dotenv's own reading: of a name that comes twice, the last. */

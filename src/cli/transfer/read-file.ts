@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import type { SecretType } from '../../db/tables.ts';
+import type { SecretType } from '../../core/secret-types.ts';
 import { usage } from '../failure.ts';
 import { type ExpiryOptions, withoutExpired } from './expiry.ts';
 import type { Contents } from './item.ts';

@@ -1,4 +1,4 @@
-import type { SecretType } from '../../db/tables.ts';
+import type { SecretType } from '../../core/secret-types.ts';
 import { usage } from '../failure.ts';
 import { type Contents, emptyReason, fittingName, type Item, plainItem, type Skipped } from './item.ts';
 import { type Fields, isObject, itemOfRecord } from './record.ts';

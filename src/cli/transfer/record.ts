@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../core/json.ts';
-import { type SecretType, secretTypes } from '../../db/tables.ts';
+import { type SecretType, secretTypes } from '../../core/secret-types.ts';
 import { usage } from '../failure.ts';
 import { readInstant } from './instant.ts';
 import { type Item, plainItem } from './item.ts';

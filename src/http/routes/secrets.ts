@@ -4,7 +4,7 @@ import { type SecretId, toId, type UserId } from '../../core/ids.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { checkMetadata } from '../../core/metadata.ts';
 import { readCursor } from '../../core/page.ts';
-import { secretTypes } from '../../db/tables.ts';
+import { secretTypes } from '../../core/secret-types.ts';
 import type { ChangeSecret, CreateSecret, RevealItem, SecretFilter, Secrets, SecretView } from '../../secrets/index.ts';
 import { etagOf, ifMatch } from '../etag.ts';
 import { optionalInstant } from '../instant.ts';

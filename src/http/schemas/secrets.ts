@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { secretTypes } from '../../db/tables.ts';
+import { secretTypes } from '../../core/secret-types.ts';
 import { Id, Instant, Metadata, nullable, PageQuery, ProblemSchema, SessionName, strict } from './common.ts';
 
 const example = {
