@@ -27,7 +27,7 @@ export const grow = async ({ users, owners, secretsEach, ...deps }: Growth): Pro
   const { db } = deps.database;
   const seals = createSeals(await openServiceKeys(db, systemClock, deps.rootKeys));
   const ownerKeys = createOwnerKeys({ clock: systemClock, rootKeys: deps.rootKeys, seals });
-  const nothing = { passwordHash: null, email: null, displayName: null, metadata: {}, outside: null };
+  const nothing = { passwordHash: null, email: null, displayName: null, metadata: {}, external: null };
   for (let from = 0; from < users; from += usersAtOnce) {
     await inTransaction(db, async (tx) => {
       for (let at = from; at < Math.min(users, from + usersAtOnce); at += 1) {

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { plannedForItsValues } from '../src/db/pool.ts';
+import { replanEachTime } from '../src/db/pool.ts';
 
 /** A statement as it was sent. */
 export interface Sent {
@@ -50,11 +50,11 @@ const looks = (node: Node): Looked[] => {
 };
 
 const isRead = ({ text }: Sent): boolean =>
-  /^\s*(select|with|\()/i.test(text.replace(plannedForItsValues, '')) && !/^\s*select pg_/i.test(text);
+  /^\s*(select|with|\()/i.test(text.replace(replanEachTime, '')) && !/^\s*select pg_/i.test(text);
 
 /** Plans for any values are made of statements that the service prepares. */
 const isPlannedSo = (mode: string, { text }: Sent): boolean =>
-  mode === 'force_custom_plan' || !text.includes(plannedForItsValues);
+  mode === 'force_custom_plan' || !text.includes(replanEachTime);
 
 /** A value as the text that PostgreSQL reads it from. */
 const textOf = (value: unknown): string => {

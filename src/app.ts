@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
-import { createMutate, createStanding } from './access/index.ts';
+import { createCallerState, createMutate } from './access/index.ts';
 import { createAudit, createIntegrityWatch } from './audit/index.ts';
 import {
   createAccessTokens,
   createAuthenticate,
+  createExternalTokens,
+  createExternalUsers,
   createLogins,
-  createOutsideTokens,
-  createOutsideUsers,
   createRefreshTokens,
   createTokens,
 } from './auth/index.ts';
@@ -26,7 +26,7 @@ import { metricsOnly, type Readiness } from './http/routes/operation.ts';
 import { createServer } from './http/server.ts';
 import { createIdempotency } from './idempotency/index.ts';
 import { createOwnerKeys, createSeals, openServiceKeys } from './keys/index.ts';
-import { createErase } from './rotation/index.ts';
+import { createErase } from './lifecycle/index.ts';
 import { createSecrets } from './secrets/index.ts';
 import { createSessions } from './sessions/index.ts';
 import { createPasswords, createThrottle, createUsers } from './users/index.ts';
@@ -56,9 +56,9 @@ export interface App {
   close(): Promise<void>;
 }
 
-const mostWaiting = 500;
-const closePatienceMs = 2500;
-const largestClockGapMs = 5000;
+const maxWaiting = 500;
+const closeTimeoutMs = 2500;
+const maxClockGapMs = 5000;
 const minute = 60_000;
 
 const createReadiness =
@@ -66,7 +66,7 @@ const createReadiness =
   async (): Promise<Readiness> => {
     try {
       const dbNow = await databaseNow(database.db);
-      const clockOk = Math.abs(dbNow.getTime() - clock.now().getTime()) <= largestClockGapMs;
+      const clockOk = Math.abs(dbNow.getTime() - clock.now().getTime()) <= maxClockGapMs;
       const schemaOk = await isCurrentSchema(database.db);
       const loginsOk = await canRecordLogins(database.db);
       const checks = {
@@ -91,8 +91,8 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
   const ownerKeys = createOwnerKeys({ clock, rootKeys, seals });
   const audit = createAudit({ clock, seals, onRecord: metrics.recorded });
   watch.recordTo(db, audit);
-  const standing = createStanding({ db, seals, clock });
-  const mutate = createMutate({ db, standing, audit });
+  const callerState = createCallerState({ db, seals, clock });
+  const mutate = createMutate({ db, callerState, audit });
   const idempotency = createIdempotency({ clock, seals, digestKey: digest });
   const passwords = createPasswords();
   const throttle = createThrottle({ db, clock, digestKey: digest });
@@ -108,7 +108,7 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
     throttle,
     waitingMs: config.waitingMs,
   });
-  const sessions = createSessions({ db, clock, seals, audit, mutate, idempotency, standing, users });
+  const sessions = createSessions({ db, clock, seals, audit, mutate, idempotency, callerState, users });
   const accessTokens = createAccessTokens({ rootKeys: rootKeys.keys, issuer: config.issuer, clock });
   const refreshTokens = createRefreshTokens(rootKeys.keys);
   const logins = createLogins({
@@ -117,7 +117,7 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
     seals,
     audit,
     mutate,
-    standing,
+    callerState,
     users,
     passwords,
     throttle,
@@ -126,9 +126,17 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
     refreshMs: config.refreshMs,
   });
   const tokens = createTokens({ db, clock, seals, audit, mutate, idempotency, sessions });
-  const outsideTokens = createOutsideTokens({ issuers: config.outsideIssuers, clock });
-  const outsideUsers = createOutsideUsers({ db, audit, users });
-  const authenticate = createAuthenticate({ db, audit, standing, sessions, accessTokens, outsideTokens, outsideUsers });
+  const externalTokens = createExternalTokens({ issuers: config.externalIssuers, clock });
+  const externalUsers = createExternalUsers({ db, audit, users });
+  const authenticate = createAuthenticate({
+    db,
+    audit,
+    callerState,
+    sessions,
+    accessTokens,
+    externalTokens,
+    externalUsers,
+  });
   const secrets = createSecrets({
     db,
     clock,
@@ -220,7 +228,7 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
     config,
     logger,
     docs: true,
-    overloaded: () => database.waiting() > mostWaiting,
+    overloaded: () => database.waiting() > maxWaiting,
     observe: metrics.request,
   });
   const flush = await addRoutes(http, deps, domains, metrics);
@@ -232,7 +240,7 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
   const close = async (): Promise<void> => {
     clearInterval(timer);
     // What is still coming in or going out after this long is cut off, so that the database is ended in order.
-    const impatience = setTimeout(() => http.server.closeAllConnections(), closePatienceMs);
+    const impatience = setTimeout(() => http.server.closeAllConnections(), closeTimeoutMs);
     await Promise.all([http.close(), metricsServer?.close()]);
     clearTimeout(impatience);
     await flush().catch(() => logger.warn('what limits turned away could not be recorded'));

@@ -1,7 +1,7 @@
 import type { Caller } from '../core/caller.ts';
 import type { UserId, VerifiedSessionId } from '../core/ids.ts';
 import type { Permission } from '../core/permissions.ts';
-import type { Scope } from '../db/tables.ts';
+import type { Scope } from '../db/tables/index.ts';
 
 export const actions = ['list', 'reveal', 'use', 'write', 'share', 'manage'] as const;
 export type Action = (typeof actions)[number];
@@ -23,9 +23,9 @@ export interface SecretFacts {
 }
 
 /** The part of the caller on which the rule rests. */
-export type Asking = Pick<Caller, 'userId' | 'permissions' | 'session' | 'boundToSession' | 'waiting'>;
+export type Subject = Pick<Caller, 'userId' | 'permissions' | 'session' | 'boundToSession' | 'waiting'>;
 
-export type Because = 'owner' | 'session' | 'shared';
+export type AccessBasis = 'owner' | 'session' | 'shared';
 
 /**
  * Why not. `nothing`: for this caller the secret doesn't exist. The others go to somebody who may know that it does:
@@ -42,7 +42,7 @@ export type Refusal =
   | 'deleted';
 
 export type Decision =
-  | { readonly allowed: true; readonly because: Because }
+  | { readonly allowed: true; readonly because: AccessBasis }
   | { readonly allowed: false; readonly reason: Refusal };
 
 const refused = (reason: Refusal): Decision => ({ allowed: false, reason });
@@ -73,14 +73,14 @@ const inSession = (session: VerifiedSessionId | null, facts: SecretFacts): boole
   session !== null && facts.scope === 'session' && facts.sessionId === session;
 
 /** A credential bound to a session reaches that session's secrets only, unless it carries `secrets:own`. */
-const withinReach = (asking: Asking, facts: SecretFacts): boolean =>
-  !asking.boundToSession || asking.permissions.has('secrets:own') || inSession(asking.session, facts);
+const withinReach = (subject: Subject, facts: SecretFacts): boolean =>
+  !subject.boundToSession || subject.permissions.has('secrets:own') || inSession(subject.session, facts);
 
-const relation = (asking: Asking, facts: SecretFacts | null): Because | null => {
-  if (facts === null || !facts.ownerActive || !withinReach(asking, facts)) return null;
-  if (facts.ownerId === asking.userId) return 'owner';
-  if (inSession(asking.session, facts) && facts.ownerPresent) return 'session';
-  return facts.scope === 'shared' && facts.sharedWith.includes(asking.userId) ? 'shared' : null;
+const relation = (subject: Subject, facts: SecretFacts | null): AccessBasis | null => {
+  if (facts === null || !facts.ownerActive || !withinReach(subject, facts)) return null;
+  if (facts.ownerId === subject.userId) return 'owner';
+  if (inSession(subject.session, facts) && facts.ownerPresent) return 'session';
+  return facts.scope === 'shared' && facts.sharedWith.includes(subject.userId) ? 'shared' : null;
 };
 
 const decideForOwner = (action: Action, facts: SecretFacts, now: Date): Decision => {
@@ -99,22 +99,22 @@ const decideForOthers = (action: Action, facts: SecretFacts, because: 'session' 
 
 /**
  * The access rule, the only place that decides (design: the access rule). Pure: `now` is the later of the service's and
- * the database's clock, `asking.session` was verified for this request. Null facts are a secret
+ * the database's clock, `subject.session` was verified for this request. Null facts are a secret
  * that never existed. The SQL predicate of lists is held equal to it.
  */
-export const decide = (asking: Asking, action: Action, facts: SecretFacts | null, now: Date): Decision => {
-  if (!asking.permissions.has(permissionOf[action])) return refused('permission');
-  const because = relation(asking, facts);
+export const decide = (subject: Subject, action: Action, facts: SecretFacts | null, now: Date): Decision => {
+  if (!subject.permissions.has(permissionOf[action])) return refused('permission');
+  const because = relation(subject, facts);
   if (facts === null || because === null) return refused('nothing');
   const decision =
     because === 'owner' ? decideForOwner(action, facts, now) : decideForOthers(action, facts, because, now);
   // Behind the 404 of those who have nothing, so that a waiting credential is no oracle either.
   const hidden = !decision.allowed && decision.reason === 'nothing';
-  return asking.waiting && action !== 'list' && !hidden ? refused('waiting') : decision;
+  return subject.waiting && action !== 'list' && !hidden ? refused('waiting') : decision;
 };
 
 /** A secret is placed somewhere: by creation, import or transfer. A bound credential places in its session only. */
-export const mayPlace = (asking: Asking, scope: Scope, sessionId: string | null): boolean =>
-  !asking.boundToSession ||
-  asking.permissions.has('secrets:own') ||
-  (scope === 'session' && sessionId !== null && sessionId === asking.session);
+export const mayPlace = (subject: Subject, scope: Scope, sessionId: string | null): boolean =>
+  !subject.boundToSession ||
+  subject.permissions.has('secrets:own') ||
+  (scope === 'session' && sessionId !== null && sessionId === subject.session);

@@ -1,22 +1,22 @@
 export {
+  type AccessBasis,
   type Action,
-  type Asking,
-  type Because,
   decide,
   isExpired,
   mayPlace,
   type Refusal,
   type SecretFacts,
+  type Subject,
 } from './decide.ts';
-export { groundsStand } from './grounds.ts';
 export { isAccessibleBy } from './is-accessible-by.ts';
 export { createMutate, type Mutate, waitingPeriod } from './mutate.ts';
 export {
-  createStanding,
-  credentialGone,
+  type CallerState,
+  createCallerState,
   type DeadCredential,
+  invalidCredential,
   isSessionActive,
   type LiveCredential,
-  type Standing,
-} from './standing.ts';
+} from './revalidate.ts';
+export { rowsUnchanged } from './unchanged.ts';
 export { type Branch, visibleBranches } from './visible.ts';

@@ -15,6 +15,6 @@ export const isAccessibleBy = (
   sessionId: VerifiedSessionId | null,
   now: Date,
 ): boolean => {
-  const asking = { userId, permissions: everything, session: sessionId, boundToSession: false, waiting: false };
-  return decide(asking, 'use', secret, now).allowed;
+  const subject = { userId, permissions: everything, session: sessionId, boundToSession: false, waiting: false };
+  return decide(subject, 'use', secret, now).allowed;
 };

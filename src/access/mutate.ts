@@ -1,8 +1,8 @@
 import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { KeyholdError } from '../core/errors.ts';
-import { type Db, type Outcome, refusedWith, settle, type Tx } from '../db/database.ts';
-import type { Standing } from './standing.ts';
+import { commitOrThrow, type Db, type Outcome, refusedWith, type Tx } from '../db/database.ts';
+import type { CallerState } from './revalidate.ts';
 
 /**
  * `first` takes the locks that `work` needs on rows which confirming the caller holds too, by a weaker one: two requests
@@ -16,7 +16,7 @@ export type Mutate = <T>(
 
 interface Deps {
   readonly db: Db;
-  readonly standing: Standing;
+  readonly callerState: CallerState;
   readonly audit: Audit;
 }
 
@@ -31,11 +31,11 @@ export const waitingPeriod = (): KeyholdError =>
  * records. What `work` refuses is recorded and thrown after the commit. A waiting credential changes nothing.
  */
 export const createMutate =
-  ({ db, standing, audit }: Deps): Mutate =>
+  ({ db, callerState, audit }: Deps): Mutate =>
   (caller, work, first) =>
-    settle(db, async (tx) => {
+    commitOrThrow(db, async (tx) => {
       await first?.(tx);
-      const gone = caller.waiting ? waitingPeriod() : await standing.confirm(tx, caller);
+      const gone = caller.waiting ? waitingPeriod() : await callerState.revalidate(tx, caller);
       if (gone === null) return await work(tx);
       await audit.record(tx, caller, { action: 'request.refused', outcome: 'refused', reason: gone.code });
       return refusedWith(gone);

@@ -1,6 +1,6 @@
 import { type ExpressionBuilder, type ExpressionWrapper, type SqlBool, sql } from 'kysely';
-import type { Tables } from '../db/tables.ts';
-import type { Asking } from './decide.ts';
+import type { Tables } from '../db/tables/index.ts';
+import type { Subject } from './decide.ts';
 
 type Secrets = ExpressionBuilder<Tables, 'secrets'>;
 type Condition = ExpressionWrapper<Tables, 'secrets', SqlBool>;
@@ -39,10 +39,10 @@ const ownerPresent = (eb: Secrets, session: string): Condition =>
   ]);
 
 /** Where the caller may reach: everywhere, or with a bound credential only in its session. */
-const withinReach = (eb: Secrets, asking: Asking): Condition =>
-  !asking.boundToSession || asking.permissions.has('secrets:own')
+const withinReach = (eb: Secrets, subject: Subject): Condition =>
+  !subject.boundToSession || subject.permissions.has('secrets:own')
     ? eb.and([])
-    : eb.and([eb('secrets.scope', '=', 'session'), eb('secrets.session_id', '=', asking.session)]);
+    : eb.and([eb('secrets.scope', '=', 'session'), eb('secrets.session_id', '=', subject.session)]);
 
 /** One way to see a secret. The ways exclude each other, so that a page can merge them. */
 export interface Branch {
@@ -61,25 +61,25 @@ const only = (eb: Secrets, column: 'secrets.owner_id' | 'secrets.session_id', va
   eb.and([eb(column, '>=', value as never), eb(column, '<=', value as never)]);
 
 /** Asked of the user by their id, so that it is no join that decides about the order. */
-const userActive = (eb: Secrets, userId: Asking['userId']): Condition =>
+const userActive = (eb: Secrets, userId: Subject['userId']): Condition =>
   eb.and([
     eb.exists(
       eb.selectFrom('users').select('users.id').where('users.id', '=', userId).where('users.status', '=', 'active'),
     ),
   ]);
 
-const own = (asking: Asking): Branch => ({
+const own = (subject: Subject): Branch => ({
   condition: (eb) =>
-    eb.and([only(eb, 'secrets.owner_id', asking.userId), userActive(eb, asking.userId), withinReach(eb, asking)]),
+    eb.and([only(eb, 'secrets.owner_id', subject.userId), userActive(eb, subject.userId), withinReach(eb, subject)]),
   pagedBy: 'owner_id',
 });
 
-const inSession = (asking: Asking, session: string, now: Date): Branch => ({
+const inSession = (subject: Subject, session: string, now: Date): Branch => ({
   condition: (eb) =>
     eb.and([
       sql<SqlBool>`secrets.scope = 'session'`,
       only(eb, 'secrets.session_id', session),
-      eb('secrets.owner_id', '<>', asking.userId),
+      eb('secrets.owner_id', '<>', subject.userId),
       inForce(eb, now),
       ownerActive(eb),
       ownerPresent(eb, session),
@@ -87,16 +87,16 @@ const inSession = (asking: Asking, session: string, now: Date): Branch => ({
   pagedBy: 'session_id',
 });
 
-const shared = (asking: Asking, now: Date): Branch => ({
+const shared = (subject: Subject, now: Date): Branch => ({
   condition: (eb) =>
     eb.and([
       // Not a parameter: the plan for any value would not know how few these are.
       sql<SqlBool>`secrets.scope = 'shared'`,
-      sql<SqlBool>`secrets.shared_with @> ${JSON.stringify([asking.userId])}::jsonb`,
-      eb('secrets.owner_id', '<>', asking.userId),
+      sql<SqlBool>`secrets.shared_with @> ${JSON.stringify([subject.userId])}::jsonb`,
+      eb('secrets.owner_id', '<>', subject.userId),
       inForce(eb, now),
       ownerActive(eb),
-      withinReach(eb, asking),
+      withinReach(eb, subject),
     ]),
   pagedBy: null,
 });
@@ -105,8 +105,8 @@ const shared = (asking: Asking, now: Date): Branch => ({
  * The access rule for `list`, as SQL: which rows the caller may see. It chooses the rows of a page; `decide` then has the
  * last word over each, on verified seals. A property test over generated worlds holds the two equal.
  */
-export const visibleBranches = (asking: Asking, now: Date): readonly Branch[] => {
-  if (!asking.permissions.has('secrets:list')) return [];
-  const branches = [own(asking), shared(asking, now)];
-  return asking.session === null ? branches : [...branches, inSession(asking, asking.session, now)];
+export const visibleBranches = (subject: Subject, now: Date): readonly Branch[] => {
+  if (!subject.permissions.has('secrets:list')) return [];
+  const branches = [own(subject), shared(subject, now)];
+  return subject.session === null ? branches : [...branches, inSession(subject, subject.session, now)];
 };

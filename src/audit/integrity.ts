@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import type { Db } from '../db/database.ts';
-import { type SealedTableName, sealedTables } from '../db/tables.ts';
+import { type SealedTableName, sealedTables } from '../db/tables/index.ts';
 import type { Audit } from './record.ts';
 
 /** One row that was met and is not as the service wrote it. */
@@ -17,7 +17,7 @@ export interface IntegrityWatch {
 }
 
 const quietMs = 60_000;
-const mostRows = 10_000;
+const maxRows = 10_000;
 
 /** The secrets domain records its own broken rows, with who asked, in the transaction that met them. */
 const recordedElsewhere: ReadonlySet<SealedTableName> = new Set(['secrets']);
@@ -41,7 +41,7 @@ export const createIntegrityWatch = (clock: Clock): IntegrityWatch => {
   const isNews = (name: string): boolean => {
     const now = clock.now().getTime();
     if (now - (lastSeen.get(name) ?? Number.NEGATIVE_INFINITY) < quietMs) return false;
-    if (lastSeen.size >= mostRows) lastSeen.clear();
+    if (lastSeen.size >= maxRows) lastSeen.clear();
     lastSeen.set(name, now);
     return true;
   };

@@ -3,8 +3,8 @@ import type { Clock } from '../core/clock.ts';
 import { newId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import { publicRandom } from '../core/random.ts';
-import { type Db, reading, type Tx } from '../db/database.ts';
-import type { AuditRow } from '../db/tables.ts';
+import { type Db, mapDbErrors, type Tx } from '../db/database.ts';
+import type { AuditRow } from '../db/tables/index.ts';
 import type { Seals, Unsealed } from '../keys/index.ts';
 import type { AuditAction, AuditTarget } from './actions.ts';
 
@@ -92,7 +92,7 @@ export const createAudit = ({ clock, seals, onRecord }: Deps): Audit => {
   };
   const ofOne = (actor: Actor, entries: readonly AuditEntry[]): ActorEntry[] =>
     entries.map((entry) => ({ actor, entry }));
-  const commit = (db: Db, records: readonly ActorEntry[]): Promise<void> => reading(write(db, records));
+  const commit = (db: Db, records: readonly ActorEntry[]): Promise<void> => mapDbErrors(write(db, records));
   return {
     record: (tx, actor, entry) => write(tx, [{ actor, entry }]),
     recordAll: (tx, actor, entries) => write(tx, ofOne(actor, entries)),

@@ -1,17 +1,17 @@
 import { createPrivateKey, createPublicKey, type KeyObject, randomUUID } from 'node:crypto';
 import { type JWK, SignJWT } from 'jose';
+import { invalidCredential } from '../access/index.ts';
 import type { RootKey, RootKeys } from '../config/root-keys.ts';
 import type { Clock } from '../core/clock.ts';
 import { isUuid, type LoginId, toId, type UserId } from '../core/ids.ts';
 import { jwtSeed } from '../crypto/derive.ts';
 import { type JwtForm, readJwtForm } from './jwt-form.ts';
-import { tokenRefused } from './token-refused.ts';
 import { expiryOf, isValidAt } from './validity.ts';
 import { createVerifiedSignatures, thumbprint } from './verified-signatures.ts';
 
 interface Deps {
   readonly rootKeys: RootKeys['keys'];
-  /** The `iss` of our own tokens; no outside issuer may bear it. */
+  /** The `iss` of our own tokens; no external issuer may bear it. */
   readonly issuer: string;
   readonly clock: Clock;
 }
@@ -61,8 +61,8 @@ export const createAccessTokens = ({ rootKeys, issuer, clock }: Deps) => {
     const form = readJwtForm(token);
     const subject = form && subjectOf(form, issuer);
     const key = keys.get(form?.header.kid ?? '');
-    if (!form || !subject || !key || !isValidAt(form.payload, clock.now(), leewaySeconds)) throw tokenRefused();
-    if (!(await signatures.holds(token, algorithm, key))) throw tokenRefused();
+    if (!form || !subject || !key || !isValidAt(form.payload, clock.now(), leewaySeconds)) throw invalidCredential();
+    if (!(await signatures.holds(token, algorithm, key))) throw invalidCredential();
     return { ...subject, expiresAt: expiryOf(form.payload) };
   };
 

@@ -1,17 +1,17 @@
-import { credentialGone, type DeadCredential, type LiveCredential, type Standing } from '../access/index.ts';
+import { type CallerState, type DeadCredential, invalidCredential, type LiveCredential } from '../access/index.ts';
 import type { Audit, AuditAction } from '../audit/index.ts';
-import type { Caller, Credential, Ground, RequestOrigin } from '../core/caller.ts';
+import type { Caller, Credential, RequestOrigin, RowVersion } from '../core/caller.ts';
 import { KeyholdError, sessionNotJoined } from '../core/errors.ts';
 import type { UserId, VerifiedSessionId } from '../core/ids.ts';
 import { type Permission, permissionsOfRole } from '../core/permissions.ts';
-import { type Db, reading } from '../db/database.ts';
-import type { LoginRow, TokenRow, UserRow } from '../db/tables.ts';
+import { type Db, mapDbErrors } from '../db/database.ts';
+import type { LoginRow, TokenRow, UserRow } from '../db/tables/index.ts';
 import type { Sessions } from '../sessions/index.ts';
 import type { AccessTokens } from './access-tokens.ts';
+import type { ExternalIdentity } from './external/identity.ts';
+import type { ExternalTokens } from './external/tokens.ts';
+import type { ExternalUsers } from './external/users.ts';
 import { readJwtForm } from './jwt-form.ts';
-import type { OutsideTokens } from './outside.ts';
-import type { OutsideIdentity } from './outside-identity.ts';
-import type { OutsideUsers } from './outside-users.ts';
 import { matchesHash, readToken, tokenPrefix } from './token-text.ts';
 
 /** What a request brings to say who asks. */
@@ -29,11 +29,11 @@ export type Authenticate = (presented: Presented) => Promise<Caller>;
 interface Deps {
   readonly db: Db;
   readonly audit: Audit;
-  readonly standing: Standing;
+  readonly callerState: CallerState;
   readonly sessions: Sessions;
   readonly accessTokens: AccessTokens;
-  readonly outsideTokens: OutsideTokens;
-  readonly outsideUsers: OutsideUsers;
+  readonly externalTokens: ExternalTokens;
+  readonly externalUsers: ExternalUsers;
 }
 
 /** Who it is, before the session is looked at. `sessionName` is the credential's own. */
@@ -44,12 +44,15 @@ interface Identified {
   readonly permissions: ReadonlySet<Permission>;
   readonly sessionName: string | null;
   readonly waiting: boolean;
-  readonly grounds: readonly Ground[];
+  readonly verifiedRows: readonly RowVersion[];
 }
 
 const usedEveryMs = 60_000;
 
-const groundOf = <T extends Ground['table']>(table: T, { id, seal }: { id: string; seal: Uint8Array }): Ground => ({
+const rowVersionOf = <T extends RowVersion['table']>(
+  table: T,
+  { id, seal }: { id: string; seal: Uint8Array },
+): RowVersion => ({
   table,
   id,
   seal,
@@ -63,7 +66,7 @@ const isWaiting = (user: UserRow, credentialMade: Date, now: Date): boolean =>
   credentialMade.getTime() >= user.password_reset_at.getTime();
 
 /** A person has all that their role allows; an agent that an issuer sends into a session keeps to that session. */
-const permissionsOfOutside = (user: UserRow, { agent, sessionName }: OutsideIdentity): ReadonlySet<Permission> => {
+const externalPermissions = (user: UserRow, { agent, sessionName }: ExternalIdentity): ReadonlySet<Permission> => {
   const keptIn = agent !== null && sessionName !== null;
   return new Set(
     permissionsOfRole(user.role).filter(
@@ -73,7 +76,7 @@ const permissionsOfOutside = (user: UserRow, { agent, sessionName }: OutsideIden
 };
 
 export const createAuthenticate = (deps: Deps): Authenticate => {
-  const { db, audit, standing, sessions, accessTokens, outsideTokens, outsideUsers } = deps;
+  const { db, audit, callerState, sessions, accessTokens, externalTokens, externalUsers } = deps;
 
   /** A credential that was real once is refused on the record; garbage is not worth a row. */
   const refuseDead = async (
@@ -83,12 +86,12 @@ export const createAuthenticate = (deps: Deps): Authenticate => {
     reason: DeadCredential,
   ): Promise<never> => {
     if (userId !== null) await audit.recordAlone(db, { origin, userId }, { action, outcome: 'refused', reason });
-    throw credentialGone();
+    throw invalidCredential();
   };
 
   const noteUse = async (table: 'logins' | 'tokens', row: LoginRow | TokenRow, now: Date): Promise<void> => {
     if (row.last_used_at !== null && now.getTime() - row.last_used_at.getTime() < usedEveryMs) return;
-    await reading(
+    await mapDbErrors(
       db
         .updateTable(table)
         .set({ last_used_at: now })
@@ -99,9 +102,9 @@ export const createAuthenticate = (deps: Deps): Authenticate => {
 
   const byLogin = async (origin: RequestOrigin, token: string): Promise<Identified> => {
     const { userId, loginId } = await accessTokens.verify(token);
-    const found = await standing.login(loginId);
+    const found = await callerState.login(loginId);
     if ('dead' in found) return await refuseDead(origin, 'login.refused', found.userId, found.dead);
-    if (found.user.id !== userId) throw credentialGone();
+    if (found.user.id !== userId) throw invalidCredential();
     await noteUse('logins', found.row, found.now);
     return {
       user: found.user,
@@ -110,7 +113,7 @@ export const createAuthenticate = (deps: Deps): Authenticate => {
       permissions: new Set(permissionsOfRole(found.user.role)),
       sessionName: null,
       waiting: isWaiting(found.user, found.row.created_at, found.now),
-      grounds: [groundOf('logins', found.row), groundOf('users', found.user)],
+      verifiedRows: [rowVersionOf('logins', found.row), rowVersionOf('users', found.user)],
     };
   };
 
@@ -123,39 +126,39 @@ export const createAuthenticate = (deps: Deps): Authenticate => {
       permissions: new Set(permissionsOfRole(user.role).filter((permission) => own.has(permission))),
       sessionName: row.session_id,
       waiting: isWaiting(user, row.created_at, now),
-      grounds: [groundOf('tokens', row), groundOf('users', user)],
+      verifiedRows: [rowVersionOf('tokens', row), rowVersionOf('users', user)],
     };
   };
 
   const byToken = async (origin: RequestOrigin, token: string): Promise<Identified> => {
     const id = readToken(token);
-    if (id === null) throw credentialGone();
-    const found = await standing.token(id);
+    if (id === null) throw invalidCredential();
+    const found = await callerState.token(id);
     if ('dead' in found) return await refuseDead(origin, 'token.refused', found.userId, found.dead);
-    if (!matchesHash(token, found.row.token_hash)) throw credentialGone();
+    if (!matchesHash(token, found.row.token_hash)) throw invalidCredential();
     await noteUse('tokens', found.row, found.now);
     return ofToken(found);
   };
 
   const byIssuer = async (origin: RequestOrigin, token: string): Promise<Identified> => {
-    const identity = await outsideTokens.verify(token);
-    const user = await outsideUsers.userOf(origin, identity);
+    const identity = await externalTokens.verify(token);
+    const user = await externalUsers.userOf(origin, identity);
     return {
       user,
       credential: { kind: 'issuer', issuer: identity.issuer.issuer },
       agent: identity.agent,
-      permissions: permissionsOfOutside(user, identity),
+      permissions: externalPermissions(user, identity),
       sessionName: identity.sessionName,
       waiting: false,
-      grounds: [groundOf('users', user)],
+      verifiedRows: [rowVersionOf('users', user)],
     };
   };
 
   const identify = async (origin: RequestOrigin, token: string): Promise<Identified> => {
     if (token.startsWith(tokenPrefix)) return await byToken(origin, token);
     const form = readJwtForm(token);
-    if (!form) throw credentialGone();
-    return outsideTokens.isOutside(form) ? await byIssuer(origin, token) : await byLogin(origin, token);
+    if (!form) throw invalidCredential();
+    return externalTokens.isExternal(form) ? await byIssuer(origin, token) : await byLogin(origin, token);
   };
 
   /** The session of this request: the credential's, the header's, or none. Both, and they are the same one. */
@@ -181,7 +184,7 @@ export const createAuthenticate = (deps: Deps): Authenticate => {
       session: null,
       boundToSession: who.sessionName !== null,
       waiting: who.waiting,
-      grounds: who.grounds,
+      verifiedRows: who.verifiedRows,
       origin: presented.origin,
     };
     try {

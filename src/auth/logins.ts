@@ -1,12 +1,12 @@
-import { credentialGone, type Mutate, type Standing } from '../access/index.ts';
+import { type CallerState, invalidCredential, type Mutate } from '../access/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Caller, RequestOrigin } from '../core/caller.ts';
 import { type Clock, later } from '../core/clock.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
 import { type LoginId, newId, type UserId } from '../core/ids.ts';
 import { databaseNow } from '../db/checks.ts';
-import { type Db, type Outcome, reading, refusedWith, settle, type Tx } from '../db/database.ts';
-import type { LoginRow, UserRow } from '../db/tables.ts';
+import { commitOrThrow, type Db, mapDbErrors, type Outcome, refusedWith, type Tx } from '../db/database.ts';
+import type { LoginRow, UserRow } from '../db/tables/index.ts';
 import type { Seals } from '../keys/index.ts';
 import { type Passwords, type Throttle, type Users, type UserView, viewOf } from '../users/index.ts';
 import type { AccessTokens } from './access-tokens.ts';
@@ -48,7 +48,7 @@ interface Deps {
   readonly seals: Seals;
   readonly audit: Audit;
   readonly mutate: Mutate;
-  readonly standing: Standing;
+  readonly callerState: CallerState;
   readonly users: Users;
   readonly passwords: Passwords;
   readonly throttle: Throttle;
@@ -128,7 +128,7 @@ export const createLogins = (deps: Deps): Logins => {
     before: UserRow | null,
     right: boolean,
   ): Promise<{ row: LoginRow; user: UserRow }> =>
-    settle(db, async (tx) => {
+    commitOrThrow(db, async (tx) => {
       const user = before && (await users.hold(tx, { userId: before.id }));
       const reason = why(before, right);
       if (reason !== null)
@@ -146,7 +146,7 @@ export const createLogins = (deps: Deps): Logins => {
 
   const login: Logins['login'] = async (origin, username, password) => {
     const made = await throttle.attempt({ account: username }, origin.ip, async () => {
-      const before = await reading(users.byKey(db, username));
+      const before = await mapDbErrors(users.byKey(db, username));
       const right = await passwords.verify(before?.password_hash ?? null, password);
       return { right: right && before?.status === 'active', work: () => enter(origin, before, right) };
     });
@@ -163,7 +163,7 @@ export const createLogins = (deps: Deps): Logins => {
   const refuseRefresh = async (tx: Tx, origin: RequestOrigin, id: LoginId, userId: UserId | null, reason: string) => {
     const target = { type: 'login', id } as const;
     await audit.record(tx, { origin, userId }, { action: 'login.refresh', target, outcome: 'refused', reason });
-    return refusedWith(credentialGone());
+    return refusedWith(invalidCredential());
   };
 
   /** The next generation of a login, or its end when an old one is shown again. */
@@ -173,7 +173,7 @@ export const createLogins = (deps: Deps): Logins => {
     read: RefreshToken,
   ): Promise<Outcome<{ row: LoginRow; user: UserRow }>> => {
     const row = await lockLogin(tx, read.loginId);
-    const live = await deps.standing.loginIn(tx, read.loginId);
+    const live = await deps.callerState.loginIn(tx, read.loginId);
     if (!row) return await refuseRefresh(tx, origin, read.loginId, null, 'unknown');
     if ('dead' in live) return await refuseRefresh(tx, origin, read.loginId, live.userId, live.dead);
     if (row.refresh_generation !== read.generation) {
@@ -190,14 +190,14 @@ export const createLogins = (deps: Deps): Logins => {
 
   const refresh: Logins['refresh'] = async (origin, refreshToken) => {
     const read = refreshTokens.read(refreshToken);
-    if (!read) throw credentialGone();
-    const made = await settle(db, (tx) => advance(tx, origin, read));
+    if (!read) throw invalidCredential();
+    const made = await commitOrThrow(db, (tx) => advance(tx, origin, read));
     return await grant(made.row, made.user);
   };
 
-  /** Ending one's own login needs no standing but the login itself, and works while a reset waits. */
+  /** Ending one's own login needs no callerState but the login itself, and works while a reset waits. */
   const endOwn = (caller: Caller, id: LoginId): Promise<void> =>
-    settle(db, async (tx) => {
+    commitOrThrow(db, async (tx) => {
       const row = await lockLogin(tx, id);
       if (!row || row.user_id !== caller.userId || !seals.holds('logins', row)) return refusedWith(notFound());
       await endRow(tx, row);
@@ -232,7 +232,7 @@ export const createLogins = (deps: Deps): Logins => {
     refresh,
     logout: (caller) => endOwn(caller, ownLogin(caller)),
     list: async (caller) => {
-      const rows = await reading(
+      const rows = await mapDbErrors(
         db
           .selectFrom('logins')
           .selectAll()

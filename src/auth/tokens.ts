@@ -6,8 +6,8 @@ import { KeyholdError, notFound, sessionNotJoined } from '../core/errors.ts';
 import { newId, type TokenId } from '../core/ids.ts';
 import type { Permission } from '../core/permissions.ts';
 import { databaseNow } from '../db/checks.ts';
-import { type Db, type Outcome, reading, refusedWith, type Tx } from '../db/database.ts';
-import type { TokenRow } from '../db/tables.ts';
+import { type Db, mapDbErrors, type Outcome, refusedWith, type Tx } from '../db/database.ts';
+import type { TokenRow } from '../db/tables/index.ts';
 import type { Idempotency, IdempotentRequest } from '../idempotency/index.ts';
 import type { Seals } from '../keys/index.ts';
 import type { Sessions } from '../sessions/index.ts';
@@ -65,7 +65,7 @@ const viewOf = (row: TokenRow): TokenView => ({
   last_used_at: row.last_used_at,
 });
 
-/** A login here or at an outside issuer; but not an agent that holds one, and not one that is for a single session. */
+/** A login here or at an external issuer; but not an agent that holds one, and not one that is for a single session. */
 const isLogin = (caller: Caller): boolean =>
   caller.credential.kind !== 'token' && caller.agent === null && !caller.boundToSession;
 
@@ -134,12 +134,12 @@ export const createTokens = ({ db, clock, seals, audit, mutate, idempotency, ses
       const { ids, repeated } = await mutate(caller, (tx) =>
         idempotency.once(tx, caller, request, () => insert(tx, caller, input, id, text)),
       );
-      const row = await reading(own(caller, ids[0] ?? ''));
+      const row = await mapDbErrors(own(caller, ids[0] ?? ''));
       if (!row || !seals.holds('tokens', row) || row.revoked_at !== null) throw notFound();
       return repeated ? viewOf(row) : { ...viewOf(row), token: text };
     },
     list: async (caller) => {
-      const rows = await reading(
+      const rows = await mapDbErrors(
         db
           .selectFrom('tokens')
           .selectAll()

@@ -17,7 +17,7 @@ export interface Config {
   readonly tls: { readonly cert: string; readonly key: Redacted<string> } | null;
   readonly trustProxy: readonly string[];
   readonly issuer: string;
-  readonly outsideIssuers: readonly IssuerConfig[];
+  readonly externalIssuers: readonly IssuerConfig[];
   readonly rateLimit: number;
   readonly metricsPort: number | null;
   readonly logLevel: LogLevel;
@@ -131,7 +131,7 @@ export const readConfig = (env: Env): Config => ({
   tls: readTls(env),
   trustProxy: readTrustProxy(env),
   issuer: env.KEYHOLD_ISSUER ?? 'keyhold',
-  outsideIssuers: parseIssuers(env.KEYHOLD_JWT_ISSUERS, env.KEYHOLD_ISSUER ?? 'keyhold'),
+  externalIssuers: parseIssuers(env.KEYHOLD_JWT_ISSUERS, env.KEYHOLD_ISSUER ?? 'keyhold'),
   rateLimit: whole(env, 'KEYHOLD_RATE_LIMIT', 2000, 1, 1_000_000),
   metricsPort: readMetricsPort(env),
   logLevel: readLogLevel(env),

@@ -1,7 +1,7 @@
 import { KeyholdError } from '../core/errors.ts';
 import { Redacted } from '../core/redacted.ts';
 
-/** An outside issuer of JWTs whose users are let in; see docs/operations.md for the JSON form. */
+/** An external issuer of JWTs whose users are let in; see docs/operations.md for the JSON form. */
 export interface IssuerConfig {
   /** Compared with `iss` byte for byte. */
   readonly issuer: string;

@@ -19,7 +19,7 @@ export type Credential =
   | { readonly kind: 'operator' };
 
 /** A sealed row that let a caller in, and its seal then: any change of the row that matters changes the seal. */
-export interface Ground {
+export interface RowVersion {
   readonly table: 'logins' | 'tokens' | 'users';
   readonly id: string;
   readonly seal: Uint8Array;
@@ -42,7 +42,7 @@ export interface Caller {
   /** True while an administrator's password reset waits to be called off: such a credential only looks around. */
   readonly waiting: boolean;
   /** The rows of the credential and the user, as they were verified for this request. */
-  readonly grounds: readonly Ground[];
+  readonly verifiedRows: readonly RowVersion[];
   readonly origin: RequestOrigin;
 }
 
@@ -50,7 +50,7 @@ export interface Caller {
  * The same caller as one who may see metadata: for finding what another permission is about, where nothing of it is
  * shown but to whoever the rule allows that other thing.
  */
-export const alsoSeeing = (caller: Caller): Caller => ({
+export const withListPermission = (caller: Caller): Caller => ({
   ...caller,
   permissions: new Set([...caller.permissions, 'secrets:list' as const]),
 });
@@ -71,7 +71,7 @@ export const operator = (command: string): Caller => ({
   session: null,
   boundToSession: false,
   waiting: false,
-  grounds: [],
+  verifiedRows: [],
   origin: { requestId: command, ip: null, userAgent: null },
 });
 

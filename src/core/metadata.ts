@@ -1,8 +1,8 @@
 import { invalid } from './errors.ts';
 import type { JsonObject } from './json.ts';
 
-const largest = 16 * 1024;
-const deepest = 8;
+const maxBytes = 16 * 1024;
+const maxDepth = 8;
 
 const depthOf = (value: unknown): number =>
   value !== null && typeof value === 'object' ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0;
@@ -18,7 +18,7 @@ const expansionOf = (value: unknown): number => {
 export const checkMetadata = <T extends JsonObject | undefined>(metadata: T): T => {
   if (metadata === undefined) return metadata;
   const size = Buffer.byteLength(JSON.stringify(metadata)) + expansionOf(metadata);
-  if (size > largest) throw invalid('metadata', 'must have at most 16 KiB.');
-  if (depthOf(metadata) > deepest) throw invalid('metadata', `must have at most ${deepest} levels.`);
+  if (size > maxBytes) throw invalid('metadata', 'must have at most 16 KiB.');
+  if (depthOf(metadata) > maxDepth) throw invalid('metadata', `must have at most ${maxDepth} levels.`);
   return metadata;
 };

@@ -6,14 +6,35 @@ import { canonicalJson } from '../core/json.ts';
 export type ColumnKind = 'uuid' | 'text' | 'int' | 'bigint' | 'bool' | 'time' | 'json' | 'bytes';
 
 /**
- * What a table's seals cover. Every column is either in `sealed`, in this order, or in `unsealed` with the reason why
- * it decides nothing; a test holds the two lists equal to the catalogue.
+ * A column that was added to a table with rows in it. Rows sealed in a format before `since` don't cover it; they verify
+ * only while it holds `default`.
+ */
+export interface LaterColumn {
+  readonly kind: ColumnKind;
+  /** The format, 2 or later, from which on seals cover the column. */
+  readonly since: number;
+  /** What the migration put into the rows that were there, as the driver reads it. */
+  readonly default: unknown;
+}
+
+/** A column that no seal covers, with the reason why it decides nothing. */
+export interface UnsealedColumn {
+  readonly kind: ColumnKind;
+  readonly why: string;
+}
+
+/**
+ * What a table's seals cover. Every column is either in `sealed`, in this order, or in `unsealed`; a test holds the two
+ * lists equal to the catalogue. A column given as its kind alone is covered since format 1.
  */
 export interface SealedTable {
   readonly table: string;
-  readonly sealed: Readonly<Record<string, ColumnKind>>;
-  readonly unsealed: Readonly<Record<string, string>>;
+  readonly sealed: Readonly<Record<string, ColumnKind | LaterColumn>>;
+  readonly unsealed: Readonly<Record<string, UnsealedColumn>>;
 }
+
+export const kindOf = (column: ColumnKind | { readonly kind: ColumnKind }): ColumnKind =>
+  typeof column === 'string' ? column : column.kind;
 
 export interface SealKey {
   readonly id: string;
@@ -22,7 +43,6 @@ export interface SealKey {
 
 type Row = Readonly<Record<string, unknown>>;
 
-const format = 1;
 const headLength = 17;
 const sealLength = headLength + 32;
 
@@ -116,9 +136,12 @@ interface Column {
   readonly asNull: Uint8Array;
 }
 
+/** One format of a table: what its seals cover, and what later columns must hold in a row of this format. */
 interface Layout {
+  readonly format: number;
   readonly head: Uint8Array;
   readonly columns: readonly Column[];
+  readonly later: readonly { readonly column: Column; readonly asDefault: Uint8Array }[];
 }
 
 const partsOf = (...parts: readonly (string | Uint8Array)[]): Uint8Array => {
@@ -127,68 +150,112 @@ const partsOf = (...parts: readonly (string | Uint8Array)[]): Uint8Array => {
   return Uint8Array.from(scratch.subarray(0, at));
 };
 
-const layoutOf = (table: SealedTable): Layout => ({
-  head: partsOf('keyhold/row/v1', table.table),
-  columns: Object.entries(table.sealed).map(([name, kind]) => ({
+const columnOf = (name: string, column: ColumnKind | LaterColumn): Column => {
+  const kind = kindOf(column);
+  return {
     name,
     content: contents[kind],
     beforeValue: partsOf(name, kind, valueMark),
     asNull: partsOf(name, kind, nullMark),
-  })),
-});
+  };
+};
 
-const layouts = new WeakMap<SealedTable, Layout>();
+const sinceOf = (column: ColumnKind | LaterColumn): number => (typeof column === 'string' ? 1 : column.since);
 
-const knownLayout = (table: SealedTable): Layout => {
-  const known = layouts.get(table) ?? layoutOf(table);
+const isLater = (column: ColumnKind | LaterColumn, format: number): column is LaterColumn => sinceOf(column) > format;
+
+const writeColumn = ({ content, beforeValue, asNull }: Column, value: unknown, at: number): number =>
+  value === null ? writeBytes(asNull, at) : writePart(content(value), writeBytes(beforeValue, at));
+
+const encoded = (column: Column, value: unknown): Uint8Array =>
+  Uint8Array.from(scratch.subarray(0, writeColumn(column, value, 0)));
+
+const layoutOf = (table: SealedTable, format: number): Layout => {
+  const all = Object.entries(table.sealed);
+  return {
+    format,
+    head: partsOf(`keyhold/row/v${format}`, table.table),
+    columns: all.filter(([, column]) => !isLater(column, format)).map(([name, column]) => columnOf(name, column)),
+    later: all.flatMap(([name, spec]) => {
+      if (!isLater(spec, format)) return [];
+      const column = columnOf(name, spec);
+      return [{ column, asDefault: encoded(column, spec.default) }];
+    }),
+  };
+};
+
+/** The formats of a table, oldest first: format 1 is at index 0. */
+const layoutsOf = (table: SealedTable): readonly Layout[] => {
+  const newest = Math.max(1, ...Object.values(table.sealed).map(sinceOf));
+  return Array.from({ length: newest }, (_, index) => layoutOf(table, index + 1));
+};
+
+const layouts = new WeakMap<SealedTable, readonly Layout[]>();
+
+const knownLayouts = (table: SealedTable): readonly Layout[] => {
+  const known = layouts.get(table) ?? layoutsOf(table);
   layouts.set(table, known);
   return known;
+};
+
+/** The format in which this build seals the table's rows. */
+const newestFormat = (table: SealedTable): number => knownLayouts(table).length;
+
+const layoutIn = (table: SealedTable, format: number): Layout => {
+  const layout = knownLayouts(table)[format - 1];
+  if (!layout) throw new RangeError(`${table.table} has no seal format ${format}`);
+  return layout;
 };
 
 /**
  * One canonical encoding for every table: names, kinds and contents, each with its length; null is a mark of its own.
  * Answers how many bytes of the scratch it took.
  */
-const encode = (table: SealedTable, row: Row): number => {
-  const { head, columns } = knownLayout(table);
+const encode = ({ head, columns }: Layout, row: Row): number => {
   let at = writeBytes(head, 0);
-  for (const { name, content, beforeValue, asNull } of columns) {
-    const value = row[name];
-    at = value === null ? writeBytes(asNull, at) : writePart(content(value), writeBytes(beforeValue, at));
-  }
+  for (const column of columns) at = writeColumn(column, row[column.name], at);
   return at;
 };
 
-const mac = (key: SealKey, table: SealedTable, row: Row): Buffer => {
-  const length = encode(table, row);
+const holdsDefaults = ({ later }: Layout, row: Row): boolean =>
+  later.every(({ column, asDefault }) => Buffer.compare(encoded(column, row[column.name]), asDefault) === 0);
+
+const mac = (key: SealKey, layout: Layout, row: Row): Buffer => {
+  const length = encode(layout, row);
   return createHmac('sha256', key.key).update(scratch.subarray(0, length)).digest();
 };
 
-const heads = new WeakMap<SealKey, Buffer>();
+const keyIds = new WeakMap<SealKey, Buffer>();
 
-/** `format ‖ seal-key id`: what the seals of one key begin with. */
-const headOf = (key: SealKey): Buffer => {
-  const known = heads.get(key) ?? Buffer.concat([Uint8Array.of(format), uuidBytes(key.id)]);
-  heads.set(key, known);
+const keyIdOf = (key: SealKey): Buffer => {
+  const known = keyIds.get(key) ?? uuidBytes(key.id);
+  keyIds.set(key, known);
   return known;
 };
 
-/** `format ‖ seal-key id ‖ HMAC-SHA256`: 49 bytes. The row must hold every sealed column. */
-export const sealRow = (key: SealKey, table: SealedTable, row: Row): Buffer =>
-  Buffer.concat([headOf(key), mac(key, table, row)], sealLength);
+/**
+ * `format ‖ seal-key id ‖ HMAC-SHA256`: 49 bytes. The row must hold every column that the format covers. The format is
+ * the table's newest unless an older one is asked for, which only a migration downwards does: it must have seen to it that
+ * every later column holds its default.
+ */
+export const sealRow = (key: SealKey, table: SealedTable, row: Row, format = newestFormat(table)): Buffer => {
+  const layout = layoutIn(table, format);
+  return Buffer.concat([Uint8Array.of(format), keyIdOf(key), mac(key, layout, row)], sealLength);
+};
 
 /**
- * True when the row carries a seal that one of the keys made over exactly these columns. Never throws: a row
- * that cannot even be encoded is a forged one.
+ * True when the row carries a seal that one of the keys made over exactly these columns, in the format that the seal names,
+ * and every later column holds its default. Never throws: a row that cannot even be encoded is a forged one.
  */
 export const sealHolds = (keys: readonly SealKey[], table: SealedTable, row: Row): boolean => {
   const seal = row['seal'];
   if (!(seal instanceof Uint8Array) || seal.length !== sealLength) return false;
-  const head = seal.subarray(0, headLength);
-  const key = keys.find((candidate) => headOf(candidate).equals(head));
-  if (!key) return false;
+  const layout = knownLayouts(table)[(seal[0] ?? 0) - 1];
+  const id = seal.subarray(1, headLength);
+  const key = keys.find((candidate) => keyIdOf(candidate).equals(id));
+  if (!layout || !key) return false;
   try {
-    return timingSafeEqual(mac(key, table, row), seal.subarray(headLength));
+    return timingSafeEqual(mac(key, layout, row), seal.subarray(headLength)) && holdsDefaults(layout, row);
   } catch {
     return false;
   }

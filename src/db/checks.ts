@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import { KeyholdError } from '../core/errors.ts';
-import { sqlState } from './trouble.ts';
+import { sqlState } from './postgres-errors.ts';
 
 interface ServerFacts {
   version: number;

@@ -1,8 +1,8 @@
 import { Kysely, PostgresDialect, type PostgresPool, type Transaction } from 'kysely';
 import type { KeyholdError } from '../core/errors.ts';
 import { CertainPool, type PoolSettings } from './pool.ts';
-import type { Tables } from './tables.ts';
-import { asUnavailable, isRetryable } from './trouble.ts';
+import { asUnavailable, isRetryable } from './postgres-errors.ts';
+import type { Tables } from './tables/index.ts';
 
 export type Db = Kysely<Tables>;
 /** What must be atomic asks for a `Tx`; a `Db` is not assignable to it. */
@@ -40,7 +40,7 @@ export const inTransaction = async <T>(db: Db, work: (tx: Tx) => Promise<T>): Pr
 };
 
 /** A single read outside any transaction, with the database's trouble turned into `unavailable`. */
-export const reading = async <T>(query: Promise<T>): Promise<T> => {
+export const mapDbErrors = async <T>(query: Promise<T>): Promise<T> => {
   try {
     return await query;
   } catch (error) {
@@ -54,7 +54,7 @@ export type Outcome<T> = { readonly ok: T } | { readonly refused: KeyholdError }
 export const refusedWith = (error: KeyholdError): { readonly refused: KeyholdError } => ({ refused: error });
 
 /** Runs `work` in one transaction, commits, and only then throws the refusal that it returned. */
-export const settle = async <T>(db: Db, work: (tx: Tx) => Promise<Outcome<T>>): Promise<T> => {
+export const commitOrThrow = async <T>(db: Db, work: (tx: Tx) => Promise<Outcome<T>>): Promise<T> => {
   const outcome = await inTransaction(db, work);
   if ('refused' in outcome) throw outcome.refused;
   return outcome.ok;

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import { migrateUp } from './migrate.ts';
-import type { Tables } from './tables.ts';
-import { sqlState } from './trouble.ts';
+import { sqlState } from './postgres-errors.ts';
+import type { Tables } from './tables/index.ts';
 
 /** The role that the service works as: no superuser, no owner of anything. */
 export const serviceRole = 'keyhold_service';

@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
-import { type SealedTableName, sealedTables, type Tables } from './tables.ts';
+import { type SealedTableName, sealedTables, type Tables } from './tables/index.ts';
 
 /** Every column of a sealed table, seal included, but for those that are named. */
 export const columnNames = (table: SealedTableName, without: readonly string[] = []): string[] =>

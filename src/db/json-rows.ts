@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { ColumnKind } from '../crypto/seal.ts';
-import { type SealedTableName, sealedTables, type Tables } from './tables.ts';
+import { type ColumnKind, kindOf, type SealedTable } from '../crypto/seal.ts';
+import { type SealedTableName, sealedTables, type Tables } from './tables/index.ts';
 
 /** A row as PostgreSQL's `row_to_json` writes it. */
 export type JsonRow = Readonly<Record<string, unknown>>;
@@ -10,16 +10,15 @@ const readers: Partial<Record<ColumnKind, (text: string) => unknown>> = {
   bytes: (text) => Buffer.from(text.slice(2), 'hex'),
 };
 
-/** Unsealed columns that JSON writes as text: times that are only shown. */
-const shownTimes: ReadonlySet<string> = new Set(['updated_at', 'last_used_at']);
-
 type Reader = (row: Record<string, unknown>) => void;
 
 const readerOf = (table: SealedTableName): Reader => {
-  const kinds: Readonly<Record<string, ColumnKind>> = sealedTables[table].sealed;
-  const unsealed = Object.keys(sealedTables[table].unsealed).filter((column) => shownTimes.has(column));
-  const times = [...Object.keys(kinds).filter((column) => kinds[column] === 'time'), ...unsealed];
-  const bytes = [...Object.keys(kinds).filter((column) => kinds[column] === 'bytes'), 'seal'];
+  const { sealed, unsealed } = sealedTables[table] as SealedTable;
+  const columns = [...Object.entries(sealed), ...Object.entries(unsealed)];
+  const named = (kind: ColumnKind): string[] =>
+    columns.filter(([, column]) => kindOf(column) === kind).map(([name]) => name);
+  const times = named('time');
+  const bytes = [...named('bytes'), 'seal'];
   const convert = (row: Record<string, unknown>, column: string, kind: ColumnKind): void => {
     const value = row[column];
     if (typeof value === 'string') row[column] = readers[kind]?.(value);

@@ -7,9 +7,9 @@ import { checkServer } from './checks.ts';
 import { type Database, openDatabase } from './database.ts';
 import { type ConnectionSettings, type EmbeddedServer, joinEmbedded, startEmbedded } from './embedded/index.ts';
 import { prepareSchema, serviceRole } from './grants.ts';
+import { asUnavailable } from './postgres-errors.ts';
 import { reach } from './reach.ts';
 import { holdServer, type ServiceLock } from './service-lock.ts';
-import { asUnavailable } from './trouble.ts';
 
 type Log = (message: string, details?: object) => void;
 

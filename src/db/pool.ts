@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { spoilsConnection, unavailable } from './trouble.ts';
+import { spoilsConnection, unavailable } from './postgres-errors.ts';
 
 export interface PoolSettings {
   readonly connection: pg.ClientConfig;
@@ -47,13 +47,13 @@ const noteWarnings = (client: pg.PoolClient): void => {
 /** A statement that comes again is prepared, so that the server reads and plans it once per connection. */
 const preparedFrom = 3;
 /** Each connection of the server keeps what was prepared; filters and cursors make ever new statements. */
-const mostPrepared = 64;
+const maxPrepared = 64;
 
 /**
  * Stands in a statement that is planned anew each time, for its values: which index is right depends on how many rows an
  * owner has, and a plan for any values would have to guess.
  */
-export const plannedForItsValues = '/* planned for its values */';
+export const replanEachTime = '/* planned for its values */';
 
 /** Names for the statements that come often; the same text has the same name on every connection. */
 class Prepared {
@@ -62,11 +62,11 @@ class Prepared {
 
   /** The name under which this text is to be prepared, or undefined while it is not worth it. */
   nameOf(text: string): string | undefined {
-    if (text.includes(plannedForItsValues)) return undefined;
+    if (text.includes(replanEachTime)) return undefined;
     const name = this.#names.get(text);
-    if (name !== undefined || this.#names.size === mostPrepared) return name;
+    if (name !== undefined || this.#names.size === maxPrepared) return name;
     const times = (this.#seen.get(text) ?? 0) + 1;
-    if (this.#seen.size > 10 * mostPrepared) this.#seen.clear();
+    if (this.#seen.size > 10 * maxPrepared) this.#seen.clear();
     this.#seen.set(text, times);
     if (times < preparedFrom) return undefined;
     const made = `keyhold_${this.#names.size + 1}`;
@@ -80,7 +80,7 @@ class Prepared {
  * Runs a statement whose outcome must be certain: one that came with a warning may not be durable, and the COMMIT of a
  * failed transaction is answered with ROLLBACK. Both become an error here, where every statement passes.
  */
-const certainly = async (
+const queryChecked = async (
   client: pg.PoolClient,
   name: string | undefined,
   text: string,
@@ -129,7 +129,7 @@ export class CertainPool {
     let spoiled = false;
     const query = async (text: string, values?: unknown[]): Promise<pg.QueryResult> => {
       try {
-        return await certainly(client, this.#prepared.nameOf(text), text, values);
+        return await queryChecked(client, this.#prepared.nameOf(text), text, values);
       } catch (error) {
         spoiled ||= text === 'commit' || warned.has(client) || spoilsConnection(error);
         throw error;

@@ -31,12 +31,12 @@ export const checkSchema = async (db: Db): Promise<Check> =>
         },
       ]);
 
-const largestGapMs = 5000;
+const maxClockGapMs = 5000;
 
 export const checkClock = async (db: Db, clock: Clock): Promise<Check> => {
   const gap = (await databaseNow(db)).getTime() - clock.now().getTime();
   const seen = `${Math.abs(gap)} ms from the database’s`;
-  if (Math.abs(gap) <= largestGapMs) return fine('clock', seen);
+  if (Math.abs(gap) <= maxClockGapMs) return fine('clock', seen);
   return found('clock', seen, [
     {
       what: `This machine’s clock is ${seen}.`,

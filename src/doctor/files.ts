@@ -38,7 +38,7 @@ export const checkFiles = (env: Env, config: Config): Check => {
 };
 
 const gibibyte = 1024 ** 3;
-const leastPart = 0.05;
+const minFreeShare = 0.05;
 
 /** Whether the embedded database has room to grow. */
 export const checkDisk = ({ dataDir }: Config): Check => {
@@ -46,7 +46,7 @@ export const checkDisk = ({ dataDir }: Config): Check => {
   const { bavail, blocks, bsize } = statfsSync(dataDir);
   const free = bavail * bsize;
   const seen = `${(free / gibibyte).toFixed(1)} GiB free for ${dataDir}`;
-  const low = free < gibibyte || bavail < blocks * leastPart;
+  const low = free < gibibyte || bavail < blocks * minFreeShare;
   return found(
     'disk',
     seen,

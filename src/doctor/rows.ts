@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Db } from '../db/database.ts';
-import { type SealedTableName, sealedTables, type Tables } from '../db/tables.ts';
+import { type SealedTableName, sealedTables, type Tables } from '../db/tables/index.ts';
 
 const batchSize = 500;
 

@@ -1,10 +1,10 @@
 import type { Db } from '../db/database.ts';
-import { type SealedTableName, sealedTables } from '../db/tables.ts';
+import { type SealedTableName, sealedTables } from '../db/tables/index.ts';
 import type { Seals } from '../keys/index.ts';
 import { type Check, found } from './finding.ts';
 import { nameOf, rowsOf } from './rows.ts';
 
-const mostNamed = 100;
+const maxNamed = 100;
 
 const remedy =
   'Somebody changed the database outside of Keyhold. The row gives nothing any more: restore it from a backup, or remove it; find out who could write there.';
@@ -32,7 +32,7 @@ export const checkSeals = async (db: Db, seals: Seals): Promise<Check> => {
     count += one.count;
     broken.push(...one.broken);
   }
-  const named = broken.slice(0, mostNamed).map((row) => ({ what: `The seal of ${row} does not hold.`, remedy }));
+  const named = broken.slice(0, maxNamed).map((row) => ({ what: `The seal of ${row} does not hold.`, remedy }));
   const more = broken.length - named.length;
   const rest = more > 0 ? [{ what: `So it is with ${more} more rows.`, remedy }] : [];
   return found('seals', `${count} rows`, [...named, ...rest]);

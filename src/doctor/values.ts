@@ -1,6 +1,6 @@
 import type { SecretId } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
-import type { OwnerKeyRow } from '../db/tables.ts';
+import type { OwnerKeyRow } from '../db/tables/index.ts';
 import type { OwnerKeys } from '../keys/index.ts';
 import { type Check, type Finding, found } from './finding.ts';
 import { rowsOf } from './rows.ts';

@@ -5,11 +5,11 @@ import { readJsonText } from './json-body.ts';
 const megabyte = 1024 * 1024;
 
 /** The largest import, in bytes. */
-export const largestImport = 64 * megabyte;
+export const maxImportBytes = 64 * megabyte;
 /** One item at its largest: a value of 64 KiB with every character escaped, and what is known of it. */
-const largestItem = megabyte / 2;
-const largestRest = 4096;
-const mostItems = 100_000;
+const maxItemBytes = megabyte / 2;
+const maxRestBytes = 4096;
+const maxItems = 100_000;
 
 const tooLarge = (detail: string): KeyholdError => new KeyholdError('payload_too_large', detail);
 const malformed = (detail: string, cause?: unknown): KeyholdError =>
@@ -111,15 +111,15 @@ export class ItemCutter {
     this.#item = '';
     if (last && this.#count === 0 && text.trim() === '') return;
     this.#count += 1;
-    if (this.#count > mostItems) throw tooLarge(`An import holds at most ${mostItems} items.`);
+    if (this.#count > maxItems) throw tooLarge(`An import holds at most ${maxItems} items.`);
     this.#onItem(text);
   }
 
   #keep(text: string): void {
     if (this.#inItems) this.#item += text;
     else this.#rest += text;
-    if (this.#item.length > largestItem) throw tooLarge('An item of the import is larger than any secret can be.');
-    if (this.#rest.length > largestRest) throw malformed('An import is items, on_conflict and dry_run, nothing more.');
+    if (this.#item.length > maxItemBytes) throw tooLarge('An item of the import is larger than any secret can be.');
+    if (this.#rest.length > maxRestBytes) throw malformed('An import is items, on_conflict and dry_run, nothing more.');
   }
 }
 
@@ -162,7 +162,7 @@ export const readImport = async <T>(
   // The stream outlives a refusal: destroying it would take the connection along, and the answer with it.
   for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > largestImport) throw tooLarge('An import has at most 64 MiB.');
+    if (size > maxImportBytes) throw tooLarge('An import has at most 64 MiB.');
     cutter.push(decodeWith(decoder, chunk));
   }
   cutter.push(decodeWith(decoder, undefined));

@@ -1,7 +1,7 @@
 import { invalid, KeyholdError } from '../core/errors.ts';
 import { repeatsName } from '../core/json.ts';
 
-const deepest = 32;
+const maxDepth = 32;
 
 const malformed = (detail: string, cause?: unknown): KeyholdError =>
   new KeyholdError('invalid_request', detail, cause === undefined ? {} : { cause });
@@ -25,7 +25,7 @@ const refuseDepth = (text: string): void => {
   let depth = 0;
   for (const [token] of text.matchAll(stringOrBracket)) {
     depth += stepOf[token] ?? 0;
-    if (depth > deepest) throw malformed(`The body is nested deeper than ${deepest} levels.`);
+    if (depth > maxDepth) throw malformed(`The body is nested deeper than ${maxDepth} levels.`);
   }
 };
 

@@ -30,7 +30,7 @@ export interface Limits {
 }
 
 const remembered = 10_000;
-const mostCallers = 1000;
+const maxCallers = 1000;
 
 const digests = new WeakMap<FastifyRequest, string>();
 
@@ -64,7 +64,7 @@ export const createLimits = ({ db, audit }: { readonly db: Db; readonly audit: A
       const key = keyOf(request);
       const before = turned.get(key);
       if (before) before.count += 1;
-      else if (turned.size < mostCallers)
+      else if (turned.size < maxCallers)
         turned.set(key, { origin: originOf(request), userId: users.get(digestOf(request)) ?? null, count: 1 });
     },
     flush: async () => {

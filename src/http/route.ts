@@ -162,7 +162,7 @@ const contextOf = (request: FastifyRequest, reply: FastifyReply): RouteContext<u
   idempotent: idempotencyKey(request),
 });
 
-const validatorBesidesBody: FastifySchemaCompiler<TSchema> = (definition) =>
+const validatorExceptBody: FastifySchemaCompiler<TSchema> = (definition) =>
   definition.httpPart === 'body' ? (data: unknown) => ({ value: data }) : validatorCompiler(definition);
 
 /** The two ways to add a route: one for everybody, one behind authentication and its gate. */
@@ -213,7 +213,7 @@ export const createRoutes = (app: FastifyInstance, { db, audit, authenticate, li
       schema: operation(route, gate),
       config: { shownHeaders: shownHeaders(route, gate) },
       ...(route.bodyLimit === undefined ? {} : { bodyLimit: route.bodyLimit }),
-      ...(route.bodyIsChecked ? { validatorCompiler: validatorBesidesBody } : {}),
+      ...(route.bodyIsChecked ? { validatorCompiler: validatorExceptBody } : {}),
       ...(route.handlerTimeout === undefined ? {} : { handlerTimeout: route.handlerTimeout }),
       ...(gate === 'public' ? {} : { onRequest: (request) => enter(request, gate) }),
       // A body may come long after its headers: what gives out values, or could, then looks at the caller once more.

@@ -24,7 +24,7 @@ const second = 1000;
 
 /** A request may take this long in all, so that trouble is answered within 5 s; longer ones say so on their route. */
 const handlerTimeout = 4800;
-const mostConnections = 4096;
+const maxConnections = 4096;
 /** Of the files that the process may have open, what is left for all but connections: the database's, modules, logs. */
 const otherFiles = 128;
 
@@ -33,9 +33,9 @@ const connectionLimit = (): number => {
   try {
     const limits = readFileSync('/proc/self/limits', 'utf8');
     const files = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.NaN);
-    return Number.isNaN(files) ? mostConnections : Math.max(16, Math.min(mostConnections, files - otherFiles));
+    return Number.isNaN(files) ? maxConnections : Math.max(16, Math.min(maxConnections, files - otherFiles));
   } catch {
-    return mostConnections;
+    return maxConnections;
   }
 };
 

@@ -3,7 +3,7 @@ import type { TSchema } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
 import { type FieldError, KeyholdError } from '../core/errors.ts';
 
-const mostErrors = 10;
+const maxErrors = 10;
 
 interface SchemaError {
   readonly instancePath: string;
@@ -38,7 +38,7 @@ const fieldErrors = (error: SchemaError): FieldError[] => {
 const refusal = (part: string, errors: readonly SchemaError[]): KeyholdError => {
   // TypeBox tells of an unknown field twice: by name on its object, and by a path that the client chose.
   const ours = errors.filter(({ message }) => message !== 'schema is false');
-  const fields = ours.flatMap(fieldErrors).slice(0, mostErrors);
+  const fields = ours.flatMap(fieldErrors).slice(0, maxErrors);
   const first = fields[0] ?? { field: part, detail: 'is not as it should be.' };
   return new KeyholdError('invalid_request', `${first.field === '' ? part : first.field}: ${first.detail}`, {
     errors: fields,

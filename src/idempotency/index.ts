@@ -5,7 +5,7 @@ import type { Clock } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { canonicalJson } from '../core/json.ts';
 import { type Outcome, refusedWith, type Tx } from '../db/database.ts';
-import type { IdempotencyRow } from '../db/tables.ts';
+import type { IdempotencyRow } from '../db/tables/index.ts';
 import { integrityBroken, type Seals } from '../keys/index.ts';
 
 /** A creation that its client may send twice: the key it chose, the route it went to, and the body as parsed. */

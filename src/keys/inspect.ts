@@ -1,7 +1,7 @@
 import type { RootKeys } from '../config/root-keys.ts';
 import type { SealKey } from '../crypto/seal.ts';
 import type { Db } from '../db/database.ts';
-import type { OwnerKeyRow, ServiceKeyRow } from '../db/tables.ts';
+import type { OwnerKeyRow, ServiceKeyRow } from '../db/tables/index.ts';
 import { unwrapKey } from './wrapping.ts';
 
 export interface ServiceKeysFound {

@@ -7,7 +7,7 @@ import { newId, type OwnerKeyId, type SecretId, type UserId } from '../core/ids.
 import { secretKey } from '../crypto/derive.ts';
 import { decryptFernet, encryptFernet } from '../crypto/fernet-token.ts';
 import type { Db, Tx } from '../db/database.ts';
-import type { OwnerKeyRow } from '../db/tables.ts';
+import type { OwnerKeyRow } from '../db/tables/index.ts';
 import { integrityBroken, type Seals } from './seals.ts';
 import { unwrapKey, wrapKey } from './wrapping.ts';
 

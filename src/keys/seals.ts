@@ -1,9 +1,9 @@
 import { type RawBuilder, sql, type UpdateObject } from 'kysely';
 import { KeyholdError } from '../core/errors.ts';
-import { type SealKey, sealHolds, sealRow } from '../crypto/seal.ts';
+import { type ColumnKind, kindOf, type LaterColumn, type SealKey, sealHolds, sealRow } from '../crypto/seal.ts';
 import type { Db, Tx } from '../db/database.ts';
 import { jsonOfRows } from '../db/json-rows.ts';
-import { type SealedTableName, sealedTables, type Tables } from '../db/tables.ts';
+import { type SealedTableName, sealedTables, type Tables } from '../db/tables/index.ts';
 
 export type Unsealed<T extends SealedTableName> = Omit<Tables[T], 'seal'>;
 
@@ -45,9 +45,10 @@ export const integrityBroken = (): KeyholdError =>
 
 /** The row as the driver wants it: jsonb columns as text, since `pg` would make PostgreSQL arrays of JS arrays. */
 const columns = (table: SealedTableName, row: object): Record<string, unknown> => {
-  const kinds: Readonly<Record<string, string>> = sealedTables[table].sealed;
+  const sealed: Readonly<Record<string, ColumnKind | LaterColumn>> = sealedTables[table].sealed;
+  const isJson = (name: string): boolean => sealed[name] !== undefined && kindOf(sealed[name]) === 'json';
   return Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [name, kinds[name] === 'json' ? JSON.stringify(value) : value]),
+    Object.entries(row).map(([name, value]) => [name, isJson(name) ? JSON.stringify(value) : value]),
   );
 };
 

@@ -6,7 +6,7 @@ import { KeyholdError } from '../core/errors.ts';
 import { newId } from '../core/ids.ts';
 import type { SealKey } from '../crypto/seal.ts';
 import { type Db, inTransaction, type Tx } from '../db/database.ts';
-import type { ServiceKeyRow } from '../db/tables.ts';
+import type { ServiceKeyRow } from '../db/tables/index.ts';
 import { unwrapKey, wrapKey } from './wrapping.ts';
 
 const refuse = (detail: string): KeyholdError => new KeyholdError('state_conflict', detail);

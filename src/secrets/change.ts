@@ -1,8 +1,8 @@
 import type { Caller } from '../core/caller.ts';
 import { invalid, KeyholdError } from '../core/errors.ts';
 import type { SecretId } from '../core/ids.ts';
-import type { SecretRow } from '../db/tables.ts';
-import type { ChangeOptions, Held, SecretsContext } from './context.ts';
+import type { SecretRow } from '../db/tables/index.ts';
+import type { ChangeOptions, LockedSecret, SecretsContext } from './context.ts';
 import { holdPlace } from './create.ts';
 import { type ChangeSecret, refuseUnlessFuture } from './input.ts';
 import { deleteSecret } from './queries.ts';
@@ -22,20 +22,22 @@ export const updateSecret = (
   change: ChangeSecret,
   revision: Revision,
 ): Promise<SecretView> =>
-  context.change(caller, 'write', 'secret.update', id, revision, async (held) => {
-    const { row, now } = held.loaded;
+  context.change(caller, 'write', 'secret.update', id, revision, async (locked) => {
+    const { row, now } = locked.loaded;
     const changes = given(change);
     if (change.expires_at !== undefined && change.expires_at?.getTime() !== row.expires_at?.getTime())
       refuseUnlessFuture('expires_at', change.expires_at, now);
-    const taken = change.name === undefined ? null : await context.nameTaken(held.tx, { ...row, name: change.name });
-    if (taken) return await held.refuse(taken);
-    return { ok: await held.write(changes, 'secret.update', { fields: Object.keys(changes) }) };
+    const taken = change.name === undefined ? null : await context.nameTaken(locked.tx, { ...row, name: change.name });
+    if (taken) return await locked.refuse(taken);
+    return { ok: await locked.write(changes, 'secret.update', { fields: Object.keys(changes) }) };
   });
 
 const switchTo =
   (state: () => Pick<SecretRow, 'is_active'>, action: 'secret.activate' | 'secret.deactivate') =>
   (context: SecretsContext, caller: Caller, id: SecretId, revision: Revision): Promise<SecretView> =>
-    context.change(caller, 'manage', action, id, revision, async (held) => ({ ok: await held.write(state(), action) }));
+    context.change(caller, 'manage', action, id, revision, async (locked) => ({
+      ok: await locked.write(state(), action),
+    }));
 
 export const activateSecret = switchTo(activate, 'secret.activate');
 export const deactivateSecret = switchTo(deactivate, 'secret.deactivate');
@@ -47,21 +49,21 @@ export const deleteSoftly = (
   id: SecretId,
   revision: Revision,
 ): Promise<void> =>
-  context.change(caller, 'manage', 'secret.delete', id, revision, async (held) => {
-    if (held.loaded.row.deleted_at === null) await held.write({ deleted_at: held.loaded.now }, 'secret.delete');
+  context.change(caller, 'manage', 'secret.delete', id, revision, async (locked) => {
+    if (locked.loaded.row.deleted_at === null) await locked.write({ deleted_at: locked.loaded.now }, 'secret.delete');
     return { ok: undefined };
   });
 
 /** Erases value and versions for good. */
 export const purge = (context: SecretsContext, caller: Caller, id: SecretId, revision: Revision): Promise<void> =>
-  context.change(caller, 'manage', 'secret.purge', id, revision, async (held) => {
-    await deleteSecret(held.tx, id);
-    await context.audit.record(held.tx, caller, {
+  context.change(caller, 'manage', 'secret.purge', id, revision, async (locked) => {
+    await deleteSecret(locked.tx, id);
+    await context.audit.record(locked.tx, caller, {
       action: 'secret.purge',
       target: { type: 'secret', id },
       outcome: 'allowed',
       reason: 'owner',
-      details: { revision: held.loaded.row.revision },
+      details: { revision: locked.loaded.row.revision },
     });
     return { ok: undefined };
   });
@@ -73,10 +75,10 @@ export const recoverSecret = (
   id: SecretId,
   revision: Revision,
 ): Promise<SecretView> =>
-  context.change(caller, 'manage', 'secret.recover', id, revision, async (held) => {
-    const taken = held.loaded.row.deleted_at === null ? null : await context.nameTaken(held.tx, held.loaded.row);
-    if (taken) return await held.refuse(taken);
-    return { ok: await held.write({ deleted_at: null }, 'secret.recover') };
+  context.change(caller, 'manage', 'secret.recover', id, revision, async (locked) => {
+    const taken = locked.loaded.row.deleted_at === null ? null : await context.nameTaken(locked.tx, locked.loaded.row);
+    if (taken) return await locked.refuse(taken);
+    return { ok: await locked.write({ deleted_at: null }, 'secret.recover') };
   });
 
 /** Where a secret is to go: a scope, and for scope session the session's name. */
@@ -86,7 +88,7 @@ export interface Destination {
 }
 
 /** Why a secret cannot be moved so, whoever asks, or null. */
-const refuseMove = ({ loaded }: Held, { scope, session }: Destination): KeyholdError | null => {
+const refuseMove = ({ loaded }: LockedSecret, { scope, session }: Destination): KeyholdError | null => {
   if (scope === 'shared') return invalid('scope', 'shared is reached by sharing: POST …/share.');
   if (scope === 'user' && session !== null) return invalid('session_id', 'goes with scope session only.');
   if (loaded.row.deleted_at === null) return null;
@@ -101,15 +103,15 @@ export const transferSecret = (
   to: Destination,
   revision: Revision,
 ): Promise<SecretView> =>
-  context.change(caller, 'manage', 'secret.transfer', id, revision, async (held) => {
-    const refusal = refuseMove(held, to);
-    if (refusal) return await held.refuse(refusal);
-    const place = await holdPlace(context, held.tx, caller, to.scope, to.session);
-    if ('refused' in place) return await held.refuse(place.refused);
-    const { row } = held.loaded;
+  context.change(caller, 'manage', 'secret.transfer', id, revision, async (locked) => {
+    const refusal = refuseMove(locked, to);
+    if (refusal) return await locked.refuse(refusal);
+    const place = await holdPlace(context, locked.tx, caller, to.scope, to.session);
+    if ('refused' in place) return await locked.refuse(place.refused);
+    const { row } = locked.loaded;
     const session_id = place.ok.session;
-    const taken = await context.nameTaken(held.tx, { ...row, session_id });
-    if (taken) return await held.refuse(taken);
+    const taken = await context.nameTaken(locked.tx, { ...row, session_id });
+    if (taken) return await locked.refuse(taken);
     const details = { scope: to.scope, from: row.scope, ...(session_id ? { session_id } : {}) };
-    return { ok: await held.write({ scope: to.scope, session_id, shared_with: [] }, 'secret.transfer', details) };
+    return { ok: await locked.write({ scope: to.scope, session_id, shared_with: [] }, 'secret.transfer', details) };
   });

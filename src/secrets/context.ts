@@ -1,20 +1,28 @@
 import type { Action, Mutate } from '../access/index.ts';
 import type { Audit, AuditAction, AuditEntry } from '../audit/index.ts';
+import { createBatcher } from '../core/batch.ts';
 import type { Caller } from '../core/caller.ts';
 import { type Clock, later } from '../core/clock.ts';
-import { coalesce } from '../core/coalesce.ts';
 import { KeyholdError } from '../core/errors.ts';
 import type { SecretId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import { databaseNow } from '../db/checks.ts';
-import { type Db, type Outcome, reading, refusedWith, type Tx } from '../db/database.ts';
-import type { SealedTableName, SecretRow } from '../db/tables.ts';
-import { isUnavailable, violatedIndex } from '../db/trouble.ts';
+import { type Db, mapDbErrors, type Outcome, refusedWith, type Tx } from '../db/database.ts';
+import { isUnavailable, violatedIndex } from '../db/postgres-errors.ts';
+import type { SealedTableName, SecretRow } from '../db/tables/index.ts';
 import type { Idempotency } from '../idempotency/index.ts';
 import { integrityBroken, type OwnerKeys, type Seals } from '../keys/index.ts';
 import type { Sessions } from '../sessions/index.ts';
 import type { Users } from '../users/index.ts';
-import { type Ask, createLoad, type Judged, type Load, type Loaded, type LoadOptions, refusalEntry } from './load.ts';
+import {
+  createLoad,
+  type Evaluation,
+  type Load,
+  type Loaded,
+  type LoadOptions,
+  type Question,
+  refusalEntry,
+} from './load.ts';
 import { namesInPlace } from './queries.ts';
 import { type SecretView, viewOf } from './view.ts';
 
@@ -31,8 +39,8 @@ export interface SecretsDeps {
   readonly versionsKept: number;
 }
 
-/** One secret that a change is about, held by its lock until the transaction ends. */
-export interface Held {
+/** One secret that a change is about, locked by its lock until the transaction ends. */
+export interface LockedSecret {
   readonly tx: Tx;
   readonly loaded: Loaded;
   /** Writes the changes under a new revision, with the record of what was done. */
@@ -60,7 +68,7 @@ export interface SecretsContext extends SecretsDeps {
     as: AuditAction,
     id: SecretId,
     options: ChangeOptions,
-    work: (held: Held) => Promise<Outcome<T>>,
+    work: (locked: LockedSecret) => Promise<Outcome<T>>,
   ): Promise<T>;
   /** As `change`, inside a transaction that has confirmed its caller already. */
   changeIn<T>(
@@ -70,7 +78,7 @@ export interface SecretsContext extends SecretsDeps {
     as: AuditAction,
     id: SecretId,
     options: ChangeOptions,
-    work: (held: Held) => Promise<Outcome<T>>,
+    work: (locked: LockedSecret) => Promise<Outcome<T>>,
   ): Promise<Outcome<T>>;
   /** Refuses a name that the owner has already in that place, before the index would end the transaction. */
   nameTaken(tx: Tx, row: Pick<SecretRow, 'id' | 'owner_id' | 'name' | 'session_id'>): Promise<KeyholdError | null>;
@@ -100,20 +108,20 @@ export const orNameTaken = async <T>(work: Promise<T>): Promise<T> => {
 };
 
 /** A question to the rule, and what the record calls it. */
-interface Look extends Ask {
+interface Look extends Question {
   readonly as: AuditAction;
 }
 
-const lookEntry = (as: AuditAction, id: SecretId, judged: Judged): AuditEntry =>
-  judged.kind === 'allowed'
-    ? { action: as, target: { type: 'secret', id }, outcome: 'allowed', reason: judged.because }
-    : refusalEntry(as, id, judged);
+const lookEntry = (as: AuditAction, id: SecretId, evaluated: Evaluation): AuditEntry =>
+  evaluated.kind === 'allowed'
+    ? { action: as, target: { type: 'secret', id }, outcome: 'allowed', reason: evaluated.because }
+    : refusalEntry(as, id, evaluated);
 
 export const createContext = (deps: SecretsDeps): SecretsContext => {
   const { db, clock, seals, audit, mutate } = deps;
   const load = createLoad({ seals, clock });
 
-  const held = (tx: Tx, caller: Caller, as: AuditAction, loaded: Loaded): Held => ({
+  const locked = (tx: Tx, caller: Caller, as: AuditAction, loaded: Loaded): LockedSecret => ({
     tx,
     loaded,
     write: async (changes, action, details = {}) => {
@@ -155,28 +163,28 @@ export const createContext = (deps: SecretsDeps): SecretsContext => {
   });
 
   const changeIn: SecretsContext['changeIn'] = async (tx, caller, action, as, id, options, work) => {
-    const judged = await load.judgeOne(tx, caller, action, id, { ...options, lock: 'update' });
-    if (judged.kind !== 'allowed') {
-      await audit.record(tx, caller, refusalEntry(as, id, judged));
-      return refusedWith(judged.error);
+    const evaluated = await load.evaluateOne(tx, caller, action, id, { ...options, lock: 'update' });
+    if (evaluated.kind !== 'allowed') {
+      await audit.record(tx, caller, refusalEntry(as, id, evaluated));
+      return refusedWith(evaluated.error);
     }
-    const one = held(tx, caller, as, judged.loaded);
-    const stale = options.revision != null && options.revision !== judged.loaded.row.revision;
+    const one = locked(tx, caller, as, evaluated.loaded);
+    const stale = options.revision != null && options.revision !== evaluated.loaded.row.revision;
     return stale ? await one.refuse(revisionMismatch()) : await work(one);
   };
 
   /** Looks that arrive together are decided, recorded and flushed together. */
-  const lookTogether = coalesce<Look, Judged>(
+  const lookTogether = createBatcher<Look, Evaluation>(
     async (looks) => {
-      const judged = await reading(load.judgeAll(db, looks));
+      const evaluated = await mapDbErrors(load.evaluateAll(db, looks));
       const records = looks.map(({ caller, as, id }, at) => ({
         actor: caller,
-        entry: lookEntry(as, id, judged[at] as Judged),
+        entry: lookEntry(as, id, evaluated[at] as Evaluation),
       }));
       await audit.commit(db, records);
-      return judged;
+      return evaluated;
     },
-    { most: 64, atOnce: 3, isEverybodys: isUnavailable },
+    { maxBatchSize: 64, concurrency: 3, isSharedFailure: isUnavailable },
   );
 
   return {
@@ -185,11 +193,11 @@ export const createContext = (deps: SecretsDeps): SecretsContext => {
     now: async (handle) => later(clock.now(), await databaseNow(handle)),
 
     look: async (caller, action, as, id) => {
-      const judged = await lookTogether({ caller, action, as, id });
-      if (judged.kind !== 'allowed') throw judged.error;
+      const evaluated = await lookTogether({ caller, action, as, id });
+      if (evaluated.kind !== 'allowed') throw evaluated.error;
       return {
-        loaded: judged.loaded,
-        view: viewOf(judged.loaded.row, judged.because, caller.userId, judged.loaded.now),
+        loaded: evaluated.loaded,
+        view: viewOf(evaluated.loaded.row, evaluated.because, caller.userId, evaluated.loaded.now),
       };
     },
 

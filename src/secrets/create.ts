@@ -4,7 +4,7 @@ import type { Caller } from '../core/caller.ts';
 import { invalid, KeyholdError, sessionNotJoined } from '../core/errors.ts';
 import { newId, type SecretId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
 import { type Outcome, refusedWith, type Tx } from '../db/database.ts';
-import type { OwnerKeyRow, SecretRow } from '../db/tables.ts';
+import type { OwnerKeyRow, SecretRow } from '../db/tables/index.ts';
 import type { IdempotentRequest } from '../idempotency/index.ts';
 import { orNameTaken, type SecretsContext } from './context.ts';
 import { type CreateSecret, checkPlacement, refuseUnlessFuture, valueBytes } from './input.ts';

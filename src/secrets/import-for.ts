@@ -30,9 +30,9 @@ export interface ImportFor {
 }
 
 const namePattern = /^[A-Za-z0-9_.-]{1,256}$/;
-const mostTags = 32;
-const longestTag = 64;
-const longestDescription = 1024;
+const maxTags = 32;
+const maxTagLength = 64;
+const maxDescriptionLength = 1024;
 
 const refuseText = (field: string, text: string, longest: number): void => {
   if (!text.isWellFormed() || text.includes('\0')) throw invalid(field, 'holds what no text can hold.');
@@ -43,10 +43,10 @@ const refuseText = (field: string, text: string, longest: number): void => {
 const checkItem = (item: ImportedFor): void => {
   if (!namePattern.test(item.name)) throw invalid('name', 'must have 1 to 256 letters, digits, "_", "." and "-".');
   valueBytes('value', item.value);
-  if (item.description != null) refuseText('description', item.description, longestDescription);
+  if (item.description != null) refuseText('description', item.description, maxDescriptionLength);
   const tags = item.tags ?? [];
-  if (tags.length > mostTags) throw invalid('tags', `must be at most ${mostTags}.`);
-  for (const tag of tags) refuseText('tags', tag, longestTag);
+  if (tags.length > maxTags) throw invalid('tags', `must be at most ${maxTags}.`);
+  for (const tag of tags) refuseText('tags', tag, maxTagLength);
   checkMetadata(item.metadata);
 };
 

@@ -2,8 +2,8 @@ import type { AuditEntry } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { isUuid, type SecretId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
-import { type Outcome, reading, refusedWith, type Tx } from '../db/database.ts';
-import type { SecretRow } from '../db/tables.ts';
+import { mapDbErrors, type Outcome, refusedWith, type Tx } from '../db/database.ts';
+import type { SecretRow } from '../db/tables/index.ts';
 import type { IdempotentRequest } from '../idempotency/index.ts';
 import { orNameTaken, type SecretsContext } from './context.ts';
 import { holdPlace, newSecretRow, refuseGrantees } from './create.ts';
@@ -63,7 +63,7 @@ interface Plan {
 
 const placeKey = (session: string | null): string => session ?? '';
 
-const longestName = 256;
+const maxNameLength = 256;
 
 /** Finds the first free name of `NAME-2`, `NAME-3`, …, cut so that it fits; it goes on where it left off for that name. */
 const createFreeNames = () => {
@@ -72,7 +72,7 @@ const createFreeNames = () => {
     const key = `${place} ${name}`;
     for (let count = counts.get(key) ?? 2; ; count += 1) {
       const suffix = `-${count}`;
-      const candidate = `${name.slice(0, longestName - suffix.length)}${suffix}`;
+      const candidate = `${name.slice(0, maxNameLength - suffix.length)}${suffix}`;
       counts.set(key, count + 1);
       if (!taken.has(candidate)) return candidate;
     }
@@ -289,9 +289,9 @@ const repeatedResult = async (
   ids: readonly SecretId[],
 ): Promise<ImportResult> => {
   const known = ids.filter(isUuid);
-  const judged = await reading(context.load.judge(context.db, caller, 'list', known));
+  const evaluated = await mapDbErrors(context.load.evaluate(context.db, caller, 'list', known));
   const items = ids.map((id, index): ImportedItem => {
-    const one = judged.get(id);
+    const one = evaluated.get(id);
     return one?.kind === 'allowed'
       ? { index, id, name: one.loaded.row.name, outcome: 'created' }
       : { index, id: null, name: '', outcome: 'skipped' };

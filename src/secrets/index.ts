@@ -1,13 +1,13 @@
-import { alsoSeeing, type Caller } from '../core/caller.ts';
+import { type Caller, withListPermission } from '../core/caller.ts';
 import type { SecretId, UserId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
-import { reading, type Tx } from '../db/database.ts';
+import { mapDbErrors, type Tx } from '../db/database.ts';
 import type { IdempotentRequest } from '../idempotency/index.ts';
 import type { UserReference } from '../users/index.ts';
 import * as change from './change.ts';
 import { type ChangeOptions, createContext, type SecretsDeps } from './context.ts';
 import { createSecret } from './create.ts';
-import { createAtOnce } from './create-at-once.ts';
+import { createBatched } from './create-batched.ts';
 import { eraseUser } from './erase.ts';
 import { type ImportResult, type ImportSecrets, importSecrets } from './import.ts';
 import { type ImportFor, importFor } from './import-for.ts';
@@ -65,13 +65,13 @@ export interface Secrets {
 
 export const createSecrets = (deps: SecretsDeps): Secrets => {
   const context = createContext(deps);
-  const atOnce = createAtOnce(context);
+  const atOnce = createBatched(context);
 
   /** The answer to a creation, whose own record tells of it already. A repeat decides afresh. */
   const created = async (caller: Caller, id: SecretId): Promise<SecretView> => {
-    const judged = await reading(context.load.judgeOne(deps.db, alsoSeeing(caller), 'list', id));
-    if (judged.kind !== 'allowed') throw judged.error;
-    return viewOf(judged.loaded.row, judged.because, caller.userId, judged.loaded.now);
+    const evaluated = await mapDbErrors(context.load.evaluateOne(deps.db, withListPermission(caller), 'list', id));
+    if (evaluated.kind !== 'allowed') throw evaluated.error;
+    return viewOf(evaluated.loaded.row, evaluated.because, caller.userId, evaluated.loaded.now);
   };
 
   return {

@@ -2,7 +2,7 @@ import { invalid } from '../core/errors.ts';
 import type { UserId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { SecretType } from '../core/secret-types.ts';
-import type { Scope } from '../db/tables.ts';
+import type { Scope } from '../db/tables/index.ts';
 
 /** What creates a secret, shapes already checked at the edge. */
 export interface CreateSecret {
@@ -32,14 +32,14 @@ export interface ChangeSecret {
   readonly exposure?: 'reveal' | 'use';
 }
 
-const largestValue = 64 * 1024;
+const maxValueBytes = 64 * 1024;
 
 /** A value's bytes: 1 byte to 64 KiB of UTF-8, exactly as sent. A lone surrogate has no UTF-8 and is refused. */
 export const valueBytes = (field: string, value: string): Buffer => {
   if (!value.isWellFormed()) throw invalid(field, 'holds half a surrogate pair, which no UTF-8 text can hold.');
   const bytes = Buffer.from(value, 'utf8');
   if (bytes.length === 0) throw invalid(field, 'must not be empty.');
-  if (bytes.length > largestValue) throw invalid(field, 'must have at most 65536 bytes of UTF-8.');
+  if (bytes.length > maxValueBytes) throw invalid(field, 'must have at most 65536 bytes of UTF-8.');
   return bytes;
 };
 

@@ -33,10 +33,10 @@ export const listSecrets = (
     const places = await placed(context, tx, caller, filter);
     const ids = await visibleIds(tx, visibleBranches(caller, now), places, caller.userId, now, page);
     const cut = pageOf(ids, page.limit, (id) => id);
-    const judged = await context.load.judge(tx, caller, 'list', cut.items);
+    const evaluated = await context.load.evaluate(tx, caller, 'list', cut.items);
     const items: SecretView[] = [];
     const damaged: string[] = [];
-    for (const [id, one] of judged) {
+    for (const [id, one] of evaluated) {
       if (one.kind === 'allowed') items.push(viewOf(one.loaded.row, one.because, caller.userId, one.loaded.now));
       if (one.kind !== 'broken') continue;
       if (one.error.code === 'integrity_broken') damaged.push(id);

@@ -5,9 +5,9 @@ import { type Clock, later } from '../core/clock.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
 import type { OwnerKeyId, SecretId, UserId } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
-import type { OwnerKeyRow, SecretRow } from '../db/tables.ts';
+import type { OwnerKeyRow, SecretRow } from '../db/tables/index.ts';
 import { integrityBroken, type Seals } from '../keys/index.ts';
-import { type LockMode, type SecretsBeside, secretsBeside } from './queries.ts';
+import { type LockMode, loadSecretBundle, type SecretBundle } from './queries.ts';
 import { factsOf } from './secret.ts';
 
 /** A secret whose row and surroundings were verified, ready to be decided about at `now`. */
@@ -19,7 +19,7 @@ export interface Loaded {
 }
 
 /** What one caller's one request comes to for one secret. `broken`: its row is not as the service wrote it. */
-export type Judged =
+export type Evaluation =
   | { readonly kind: 'allowed'; readonly loaded: Loaded; readonly because: 'owner' | 'session' | 'shared' }
   | { readonly kind: 'refused'; readonly error: KeyholdError; readonly reason: string }
   | { readonly kind: 'broken'; readonly error: KeyholdError };
@@ -60,7 +60,7 @@ export interface LoadOptions {
 }
 
 /** One question to the rule. Questions of several callers can be asked together; each is answered for its own. */
-export interface Ask {
+export interface Question {
   readonly caller: Caller;
   readonly action: Action;
   readonly id: SecretId;
@@ -68,15 +68,15 @@ export interface Ask {
 
 export interface Load {
   /** Answers each question by its place. A secret that doesn't exist is refused like one that is foreign. */
-  judgeAll(db: Db, asks: readonly Ask[], options?: LoadOptions): Promise<readonly Judged[]>;
-  judge(
+  evaluateAll(db: Db, asks: readonly Question[], options?: LoadOptions): Promise<readonly Evaluation[]>;
+  evaluate(
     db: Db,
     caller: Caller,
     action: Action,
     ids: readonly SecretId[],
     options?: LoadOptions,
-  ): Promise<Map<SecretId, Judged>>;
-  judgeOne(db: Db, caller: Caller, action: Action, id: SecretId, options?: LoadOptions): Promise<Judged>;
+  ): Promise<Map<SecretId, Evaluation>>;
+  evaluateOne(db: Db, caller: Caller, action: Action, id: SecretId, options?: LoadOptions): Promise<Evaluation>;
 }
 
 /** What was found, with every seal looked at once. */
@@ -92,7 +92,7 @@ interface Verified {
 const presenceKey = (session: string | null, user: UserId): string => `${session} ${user}`;
 
 export const createLoad = ({ seals, clock }: Deps): Load => {
-  const verify = (found: SecretsBeside): Verified => {
+  const verify = (found: SecretBundle): Verified => {
     const owners = found.owners.filter((row) => row.status === 'active' && seals.holds('users', row));
     const present = found.presences.filter((row) => row.left_at === null && seals.holds('session_participants', row));
     const keys = found.keys.filter((row) => seals.holds('owner_keys', row));
@@ -113,7 +113,7 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
     return { row, facts: factsOf(row, { active, present }), key: own ? key : null, now: verified.now };
   };
 
-  const decided = (caller: Caller, action: Action, loaded: Loaded | null): Judged => {
+  const decided = (caller: Caller, action: Action, loaded: Loaded | null): Evaluation => {
     const decision = decide(caller, action, loaded?.facts ?? null, loaded?.now ?? clock.now());
     if (loaded && decision.allowed) return { kind: 'allowed', loaded, because: decision.because };
     const reason = decision.allowed ? 'nothing' : decision.reason;
@@ -121,37 +121,37 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
   };
 
   /** A broken row is nothing to anybody but the one whom it names as owner, who is told once. */
-  const broken = (caller: Caller, row: SecretRow): Judged => ({
+  const broken = (caller: Caller, row: SecretRow): Evaluation => ({
     kind: 'broken',
     error: row.owner_id === caller.userId ? integrityBroken() : notFound(),
   });
 
-  const answer = ({ caller, action, id }: Ask, verified: Verified): Judged => {
+  const answer = ({ caller, action, id }: Question, verified: Verified): Evaluation => {
     const found = verified.secrets.get(id);
     if (!found) return decided(caller, action, null);
     return found.intact ? decided(caller, action, loadedOf(found.row, caller, verified)) : broken(caller, found.row);
   };
 
-  const judgeAll: Load['judgeAll'] = async (db, asks, { lock = 'none', value = false } = {}) => {
+  const evaluateAll: Load['evaluateAll'] = async (db, asks, { lock = 'none', value = false } = {}) => {
     const ids = [...new Set(asks.map((ask) => ask.id))];
     const sessions = [...new Set(asks.flatMap((ask) => ask.caller.session ?? []))];
-    const verified = verify(await secretsBeside(db, ids, sessions, { lock, value }));
+    const verified = verify(await loadSecretBundle(db, ids, sessions, { lock, value }));
     return asks.map((ask) => answer(ask, verified));
   };
 
   return {
-    judgeAll,
-    judge: async (db, caller, action, ids, options) => {
-      const judged = await judgeAll(
+    evaluateAll,
+    evaluate: async (db, caller, action, ids, options) => {
+      const evaluated = await evaluateAll(
         db,
         ids.map((id) => ({ caller, action, id })),
         options,
       );
-      return new Map(ids.map((id, index) => [id, judged[index] as Judged]));
+      return new Map(ids.map((id, index) => [id, evaluated[index] as Evaluation]));
     },
-    judgeOne: async (db, caller, action, id, options) => {
-      const [judged] = await judgeAll(db, [{ caller, action, id }], options);
-      return judged as Judged;
+    evaluateOne: async (db, caller, action, id, options) => {
+      const [evaluated] = await evaluateAll(db, [{ caller, action, id }], options);
+      return evaluated as Evaluation;
     },
   };
 };
@@ -160,9 +160,9 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
 export const refusalEntry = (
   action: AuditEntry['action'],
   id: SecretId,
-  judged: Exclude<Judged, { kind: 'allowed' }>,
+  evaluated: Exclude<Evaluation, { kind: 'allowed' }>,
 ): AuditEntry =>
-  judged.kind === 'broken'
+  evaluated.kind === 'broken'
     ? {
         action: 'row.integrity_broken',
         target: { type: 'secret', id },
@@ -170,4 +170,4 @@ export const refusalEntry = (
         reason: 'seal',
         details: { table: 'secrets', during: action },
       }
-    : { action, target: { type: 'secret', id }, outcome: 'refused', reason: judged.reason };
+    : { action, target: { type: 'secret', id }, outcome: 'refused', reason: evaluated.reason };

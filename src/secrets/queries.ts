@@ -6,13 +6,13 @@ import type { SecretType } from '../core/secret-types.ts';
 import type { Db, Tx } from '../db/database.ts';
 import { columnNames } from '../db/joined.ts';
 import { type JsonRow, jsonArray, rowOfJson } from '../db/json-rows.ts';
-import { plannedForItsValues } from '../db/pool.ts';
-import type { OwnerKeyRow, ParticipantRow, Scope, SecretRow, SecretVersionRow, UserRow } from '../db/tables.ts';
+import { replanEachTime } from '../db/pool.ts';
+import type { OwnerKeyRow, ParticipantRow, Scope, SecretRow, SecretVersionRow, UserRow } from '../db/tables/index.ts';
 
 /** All SQL of this domain. Rows come unverified: `load.ts` asks for their seals. */
 
 /** Secrets with what stands beside them, all seen at one moment: their owners, owners' presences, and the values' keys. */
-export interface SecretsBeside {
+export interface SecretBundle {
   readonly dbNow: Date;
   readonly secrets: readonly SecretRow[];
   readonly owners: readonly UserRow[];
@@ -39,12 +39,12 @@ const secretColumns = (value: boolean): RawBuilder<unknown> => {
  * Everything that deciding about and opening these secrets takes, in one statement: each distinct owner, key and presence
  * once, found by its key however many rows the planner expects (an array, not a join). Presences are those of the secrets' owners in the sessions named. The values only where they are asked for.
  */
-export const secretsBeside = async (
+export const loadSecretBundle = async (
   db: Db,
   ids: readonly SecretId[],
   sessions: readonly VerifiedSessionId[],
   options: { readonly lock: LockMode; readonly value: boolean },
-): Promise<SecretsBeside> => {
+): Promise<SecretBundle> => {
   const lock = sql.raw(options.lock === 'update' ? 'order by id for update' : '');
   const { rows } = await sql<{ found: FoundJson }>`
     with chosen as (select ${secretColumns(options.value)} from secrets where id = any(${ids}::uuid[]) ${lock})
@@ -141,7 +141,7 @@ export const visibleIds = async (
   });
   const { rows } = await sql<{
     id: SecretId;
-  }>`${sql.raw(plannedForItsValues)} ${sql.join(parts, sql` union all `)} order by id desc limit ${limit}`.execute(db);
+  }>`${sql.raw(replanEachTime)} ${sql.join(parts, sql` union all `)} order by id desc limit ${limit}`.execute(db);
   return rows.map((row) => row.id);
 };
 

@@ -1,14 +1,14 @@
 import { visibleBranches } from '../access/index.ts';
 import type { AuditEntry } from '../audit/index.ts';
-import { alsoSeeing, type Caller } from '../core/caller.ts';
-import { coalesce } from '../core/coalesce.ts';
+import { createBatcher } from '../core/batch.ts';
+import { type Caller, withListPermission } from '../core/caller.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
 import type { SecretId } from '../core/ids.ts';
-import { reading } from '../db/database.ts';
-import { isUnavailable } from '../db/trouble.ts';
+import { mapDbErrors } from '../db/database.ts';
+import { isUnavailable } from '../db/postgres-errors.ts';
 import { integrityBroken } from '../keys/index.ts';
 import type { SecretsContext } from './context.ts';
-import { type Judged, refusalEntry } from './load.ts';
+import { type Evaluation, refusalEntry } from './load.ts';
 import { visibleIds } from './queries.ts';
 
 /** The plaintext of one version. It exists only once its record is committed. */
@@ -50,23 +50,23 @@ const brokenEntry = (id: SecretId): AuditEntry => ({
   details: { table: 'secrets', during: 'secret.reveal' },
 });
 
-const openValue = (context: SecretsContext, id: SecretId, judged: Judged): Opened => {
-  if (judged.kind !== 'allowed')
-    return { item: { asked: id, error: judged.error }, entry: refusalEntry('secret.reveal', id, judged) };
-  const { row, key } = judged.loaded;
+const openValue = (context: SecretsContext, id: SecretId, evaluated: Evaluation): Opened => {
+  if (evaluated.kind !== 'allowed')
+    return { item: { asked: id, error: evaluated.error }, entry: refusalEntry('secret.reveal', id, evaluated) };
+  const { row, key } = evaluated.loaded;
   const bytes = key && context.ownerKeys.decrypt(key, { secretId: row.id, version: row.version }, row.encrypted_value);
   if (!bytes) {
     return {
-      item: { asked: id, error: judged.because === 'owner' ? integrityBroken() : notFound() },
+      item: { asked: id, error: evaluated.because === 'owner' ? integrityBroken() : notFound() },
       entry: brokenEntry(id),
     };
   }
   const revealed = { id: row.id, name: row.name, version: row.version, value: bytes.toString('utf8') };
-  return { item: { asked: id, revealed }, entry: allowedEntry(id, judged.because, row.version) };
+  return { item: { asked: id, revealed }, entry: allowedEntry(id, evaluated.because, row.version) };
 };
 
 /** One caller's wish for one value. */
-interface Wish {
+interface PendingReveal {
   readonly caller: Caller;
   readonly id: SecretId;
 }
@@ -75,10 +75,10 @@ interface Wish {
  * Decides about all wishes on one view of the database, opens what is allowed, and commits a record for each: only then
  * does anything go out. Wishes may be of several callers.
  */
-const grant = async (context: SecretsContext, wishes: readonly Wish[]): Promise<RevealItem[]> => {
+const grant = async (context: SecretsContext, wishes: readonly PendingReveal[]): Promise<RevealItem[]> => {
   const asks = wishes.map((wish) => ({ ...wish, action: 'reveal' as const }));
-  const judged = await reading(context.load.judgeAll(context.db, asks, { value: true }));
-  const opened = wishes.map(({ id }, index) => openValue(context, id, judged[index] as Judged));
+  const evaluated = await mapDbErrors(context.load.evaluateAll(context.db, asks, { value: true }));
+  const opened = wishes.map(({ id }, index) => openValue(context, id, evaluated[index] as Evaluation));
   const records = wishes.map(({ caller }, index) => ({ actor: caller, entry: (opened[index] as Opened).entry }));
   await context.audit.commit(context.db, records);
   return opened.map((one) => one.item);
@@ -86,10 +86,10 @@ const grant = async (context: SecretsContext, wishes: readonly Wish[]): Promise<
 
 /** Single reveals that arrive together are decided, recorded and flushed together. */
 export const createRevealOne = (context: SecretsContext) => {
-  const ask = coalesce<Wish, RevealItem>((wishes) => grant(context, wishes), {
-    most: 64,
-    atOnce: 3,
-    isEverybodys: isUnavailable,
+  const ask = createBatcher<PendingReveal, RevealItem>((wishes) => grant(context, wishes), {
+    maxBatchSize: 64,
+    concurrency: 3,
+    isSharedFailure: isUnavailable,
   });
   return async (caller: Caller, id: SecretId): Promise<Revealed> => {
     const item = await ask({ caller, id });
@@ -106,9 +106,9 @@ export const revealByIds = (context: SecretsContext, caller: Caller, ids: readon
   );
 
 /** Every name can be borne by the secrets of many owners; more than this no caller can choose from. */
-const mostCandidates = 10_000;
+const maxCandidates = 10_000;
 
-interface Named extends Candidate {
+interface NamedCandidate extends Candidate {
   readonly name: string;
   readonly level: 0 | 1 | 2;
 }
@@ -121,16 +121,16 @@ const findNamed = async (
   context: SecretsContext,
   caller: Caller,
   names: readonly string[],
-): Promise<Map<string, Named[]>> => {
+): Promise<Map<string, NamedCandidate[]>> => {
   const now = context.clock.now();
-  const seeing = alsoSeeing(caller);
+  const seeing = withListPermission(caller);
   // One's own secrets of other sessions are not meant by a name; they are reached by id.
   const filter = { names, onlySession: caller.session };
-  const page = { limit: mostCandidates, cursor: null };
+  const page = { limit: maxCandidates, cursor: null };
   const ids = await visibleIds(context.db, visibleBranches(seeing, now), filter, caller.userId, now, page);
-  const judged = await context.load.judge(context.db, seeing, 'list', ids);
-  const found = new Map<string, Named[]>(names.map((name) => [name, []]));
-  for (const one of judged.values()) {
+  const evaluated = await context.load.evaluate(context.db, seeing, 'list', ids);
+  const found = new Map<string, NamedCandidate[]>(names.map((name) => [name, []]));
+  for (const one of evaluated.values()) {
     if (one.kind !== 'allowed') continue;
     const { row } = one.loaded;
     const inSession = row.scope === 'session' && row.session_id === caller.session;
@@ -140,7 +140,7 @@ const findNamed = async (
   return found;
 };
 
-const chooseLevel = (named: readonly Named[]): readonly Named[] => {
+const chooseLevel = (named: readonly NamedCandidate[]): readonly NamedCandidate[] => {
   const level = Math.min(...named.map((one) => one.level));
   return named.filter((one) => one.level === level);
 };
@@ -151,7 +151,7 @@ export const revealByNames = async (
   caller: Caller,
   names: readonly string[],
 ): Promise<RevealItem[]> => {
-  const found = await reading(findNamed(context, caller, names));
+  const found = await mapDbErrors(findNamed(context, caller, names));
   const chosen = new Map([...found].map(([name, named]) => [name, chooseLevel(named)]));
   const ids = [...chosen.values()].flatMap((named) => (named.length === 1 && named[0] ? [named[0].id] : []));
   const unclear = [...chosen].filter(([, named]) => named.length !== 1);
@@ -165,14 +165,14 @@ export const revealByNames = async (
   });
 };
 
-const unclearEntry = (named: readonly Named[]): AuditEntry => ({
+const unclearEntry = (named: readonly NamedCandidate[]): AuditEntry => ({
   action: 'secret.reveal',
   outcome: 'refused',
   reason: named.length === 0 ? 'nothing' : 'ambiguous',
   details: { candidates: named.map((one) => one.id) },
 });
 
-const unclearItem = (name: string, named: readonly Named[]): RevealItem =>
+const unclearItem = (name: string, named: readonly NamedCandidate[]): RevealItem =>
   named.length === 0
     ? { asked: name, error: notFound() }
     : { asked: name, error: ambiguous(), candidates: named.map(({ id, owner_id }) => ({ id, owner_id })) };

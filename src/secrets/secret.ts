@@ -1,7 +1,7 @@
 import { isExpired, type SecretFacts } from '../access/index.ts';
 import { KeyholdError } from '../core/errors.ts';
 import type { UserId } from '../core/ids.ts';
-import type { SecretRow } from '../db/tables.ts';
+import type { SecretRow } from '../db/tables/index.ts';
 
 export { isAccessibleBy } from '../access/index.ts';
 export { isExpired };
@@ -9,7 +9,7 @@ export { isExpired };
 /** The part of a secret that sharing and switching change. Each function answers the changes, and writes nothing. */
 type Sharing = Pick<SecretRow, 'scope' | 'shared_with'>;
 
-export const mostSharedWith = 1000;
+export const maxSharedWith = 1000;
 
 /** Adds a user and makes the secret a shared one; sharing twice is the same as once. A session's secret is refused. */
 export const shareWith = (secret: Sharing, userId: UserId): Sharing => {
@@ -20,8 +20,8 @@ export const shareWith = (secret: Sharing, userId: UserId): Sharing => {
     );
   }
   if (secret.shared_with.includes(userId)) return { scope: 'shared', shared_with: secret.shared_with };
-  if (secret.shared_with.length >= mostSharedWith) {
-    throw new KeyholdError('state_conflict', `A secret can be shared with at most ${mostSharedWith} users.`);
+  if (secret.shared_with.length >= maxSharedWith) {
+    throw new KeyholdError('state_conflict', `A secret can be shared with at most ${maxSharedWith} users.`);
   }
   return { scope: 'shared', shared_with: [...secret.shared_with, userId] };
 };

@@ -1,11 +1,11 @@
-import { type Because, decide } from '../access/index.ts';
-import { alsoSeeing, type Caller } from '../core/caller.ts';
+import { type AccessBasis, decide } from '../access/index.ts';
+import { type Caller, withListPermission } from '../core/caller.ts';
 import { invalid, KeyholdError, notFound } from '../core/errors.ts';
 import { type SecretId, type SessionId, toId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
 import { permissions } from '../core/permissions.ts';
-import { reading } from '../db/database.ts';
+import { mapDbErrors } from '../db/database.ts';
 import type { UserReference } from '../users/index.ts';
-import type { ChangeOptions, Held, SecretsContext } from './context.ts';
+import type { ChangeOptions, LockedSecret, SecretsContext } from './context.ts';
 import type { Loaded } from './load.ts';
 import { shareWith, unshareWith } from './secret.ts';
 import type { SecretView } from './view.ts';
@@ -13,7 +13,7 @@ import type { SecretView } from './view.ts';
 export interface AccessEntry {
   readonly user_id: string;
   readonly username: string | null;
-  readonly because: Because;
+  readonly because: AccessBasis;
   readonly actions: readonly ('list' | 'use' | 'reveal')[];
 }
 
@@ -28,13 +28,14 @@ const attempt = <T>(work: () => T): { ok: T } | { error: KeyholdError } => {
 
 const fieldOf = (who: UserReference): 'user_id' | 'username' => ('userId' in who ? 'user_id' : 'username');
 
-const shareHeld = async (context: SecretsContext, held: Held, who: UserReference) => {
-  const user = await context.users.hold(held.tx, who);
-  if (!user) return await held.refuse(invalid(fieldOf(who), 'names a user who is unknown or disabled.'));
-  if (user.id === held.loaded.row.owner_id) return await held.refuse(invalid(fieldOf(who), 'names you, the owner.'));
-  const shared = attempt(() => shareWith(held.loaded.row, user.id));
-  if ('error' in shared) return await held.refuse(shared.error);
-  return { ok: await held.write(shared.ok, 'secret.share', { user_id: user.id }) };
+const shareLocked = async (context: SecretsContext, locked: LockedSecret, who: UserReference) => {
+  const user = await context.users.hold(locked.tx, who);
+  if (!user) return await locked.refuse(invalid(fieldOf(who), 'names a user who is unknown or disabled.'));
+  if (user.id === locked.loaded.row.owner_id)
+    return await locked.refuse(invalid(fieldOf(who), 'names you, the owner.'));
+  const shared = attempt(() => shareWith(locked.loaded.row, user.id));
+  if ('error' in shared) return await locked.refuse(shared.error);
+  return { ok: await locked.write(shared.ok, 'secret.share', { user_id: user.id }) };
 };
 
 /** Shares with one user; twice is the same as once. */
@@ -45,11 +46,11 @@ export const shareSecret = (
   who: UserReference,
   revision: Pick<ChangeOptions, 'revision'>,
 ): Promise<SecretView> =>
-  context.change(caller, 'share', 'secret.share', id, revision, (held) => shareHeld(context, held, who));
+  context.change(caller, 'share', 'secret.share', id, revision, (locked) => shareLocked(context, locked, who));
 
 /** An id as it is, a username looked up: who is disabled or erased can be taken off all the same. */
-const grantee = async (context: SecretsContext, held: Held, who: UserReference): Promise<UserId | null> =>
-  'userId' in who ? who.userId : ((await context.users.byKey(held.tx, who.username))?.id ?? null);
+const grantee = async (context: SecretsContext, locked: LockedSecret, who: UserReference): Promise<UserId | null> =>
+  'userId' in who ? who.userId : ((await context.users.byKey(locked.tx, who.username))?.id ?? null);
 
 /** Takes one user off; twice is the same as once. */
 export const unshareSecret = (
@@ -59,17 +60,17 @@ export const unshareSecret = (
   who: UserReference,
   revision: Pick<ChangeOptions, 'revision'>,
 ): Promise<SecretView> =>
-  context.change(caller, 'share', 'secret.unshare', id, revision, async (held) => {
-    const userId = await grantee(context, held, who);
-    if (userId === null) return await held.refuse(invalid(fieldOf(who), 'names a user who is unknown.'));
-    return { ok: await held.write(unshareWith(held.loaded.row, userId), 'secret.unshare', { user_id: userId }) };
+  context.change(caller, 'share', 'secret.unshare', id, revision, async (locked) => {
+    const userId = await grantee(context, locked, who);
+    if (userId === null) return await locked.refuse(invalid(fieldOf(who), 'names a user who is unknown.'));
+    return { ok: await locked.write(unshareWith(locked.loaded.row, userId), 'secret.unshare', { user_id: userId }) };
   });
 
 /** A grantee takes themself off. */
 export const leaveShare = (context: SecretsContext, caller: Caller, id: SecretId): Promise<void> =>
-  context.change(alsoSeeing(caller), 'list', 'secret.unshare', id, {}, async (held) => {
-    if (!held.loaded.row.shared_with.includes(caller.userId)) return await held.refuse(notFound());
-    await held.write(unshareWith(held.loaded.row, caller.userId), 'secret.unshare', { user_id: caller.userId });
+  context.change(withListPermission(caller), 'list', 'secret.unshare', id, {}, async (locked) => {
+    if (!locked.loaded.row.shared_with.includes(caller.userId)) return await locked.refuse(notFound());
+    await locked.write(unshareWith(locked.loaded.row, caller.userId), 'secret.unshare', { user_id: caller.userId });
     return { ok: undefined };
   });
 
@@ -83,9 +84,9 @@ const entryFor = (
   session: VerifiedSessionId | null,
   present: boolean,
 ): Omit<AccessEntry, 'username'> | null => {
-  const asking = { userId, permissions: everything, session, boundToSession: false, waiting: false };
+  const subject = { userId, permissions: everything, session, boundToSession: false, waiting: false };
   const facts = { ...loaded.facts, ownerPresent: present };
-  const decisions = shownActions.map((action) => ({ action, decision: decide(asking, action, facts, loaded.now) }));
+  const decisions = shownActions.map((action) => ({ action, decision: decide(subject, action, facts, loaded.now) }));
   const allowed = decisions.filter((one) => one.decision.allowed);
   const because = allowed[0]?.decision.allowed ? allowed[0].decision.because : null;
   return because && { user_id: userId, because, actions: allowed.map((one) => one.action) };
@@ -97,18 +98,18 @@ export const listAccess = async (context: SecretsContext, caller: Caller, id: Se
   const { row } = loaded;
   const sessionId = row.session_id === null ? null : toId<SessionId>(row.session_id);
   const session =
-    sessionId && (await reading(context.sessions.isActive(context.db, sessionId)))
+    sessionId && (await mapDbErrors(context.sessions.isActive(context.db, sessionId)))
       ? (sessionId as VerifiedSessionId)
       : null;
-  const participants = session === null ? [] : await reading(context.sessions.present(context.db, session));
+  const participants = session === null ? [] : await mapDbErrors(context.sessions.present(context.db, session));
   const candidates = [...new Set([row.owner_id, ...row.shared_with, ...participants])];
-  const active = await reading(context.users.active(context.db, candidates));
+  const active = await mapDbErrors(context.users.active(context.db, candidates));
   const entries = candidates
     .filter((userId) => active.has(userId))
     .map((userId) =>
       entryFor(loaded, userId, participants.includes(userId) ? session : null, participants.includes(row.owner_id)),
     );
-  const cards = await reading(context.users.cards(context.db, candidates));
+  const cards = await mapDbErrors(context.users.cards(context.db, candidates));
   return entries.flatMap((entry) =>
     entry ? [{ ...entry, username: cards.get(entry.user_id as UserId)?.username ?? null }] : [],
   );

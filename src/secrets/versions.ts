@@ -1,11 +1,11 @@
 import type { Caller } from '../core/caller.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
 import type { SecretId } from '../core/ids.ts';
-import { type Outcome, reading, type Tx } from '../db/database.ts';
-import type { SecretVersionRow } from '../db/tables.ts';
+import { mapDbErrors, type Outcome, type Tx } from '../db/database.ts';
+import type { SecretVersionRow } from '../db/tables/index.ts';
 import type { IdempotentRequest } from '../idempotency/index.ts';
 import { integrityBroken } from '../keys/index.ts';
-import type { ChangeOptions, Held, SecretsContext } from './context.ts';
+import type { ChangeOptions, LockedSecret, SecretsContext } from './context.ts';
 import { valueBytes } from './input.ts';
 import { lockVersionsUpTo, versionsOf } from './queries.ts';
 import { type SecretView, viewOf } from './view.ts';
@@ -23,7 +23,7 @@ const lastVersion = 2 ** 31 - 1;
 const conflict = (detail: string): KeyholdError => new KeyholdError('state_conflict', detail);
 
 /** Puts the current value among the old versions, exactly as it lies there: it is of its own version and stays readable. */
-const keepCurrent = async (context: SecretsContext, { tx, loaded: { row } }: Held): Promise<void> => {
+const keepCurrent = async (context: SecretsContext, { tx, loaded: { row } }: LockedSecret): Promise<void> => {
   await context.seals.insert(tx, 'secret_versions', {
     secret_id: row.id,
     version: row.version,
@@ -36,7 +36,7 @@ const keepCurrent = async (context: SecretsContext, { tx, loaded: { row } }: Hel
 };
 
 /** Destroys what is older than the versions to keep. A row that isn't ours is left for the doctor to find. */
-const dropOld = async (context: SecretsContext, { tx, loaded }: Held, newest: number): Promise<void> => {
+const dropOld = async (context: SecretsContext, { tx, loaded }: LockedSecret, newest: number): Promise<void> => {
   const old = await lockVersionsUpTo(tx, loaded.row.id, newest - context.versionsKept);
   for (const version of old) {
     if (!context.seals.holds('secret_versions', version)) continue;
@@ -49,21 +49,21 @@ const dropOld = async (context: SecretsContext, { tx, loaded }: Held, newest: nu
 
 const writeVersion = async (
   context: SecretsContext,
-  held: Held,
+  locked: LockedSecret,
   value: Buffer,
   action: 'secret.value_set' | 'secret.version_restore',
   details: { restored?: number } = {},
 ): Promise<Outcome<SecretView>> => {
-  const { row } = held.loaded;
+  const { row } = locked.loaded;
   if (row.version >= lastVersion)
-    return await held.refuse(new KeyholdError('state_conflict', 'This secret has used up its versions.'));
+    return await locked.refuse(new KeyholdError('state_conflict', 'This secret has used up its versions.'));
   const version = row.version + 1;
-  const key = await context.ownerKeys.active(held.tx, row.owner_id);
-  await keepCurrent(context, held);
-  await dropOld(context, held, version);
+  const key = await context.ownerKeys.active(locked.tx, row.owner_id);
+  await keepCurrent(context, locked);
+  await dropOld(context, locked, version);
   const encrypted_value = context.ownerKeys.encrypt(key, { secretId: row.id, version }, value);
   const changes = { encrypted_value, key_id: key.id, version, value_set_at: context.clock.now() };
-  return { ok: await held.write(changes, action, { version, ...details }) };
+  return { ok: await locked.write(changes, action, { version, ...details }) };
 };
 
 /** Sets a new value, as a new version. */
@@ -75,8 +75,8 @@ export const setValue = (
   revision: Pick<ChangeOptions, 'revision'>,
 ): Promise<SecretView> => {
   const bytes = valueBytes('value', value);
-  return context.change(caller, 'write', 'secret.value_set', id, { ...revision, value: true }, (held) =>
-    writeVersion(context, held, bytes, 'secret.value_set'),
+  return context.change(caller, 'write', 'secret.value_set', id, { ...revision, value: true }, (locked) =>
+    writeVersion(context, locked, bytes, 'secret.value_set'),
   );
 };
 
@@ -89,8 +89,8 @@ export const setValueIn = async (
   value: string,
 ): Promise<KeyholdError | null> => {
   const bytes = valueBytes('value', value);
-  const outcome = await context.changeIn(tx, caller, 'write', 'secret.value_set', id, { value: true }, (held) =>
-    writeVersion(context, held, bytes, 'secret.value_set'),
+  const outcome = await context.changeIn(tx, caller, 'write', 'secret.value_set', id, { value: true }, (locked) =>
+    writeVersion(context, locked, bytes, 'secret.value_set'),
   );
   return 'refused' in outcome ? outcome.refused : null;
 };
@@ -98,7 +98,9 @@ export const setValueIn = async (
 /** Every version there is or was, newest first; without values, and the owner's alone. */
 export const listVersions = async (context: SecretsContext, caller: Caller, id: SecretId): Promise<VersionView[]> => {
   const { loaded } = await context.look(caller, 'manage', 'secret.versions_list', id);
-  const rows = (await reading(versionsOf(context.db, id))).filter((row) => context.seals.holds('secret_versions', row));
+  const rows = (await mapDbErrors(versionsOf(context.db, id))).filter((row) =>
+    context.seals.holds('secret_versions', row),
+  );
   const { row } = loaded;
   const current = {
     version: row.version,
@@ -120,10 +122,14 @@ export const listVersions = async (context: SecretsContext, caller: Caller, id: 
   ];
 };
 
-const openOld = async (context: SecretsContext, held: Held, version: SecretVersionRow): Promise<Buffer | null> => {
+const openOld = async (
+  context: SecretsContext,
+  locked: LockedSecret,
+  version: SecretVersionRow,
+): Promise<Buffer | null> => {
   if (version.encrypted_value === null) return null;
-  const key = (await context.ownerKeys.byId(held.tx, [version.key_id])).get(version.key_id);
-  if (!key || key.owner_id !== held.loaded.row.owner_id) return null;
+  const key = (await context.ownerKeys.byId(locked.tx, [version.key_id])).get(version.key_id);
+  if (!key || key.owner_id !== locked.loaded.row.owner_id) return null;
   return context.ownerKeys.decrypt(
     key,
     { secretId: version.secret_id, version: version.version },
@@ -131,17 +137,21 @@ const openOld = async (context: SecretsContext, held: Held, version: SecretVersi
   );
 };
 
-const restoreHeld = async (context: SecretsContext, held: Held, version: number): Promise<Outcome<SecretView>> => {
-  const { row } = held.loaded;
-  if (row.deleted_at !== null) return await held.refuse(conflict('This secret is deleted. Recover it first.'));
-  if (version === row.version) return await held.refuse(conflict('This version is the current one.'));
-  const found = (await versionsOf(held.tx, row.id)).find((one) => one.version === version);
-  if (!found || version > row.version) return await held.refuse(notFound());
-  if (!context.seals.holds('secret_versions', found)) return await held.refuse(integrityBroken());
-  if (found.destroyed_at !== null) return await held.refuse(conflict('The value of this version was destroyed.'));
-  const value = await openOld(context, held, found);
-  if (!value) return await held.valueBroken('secret_versions');
-  return await writeVersion(context, held, value, 'secret.version_restore', { restored: version });
+const restoreLocked = async (
+  context: SecretsContext,
+  locked: LockedSecret,
+  version: number,
+): Promise<Outcome<SecretView>> => {
+  const { row } = locked.loaded;
+  if (row.deleted_at !== null) return await locked.refuse(conflict('This secret is deleted. Recover it first.'));
+  if (version === row.version) return await locked.refuse(conflict('This version is the current one.'));
+  const found = (await versionsOf(locked.tx, row.id)).find((one) => one.version === version);
+  if (!found || version > row.version) return await locked.refuse(notFound());
+  if (!context.seals.holds('secret_versions', found)) return await locked.refuse(integrityBroken());
+  if (found.destroyed_at !== null) return await locked.refuse(conflict('The value of this version was destroyed.'));
+  const value = await openOld(context, locked, found);
+  if (!value) return await locked.valueBroken('secret_versions');
+  return await writeVersion(context, locked, value, 'secret.version_restore', { restored: version });
 };
 
 /** Writes the value of an old version anew, as the newest version: versions only grow. Once for an idempotency key. */
@@ -152,10 +162,10 @@ export const restoreVersion = (
   version: number,
   request: IdempotentRequest | null,
 ): Promise<SecretView> =>
-  context.change(caller, 'manage', 'secret.version_restore', id, { value: true }, async (held) => {
-    let view = viewOf(held.loaded.row, 'owner', caller.userId, held.loaded.now);
-    const made = await context.idempotency.once(held.tx, caller, request, async () => {
-      const outcome = await restoreHeld(context, held, version);
+  context.change(caller, 'manage', 'secret.version_restore', id, { value: true }, async (locked) => {
+    let view = viewOf(locked.loaded.row, 'owner', caller.userId, locked.loaded.now);
+    const made = await context.idempotency.once(locked.tx, caller, request, async () => {
+      const outcome = await restoreLocked(context, locked, version);
       if ('refused' in outcome) return outcome;
       view = outcome.ok;
       return { ok: [id] };

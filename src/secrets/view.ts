@@ -1,6 +1,6 @@
-import type { Because } from '../access/index.ts';
+import type { AccessBasis } from '../access/index.ts';
 import type { UserId } from '../core/ids.ts';
-import type { SecretRow } from '../db/tables.ts';
+import type { SecretRow } from '../db/tables/index.ts';
 import { type SecretState, stateOf } from './secret.ts';
 
 /** A secret as it is shown: everything but the value. */
@@ -10,13 +10,13 @@ export interface SecretView
   readonly shared_with: readonly UserId[];
   readonly state: SecretState;
   /** Because of what the caller sees it. */
-  readonly access: Because;
+  readonly access: AccessBasis;
   readonly value_set_at: Date;
 }
 
 export const viewOf = (
   row: Omit<SecretRow, 'encrypted_value' | 'key_id' | 'seal'>,
-  because: Because,
+  because: AccessBasis,
   viewer: UserId,
   now: Date,
 ): SecretView => ({

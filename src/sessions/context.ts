@@ -1,4 +1,4 @@
-import { isSessionActive, type Mutate, type Standing } from '../access/index.ts';
+import { type CallerState, isSessionActive, type Mutate } from '../access/index.ts';
 import type { Audit, AuditAction } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { type Clock, later } from '../core/clock.ts';
@@ -7,12 +7,12 @@ import type { SessionId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import { databaseNow } from '../db/checks.ts';
 import { type Db, type Outcome, refusedWith, type Tx } from '../db/database.ts';
-import type { SessionRow } from '../db/tables.ts';
+import type { SessionRow } from '../db/tables/index.ts';
 import type { Idempotency } from '../idempotency/index.ts';
 import { integrityBroken, type Seals } from '../keys/index.ts';
 import type { Users } from '../users/index.ts';
-import { createFinding, type Finding } from './finding.ts';
 import { lockSession, participantsOf } from './queries.ts';
+import { createSessionResolver, type SessionResolver } from './resolve.ts';
 import { type SessionView, sessionEnded, sessionOwnerOnly, viewOf } from './session.ts';
 
 export interface SessionsDeps {
@@ -22,7 +22,7 @@ export interface SessionsDeps {
   readonly audit: Audit;
   readonly mutate: Mutate;
   readonly idempotency: Idempotency;
-  readonly standing: Standing;
+  readonly callerState: CallerState;
   readonly users: Users;
 }
 
@@ -30,7 +30,7 @@ type Work<T> = (tx: Tx, row: SessionRow) => Promise<Outcome<T>>;
 
 /** What the parts of this domain have in common. */
 export interface SessionsContext extends SessionsDeps {
-  readonly finding: Finding;
+  readonly resolver: SessionResolver;
   now(db: Db): Promise<Date>;
   show(db: Db, rows: readonly SessionRow[]): Promise<SessionView[]>;
   showOne(db: Db, row: SessionRow): Promise<SessionView>;
@@ -46,7 +46,7 @@ export interface SessionsContext extends SessionsDeps {
   /** The way of every change of a session: confirm the caller, find, lock, verify that it may be looked at, then `work`. */
   locked<T>(caller: Caller, name: string, action: AuditAction, work: Work<T>): Promise<T>;
   /** As `locked`, also for somebody who was in the session once. */
-  lockedOnceIn<T>(caller: Caller, name: string, action: AuditAction, work: Work<T>): Promise<T>;
+  lockedIfEverJoined<T>(caller: Caller, name: string, action: AuditAction, work: Work<T>): Promise<T>;
   /** As `locked`, for the session's owner only. */
   asOwner<T>(caller: Caller, name: string, action: AuditAction, work: Work<T>): Promise<T>;
   /** As `asOwner`, while the session is active. */
@@ -59,7 +59,7 @@ export const outOfReach = (caller: Caller, id: SessionId): boolean =>
 
 export const createContext = (deps: SessionsDeps): SessionsContext => {
   const { clock, seals, audit, mutate, users } = deps;
-  const finding = createFinding(deps);
+  const resolver = createSessionResolver(deps);
 
   const now: SessionsContext['now'] = async (db) => later(clock.now(), await databaseNow(db));
 
@@ -82,7 +82,7 @@ export const createContext = (deps: SessionsDeps): SessionsContext => {
   };
 
   const lockedBy =
-    (find: Finding['find']): SessionsContext['locked'] =>
+    (find: SessionResolver['resolve']): SessionsContext['locked'] =>
     (caller, name, action, work) =>
       mutate(
         caller,
@@ -95,7 +95,7 @@ export const createContext = (deps: SessionsDeps): SessionsContext => {
         async (tx) => caller.session !== null && (await lockSession(tx, caller.session)),
       );
 
-  const locked = lockedBy(finding.find);
+  const locked = lockedBy(resolver.resolve);
 
   const asOwner: SessionsContext['asOwner'] = (caller, name, action, work) =>
     locked(caller, name, action, async (tx, row) => {
@@ -105,7 +105,7 @@ export const createContext = (deps: SessionsDeps): SessionsContext => {
 
   return {
     ...deps,
-    finding,
+    resolver,
     now,
     show,
     showOne: async (db, row) => {
@@ -117,7 +117,7 @@ export const createContext = (deps: SessionsDeps): SessionsContext => {
       audit.record(tx, caller, { action, target: { type: 'session', id }, outcome: 'allowed', details }),
     refuse,
     locked,
-    lockedOnceIn: lockedBy(finding.findOnceIn),
+    lockedIfEverJoined: lockedBy(resolver.resolveEverJoined),
     asOwner,
     asOwnerOfActive: (caller, name, action, work) =>
       asOwner(caller, name, action, async (tx, row) => {

@@ -3,8 +3,8 @@ import type { Caller } from '../core/caller.ts';
 import { sessionNotJoined } from '../core/errors.ts';
 import type { SessionId, UserId, VerifiedSessionId } from '../core/ids.ts';
 import { type Page, type Paged, pageOf } from '../core/page.ts';
-import { type Db, type Outcome, reading, type Tx } from '../db/database.ts';
-import type { SessionRow } from '../db/tables.ts';
+import { type Db, mapDbErrors, type Outcome, type Tx } from '../db/database.ts';
+import type { SessionRow } from '../db/tables/index.ts';
 import type { IdempotentRequest } from '../idempotency/index.ts';
 import type { UserReference } from '../users/index.ts';
 import { type ChangeSession, endSession, eraseFromSessions, updateSession } from './change.ts';
@@ -46,11 +46,11 @@ export interface Sessions {
 
 export const createSessions = (deps: SessionsDeps): Sessions => {
   const context = createContext(deps);
-  const { db, seals, standing, finding } = context;
+  const { db, seals, callerState, resolver } = context;
 
   const get = async (caller: Caller, name: string): Promise<SessionView> => {
-    const row = await reading(finding.find(db, caller.userId, name));
-    if (row !== null && !outOfReach(caller, row.id)) return await reading(context.showOne(db, row));
+    const row = await mapDbErrors(resolver.resolve(db, caller.userId, name));
+    if (row !== null && !outOfReach(caller, row.id)) return await mapDbErrors(context.showOne(db, row));
     const refused = sessionNotJoined();
     await context.audit.recordAlone(db, caller, {
       action: 'session.refused',
@@ -75,21 +75,21 @@ export const createSessions = (deps: SessionsDeps): Sessions => {
   return {
     create: async (caller, input, request) => await get(caller, await createSession(context, caller, input, request)),
     list: async (caller, page) => {
-      const rows = await reading(queries.listSessions(db, caller.userId, page));
+      const rows = await mapDbErrors(queries.listSessions(db, caller.userId, page));
       const { items, next_cursor } = pageOf(rows, page.limit, (row) => row.id);
-      const seen = await reading(seenOf(caller, items));
-      return { items: await reading(context.show(db, seen)), next_cursor };
+      const seen = await mapDbErrors(seenOf(caller, items));
+      return { items: await mapDbErrors(context.show(db, seen)), next_cursor };
     },
     get,
     update: (caller, name, change) => updateSession(context, caller, name, change),
     addParticipant: (caller, name, who) => addParticipant(context, caller, name, who),
     removeParticipant: (caller, name, userId) => removeParticipant(context, caller, name, userId),
     end: (caller, name) => endSession(context, caller, name),
-    named: async (handle, userId, name) => (await reading(finding.find(handle, userId, name)))?.id ?? null,
-    verify: (handle, userId, name) => reading(finding.verify(handle, userId, name)),
+    named: async (handle, userId, name) => (await mapDbErrors(resolver.resolve(handle, userId, name)))?.id ?? null,
+    verify: (handle, userId, name) => mapDbErrors(resolver.verify(handle, userId, name)),
     hold: async (tx, userId, name) => {
-      const id = await finding.verify(tx, userId, name);
-      return id !== null && (await standing.holdPresence(tx, userId, id)) ? id : null;
+      const id = await resolver.verify(tx, userId, name);
+      return id !== null && (await callerState.lockPresence(tx, userId, id)) ? id : null;
     },
     provide: (tx, caller, wanted) => provideSession(context, tx, caller, wanted),
     eraseUser: (tx, userId) => eraseFromSessions(context, tx, userId),

@@ -2,7 +2,7 @@ import type { Caller } from '../core/caller.ts';
 import { invalid } from '../core/errors.ts';
 import type { SessionId, UserId } from '../core/ids.ts';
 import type { Tx } from '../db/database.ts';
-import type { ParticipantRow, SessionRow } from '../db/tables.ts';
+import type { ParticipantRow, SessionRow } from '../db/tables/index.ts';
 import type { UserReference } from '../users/index.ts';
 import type { SessionsContext } from './context.ts';
 import { lockParticipant } from './queries.ts';
@@ -64,7 +64,7 @@ export const removeParticipant = (
   name: string,
   userId: UserId,
 ): Promise<void> =>
-  (userId === caller.userId ? context.lockedOnceIn : context.locked)(
+  (userId === caller.userId ? context.lockedIfEverJoined : context.locked)(
     caller,
     name,
     'session.participant_remove',

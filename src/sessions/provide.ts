@@ -51,6 +51,6 @@ export const provideSession = async (
   const named = await sessionsNamed(tx, ownerId, externalId, null);
   const own = named.find(({ session }) => session.owner_id === ownerId && context.seals.holds('sessions', session));
   const id = own?.session.id ?? (await start(context, tx, caller, wanted));
-  const present = await context.standing.holdPresence(tx, ownerId, id);
+  const present = await context.callerState.lockPresence(tx, ownerId, id);
   return present ? { ok: id as VerifiedSessionId } : refusedWith(ended(externalId));
 };

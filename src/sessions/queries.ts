@@ -3,7 +3,7 @@ import type { SessionId, UserId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
 import type { Db, Tx } from '../db/database.ts';
 import { joinedColumns, joinedRow } from '../db/joined.ts';
-import type { ParticipantRow, SessionRow } from '../db/tables.ts';
+import type { ParticipantRow, SessionRow } from '../db/tables/index.ts';
 
 /** All SQL of this domain. Rows come unverified: whoever decides by one asks for its seal first. */
 

@@ -1,7 +1,7 @@
 import { isSessionActive } from '../access/index.ts';
 import { KeyholdError } from '../core/errors.ts';
 import type { UserId } from '../core/ids.ts';
-import type { ParticipantRow, SessionRow } from '../db/tables.ts';
+import type { ParticipantRow, SessionRow } from '../db/tables/index.ts';
 import type { UserCard } from '../users/index.ts';
 
 export interface ParticipantView {

@@ -3,7 +3,7 @@ import type { Caller, Role } from '../core/caller.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
 import type { UserId } from '../core/ids.ts';
 import type { Tx } from '../db/database.ts';
-import type { UserRow } from '../db/tables.ts';
+import type { UserRow } from '../db/tables/index.ts';
 import { integrityBroken } from '../keys/index.ts';
 import { adminNeeded, isAdmin, lastAdmin, type UsersContext } from './context.ts';
 import { isWaiting, noReset } from './password-change.ts';

@@ -6,7 +6,7 @@ import { KeyholdError } from '../core/errors.ts';
 import type { UserId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import { type Db, refusedWith, type Tx } from '../db/database.ts';
-import type { UserRow } from '../db/tables.ts';
+import type { UserRow } from '../db/tables/index.ts';
 import type { Idempotency } from '../idempotency/index.ts';
 import type { OwnerKeys, Seals } from '../keys/index.ts';
 import type { Passwords } from './passwords.ts';

@@ -4,8 +4,8 @@ import { KeyholdError } from '../core/errors.ts';
 import type { UserId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Tx } from '../db/database.ts';
-import type { UserRow } from '../db/tables.ts';
-import { violatedIndex } from '../db/trouble.ts';
+import { violatedIndex } from '../db/postgres-errors.ts';
+import type { UserRow } from '../db/tables/index.ts';
 import type { OwnerKeys, Seals } from '../keys/index.ts';
 import { usernameKey } from './user.ts';
 
@@ -18,7 +18,7 @@ export interface NewUser {
   readonly displayName: string | null;
   readonly role: Role;
   readonly metadata: JsonObject;
-  readonly outside: { readonly issuer: string; readonly subject: string } | null;
+  readonly external: { readonly issuer: string; readonly subject: string } | null;
 }
 
 export const usernameTaken = (cause?: unknown): KeyholdError =>
@@ -50,8 +50,8 @@ export const insertUser = async ({ clock, seals, ownerKeys }: Deps, tx: Tx, user
       password_hash: user.passwordHash,
       previous_password_hash: null,
       password_reset_at: null,
-      issuer: user.outside?.issuer ?? null,
-      subject: user.outside?.subject ?? null,
+      issuer: user.external?.issuer ?? null,
+      subject: user.external?.subject ?? null,
       role: user.role,
       status: 'active',
       secrets_from: null,

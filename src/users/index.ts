@@ -3,8 +3,8 @@ import { type KeyholdError, notFound } from '../core/errors.ts';
 import { newId, type UserId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import { type Page, type Paged, pageOf } from '../core/page.ts';
-import { type Db, inTransaction, type Outcome, reading, type Tx } from '../db/database.ts';
-import type { UserRow } from '../db/tables.ts';
+import { type Db, inTransaction, mapDbErrors, type Outcome, type Tx } from '../db/database.ts';
+import type { UserRow } from '../db/tables/index.ts';
 import type { IdempotentRequest } from '../idempotency/index.ts';
 import { integrityBroken } from '../keys/index.ts';
 import { type ChangeUser, updateUser } from './change.ts';
@@ -61,7 +61,7 @@ export interface Users {
   bySubject(db: Db, issuer: string, subject: string): Promise<UserRow | null>;
 }
 
-const stone = (id: UserId): Partial<UserRow> => ({
+const tombstone = (id: UserId): Partial<UserRow> => ({
   username: `erased-${id}`,
   username_key: `erased-${id}`,
   email: null,
@@ -88,7 +88,7 @@ const newUser = (input: CreateUser, passwordHash: string | null): NewUser => ({
   displayName: input.display_name ?? null,
   role: input.role ?? 'member',
   metadata: input.metadata ?? {},
-  outside: null,
+  external: null,
 });
 
 const createUser = async (
@@ -150,7 +150,7 @@ export const createUsers = (deps: UsersDeps): Users => {
   const { db, seals, intact } = context;
 
   const get = async (caller: Caller, id: UserId): Promise<UserCard | UserView> => {
-    const row = intact(await reading(queries.userById(db, id)));
+    const row = intact(await mapDbErrors(queries.userById(db, id)));
     const hidden = row?.status === 'erased' || (row?.status === 'disabled' && !isAdmin(caller));
     if (!row || hidden) throw notFound();
     return isAdmin(caller) || caller.userId === row.id ? viewOf(row) : cardOf(row);
@@ -161,7 +161,7 @@ export const createUsers = (deps: UsersDeps): Users => {
       (await get(caller, await createUser(context, caller, input, request))) as UserView,
     list: async (caller, prefix, page) => {
       const key = prefix === null ? null : usernameKey(prefix);
-      const rows = await reading(queries.listUsers(db, key, page, isAdmin(caller)));
+      const rows = await mapDbErrors(queries.listUsers(db, key, page, isAdmin(caller)));
       const { items, next_cursor } = pageOf(rows, page.limit, (row) => row.id);
       const show = isAdmin(caller) ? viewOf : cardOf;
       return { items: items.filter((row) => seals.holds('users', row)).map(show), next_cursor };
@@ -191,7 +191,7 @@ export const createUsers = (deps: UsersDeps): Users => {
       const row = intact(await queries.lockUser(tx, id));
       if (!row) throw integrityBroken();
       await queries.deleteCredentials(tx, id);
-      await context.change(tx, row, stone(id));
+      await context.change(tx, row, tombstone(id));
     },
     byKey: async (handle, username) => intact(await queries.userByKey(handle, usernameKey(username))),
     bySubject: async (handle, issuer, subject) => intact(await queries.userBySubject(handle, issuer, subject)),

@@ -4,8 +4,8 @@ import { later } from '../core/clock.ts';
 import { invalid, KeyholdError, notFound } from '../core/errors.ts';
 import type { LoginId, UserId } from '../core/ids.ts';
 import { databaseNow } from '../db/checks.ts';
-import { reading, type Tx } from '../db/database.ts';
-import type { UserRow } from '../db/tables.ts';
+import { mapDbErrors, type Tx } from '../db/database.ts';
+import type { UserRow } from '../db/tables/index.ts';
 import { adminNeeded, isAdmin, type UsersContext } from './context.ts';
 import * as queries from './queries.ts';
 import { refusePassword, type UserView, viewOf } from './user.ts';
@@ -72,7 +72,7 @@ const changeOwn = async (
 ): Promise<UserView> => {
   if (current === undefined) throw invalid('current_password', 'is needed to change your own password.');
   return await context.throttle.attempt({ own: caller.userId }, null, async () => {
-    const before = context.intact(await reading(queries.userById(context.db, caller.userId)));
+    const before = context.intact(await mapDbErrors(queries.userById(context.db, caller.userId)));
     const right = await context.passwords.verify(before?.password_hash ?? null, current);
     // Hashed whether it will be needed or not: a right guess takes no longer than a wrong one.
     const hash = await context.passwords.hash(next);
@@ -83,7 +83,7 @@ const changeOwn = async (
 const refuseReset = (row: UserRow | null): KeyholdError | null => {
   if (!row || row.status === 'erased') return notFound();
   if (row.issuer === null) return null;
-  return new KeyholdError('state_conflict', 'This user logs in at an outside issuer and has no password here.');
+  return new KeyholdError('state_conflict', 'This user logs in at an external issuer and has no password here.');
 };
 
 /** A second reset while the first one waits must not make the first one's password the one to go back to. */

@@ -5,8 +5,8 @@ import { KeyholdError } from '../core/errors.ts';
 /** OWASP's recommendation for Argon2id (`algorithm` 2): 19 MiB, two passes, one lane. */
 const cost = { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 
-const atOnce = 4;
-const longestQueue = 64;
+const concurrency = 4;
+const maxQueueLength = 64;
 
 export interface Passwords {
   hash(password: string): Promise<string>;
@@ -21,11 +21,11 @@ export const createPasswords = (): Passwords => {
   const absent = hash(randomBytes(16).toString('hex'), cost);
 
   const enter = async (): Promise<void> => {
-    if (running < atOnce) {
+    if (running < concurrency) {
       running += 1;
       return;
     }
-    if (queue.length >= longestQueue) {
+    if (queue.length >= maxQueueLength) {
       throw new KeyholdError('overloaded', 'Too many logins at once. Try again shortly.', { retryAfterSeconds: 2 });
     }
     await new Promise<void>((resolve) => queue.push(resolve));

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { UserId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
 import type { Db, Tx } from '../db/database.ts';
-import type { LoginRow, TokenRow, UserRow } from '../db/tables.ts';
+import type { LoginRow, TokenRow, UserRow } from '../db/tables/index.ts';
 
 /** All SQL of this domain. Rows come unverified: whoever decides by one asks for its seal first. */
 

@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
 import type { UserId } from '../core/ids.ts';
 import { network } from '../core/network.ts';
-import { type Db, reading } from '../db/database.ts';
+import { type Db, mapDbErrors } from '../db/database.ts';
 import { usernameKey } from './user.ts';
 
 const windowMs = 15 * 60_000;
@@ -17,11 +17,11 @@ export interface Throttle {
    * all, or was right; what `work` comes to after a wrong one doesn't take the count back. A right one lets the account
    * start afresh. Throws `rate_limited` when the address or the account has failed too often in the last 15 minutes.
    */
-  attempt<T>(whose: Whose, ip: string | null, check: () => Promise<Checked<T>>): Promise<T>;
+  attempt<T>(whose: PasswordOwner, ip: string | null, check: () => Promise<Checked<T>>): Promise<T>;
 }
 
 /** Whose password it is: an account's, at the door, or the caller's own. The one never counts for the other. */
-export type Whose = { readonly account: string } | { readonly own: UserId };
+export type PasswordOwner = { readonly account: string } | { readonly own: UserId };
 
 /** A password that was looked at, and what is to be done about it. */
 export interface Checked<T> {
@@ -46,14 +46,14 @@ export const createThrottle = ({ db, clock, digestKey }: Deps): Throttle => {
   const subject = (kind: keyof typeof limits, text: string): Buffer =>
     createHmac('sha256', digestKey).update(`${kind}\0${text}`).digest();
 
-  const account = (whose: Whose) =>
+  const account = (whose: PasswordOwner) =>
     'own' in whose
       ? { subject: subject('own', whose.own), limit: limits.own }
       : { subject: subject('account', usernameKey(whose.account)), limit: limits.account };
   const addresses = (ip: string | null) =>
     ip === null ? [] : [{ subject: subject('address', network(ip)), limit: limits.address }];
   /** The address first: one that is refused closes no account. */
-  const subjects = (whose: Whose, ip: string | null) => [...addresses(ip), account(whose)];
+  const subjects = (whose: PasswordOwner, ip: string | null) => [...addresses(ip), account(whose)];
 
   const count = async (key: Buffer, now: Date): Promise<{ failures: number; window_started_at: Date } | undefined> => {
     const oldest = new Date(now.getTime() - windowMs);
@@ -73,10 +73,10 @@ export const createThrottle = ({ db, clock, digestKey }: Deps): Throttle => {
       .execute();
   };
 
-  const begin = async (whose: Whose, ip: string | null): Promise<void> => {
+  const begin = async (whose: PasswordOwner, ip: string | null): Promise<void> => {
     const now = clock.now();
     for (const { subject: key, limit } of subjects(whose, ip)) {
-      const row = await reading(count(key, now));
+      const row = await mapDbErrors(count(key, now));
       if (row && row.failures > limit) throw tooMany(row.window_started_at, now);
     }
   };
@@ -91,13 +91,13 @@ export const createThrottle = ({ db, clock, digestKey }: Deps): Throttle => {
       .execute();
   };
 
-  const succeeded = async (whose: Whose, ip: string | null): Promise<void> => {
+  const succeeded = async (whose: PasswordOwner, ip: string | null): Promise<void> => {
     await db.deleteFrom('login_failures').where('subject', '=', account(whose).subject).execute();
     await giveBack(addresses(ip).map(({ subject: key }) => key));
     await forget(clock.now());
   };
 
-  const withdrawn = (whose: Whose, ip: string | null): Promise<void> =>
+  const withdrawn = (whose: PasswordOwner, ip: string | null): Promise<void> =>
     giveBack(subjects(whose, ip).map(({ subject: key }) => key));
 
   /** What became of the attempt stands; that its count is wrong for 15 minutes at most is no reason to deny it. */

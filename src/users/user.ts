@@ -1,5 +1,5 @@
 import { invalid, type KeyholdError } from '../core/errors.ts';
-import type { UserRow } from '../db/tables.ts';
+import type { UserRow } from '../db/tables/index.ts';
 
 /** What everybody who is logged in may know of a user: enough to choose whom to share with. */
 export interface UserCard {

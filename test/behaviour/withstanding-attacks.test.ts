@@ -26,19 +26,19 @@ describe('what an attack once found', () => {
   let ada: Person;
   let grace: Person;
   beforeAll(async () => {
-    const outside = {
+    const external = {
       issuer: issuer.issuer,
       audience: issuer.audience,
       hs256_secret: issuer.secret,
       may_create_users: true,
     };
-    app = await startApp({ env: { KEYHOLD_JWT_ISSUERS: JSON.stringify([outside]) } });
+    app = await startApp({ env: { KEYHOLD_JWT_ISSUERS: JSON.stringify([external]) } });
     admin = await logInAdmin(app);
     ({ ada, grace } = await people(app, admin, 'ada', 'grace'));
   });
   afterAll(() => app.close());
 
-  const outsideToken = (claims: Record<string, unknown>): string => {
+  const externalToken = (claims: Record<string, unknown>): string => {
     const exp = Math.floor(app.clock.now().getTime() / 1000) + 600;
     const whole = { iss: issuer.issuer, aud: issuer.audience, exp, ...claims };
     return forge({ alg: 'HS256' }, whole, macSigner(issuer.secret));
@@ -64,15 +64,15 @@ describe('what an attack once found', () => {
 
   it('an agent that an issuer sends into a session is no login and stays in it', async () => {
     const person = { sub: 'o-1', preferred_username: 'olga' };
-    const olga = expectStatus(await app.call('GET', '/auth/me', { token: outsideToken(person) }), 200).body.user;
-    const mine = outsideToken({ sub: 'o-1' });
+    const olga = expectStatus(await app.call('GET', '/auth/me', { token: externalToken(person) }), 200).body.user;
+    const mine = externalToken({ sub: 'o-1' });
     const kept = expectStatus(
       await app.call('POST', '/secrets', { token: mine, body: { name: uniqueName(), type: 'token', value: 'v' } }),
       201,
     ).body;
     const session = await startSession(ada, [], { external_id: 'chat-agent' });
     expectStatus(await ada.call('POST', `/sessions/${session.id}/participants`, { body: { user_id: olga.id } }), 201);
-    const agent = outsideToken({ sub: 'o-1', sid: 'chat-agent', act: { sub: 'bot' } });
+    const agent = externalToken({ sub: 'o-1', sid: 'chat-agent', act: { sub: 'bot' } });
     expectStatus(await app.call('GET', `/secrets/${kept.id}/value`, { token: agent }), 404);
     expectStatus(await app.call('GET', '/auth/tokens', { token: agent }), 403);
     expectStatus(await app.call('DELETE', `/users/${olga.id}`, { token: agent }), 403);

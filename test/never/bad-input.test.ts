@@ -108,7 +108,7 @@ describe('bad input', () => {
     const ids = Array.from({ length: size }, () => newId<UserId>());
     await inTransaction(own.db, async (tx) => {
       for (const id of ids) {
-        const nothing = { passwordHash: null, email: null, displayName: null, metadata: {}, outside: null };
+        const nothing = { passwordHash: null, email: null, displayName: null, metadata: {}, external: null };
         const user = { ...nothing, id, username: `many ${id}`, role: 'member' as const };
         await insertUser({ clock: systemClock, seals, ownerKeys }, tx, user);
       }

@@ -14,10 +14,10 @@ const plain = (what: string): string => `${what}-${randomBytes(12).toString('hex
 
 const hs256Secret = randomBytes(32).toString('base64url');
 
-const outsideJwt = (claims: Record<string, unknown>, key: string = hs256Secret): string => {
+const externalJwt = (claims: Record<string, unknown>, key: string = hs256Secret): string => {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const now = Math.floor(Date.now() / 1000);
-  const payload = { iss: 'https://outside.test', aud: 'keyhold', exp: now + 600, ...claims };
+  const payload = { iss: 'https://external.test', aud: 'keyhold', exp: now + 600, ...claims };
   const input = `${part({ alg: 'HS256', typ: 'JWT' })}.${part(payload)}`;
   return `${input}.${createHmac('sha256', key).update(input).digest('base64url')}`;
 };
@@ -159,16 +159,17 @@ const exercise = async (target: Target, adminPassword: string) => {
   ok(await api('GET', '/auth/tokens', { token }));
   await api('DELETE', `/auth/tokens/${made.id}`, { token });
   await api('GET', '/secrets', { token: made.token });
-  const outside = plant('outside JWT', outsideJwt({ sub: 'outsider', preferred_username: 'outsider' }));
-  ok(await api('GET', '/auth/me', { token: outside }));
+  const external = plant('external JWT', externalJwt({ sub: 'outsider', preferred_username: 'outsider' }));
+  ok(await api('GET', '/auth/me', { token: external }));
   for (const [name, claims, key] of [
-    ['expired outside JWT', { sub: 'late', exp: 1 }, hs256Secret],
-    ['forged outside JWT', { sub: 'forged' }, plain('another key')],
-    ['outside JWT of a taken name', { sub: 'other', preferred_username: 'ada' }, hs256Secret],
+    ['expired external JWT', { sub: 'late', exp: 1 }, hs256Secret],
+    ['forged external JWT', { sub: 'forged' }, plain('another key')],
+    ['external JWT of a taken name', { sub: 'other', preferred_username: 'ada' }, hs256Secret],
   ] as const)
-    await api('GET', '/auth/me', { token: plant(name, outsideJwt(claims, key)) });
-  const signatures = [outside, ada.token].map((jwt) => jwt.split('.')[2] ?? '');
-  for (const [index, signature] of signatures.entries()) plant(index === 0 ? 'outside JWT' : 'access token', signature);
+    await api('GET', '/auth/me', { token: plant(name, externalJwt(claims, key)) });
+  const signatures = [external, ada.token].map((jwt) => jwt.split('.')[2] ?? '');
+  for (const [index, signature] of signatures.entries())
+    plant(index === 0 ? 'external JWT' : 'access token', signature);
   const renewed = ok(
     await api('POST', '/auth/refresh', { body: { refresh_token: grace.refresh } }, ['access token', 'refresh token']),
   );
@@ -531,7 +532,7 @@ const suite = (
 
 const issuers = JSON.stringify([
   {
-    issuer: 'https://outside.test',
+    issuer: 'https://external.test',
     audience: 'keyhold',
     hs256_secret: hs256Secret,
     username_claim: 'preferred_username',

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Asking, decide, visibleBranches } from '../../src/access/index.ts';
+import { decide, type Subject, visibleBranches } from '../../src/access/index.ts';
 import { loadRootKeys } from '../../src/config/root-keys.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { pageOf, readCursor } from '../../src/core/page.ts';
@@ -25,7 +25,7 @@ import {
 const says = (text: string | null, q: string): boolean => text?.toLowerCase().includes(q.toLowerCase()) ?? false;
 
 /** What a filter means, one condition a field; without `state`, whatever is not deleted. */
-const fits = (world: World, asking: Asking, filter: FilterDraft, secret: WorldSecret): boolean => {
+const fits = (world: World, asking: Subject, filter: FilterDraft, secret: WorldSecret): boolean => {
   const state = stateIn(world, secret);
   const mine = secret.ownerId === asking.userId;
   return [
@@ -47,7 +47,7 @@ const newestFirst = (a: string, b: string): number => (a < b ? 1 : -1);
 const met = new Set<string>();
 
 /** The secrets that the rule lets this caller list. */
-const listed = (world: World, asking: Asking): readonly WorldSecret[] =>
+const listed = (world: World, asking: Subject): readonly WorldSecret[] =>
   world.secrets.filter((secret) => {
     const decision = decide(asking, 'list', factsFor(world, asking, secret), world.moment);
     met.add(decision.allowed ? decision.because : decision.reason);
@@ -55,7 +55,7 @@ const listed = (world: World, asking: Asking): readonly WorldSecret[] =>
     return decision.allowed;
   });
 
-const countsOf = (world: World, asking: Asking, secrets: readonly WorldSecret[]): Record<string, number> => {
+const countsOf = (world: World, asking: Subject, secrets: readonly WorldSecret[]): Record<string, number> => {
   const counts: Record<string, number> = {};
   for (const secret of secrets) {
     const key = [secret.scope, secret.type, stateIn(world, secret), secret.ownerId === asking.userId].join(' ');
@@ -80,7 +80,7 @@ describe('what a list shows', () => {
   });
 
   /** Every page of one list, one after the other, as a client walks them. */
-  const walk = async (world: World, asking: Asking, filter: SecretFilter): Promise<string[]> => {
+  const walk = async (world: World, asking: Subject, filter: SecretFilter): Promise<string[]> => {
     const branches = visibleBranches(asking, world.clock);
     const seen: string[] = [];
     let cursor: string | null = null;
@@ -101,7 +101,7 @@ describe('what a list shows', () => {
     return { ...filter, ...(sessionId === undefined ? {} : { sessionId }) };
   };
 
-  const counted = async (world: World, asking: Asking): Promise<Record<string, number>> => {
+  const counted = async (world: World, asking: Subject): Promise<Record<string, number>> => {
     const rows = await countVisible(service.db, visibleBranches(asking, world.clock), asking.userId, world.clock);
     return Object.fromEntries(
       rows.map((row) => [[row.scope, row.type, row.state, row.mine].join(' '), row.count] as const),
@@ -109,7 +109,7 @@ describe('what a list shows', () => {
   };
 
   /** The lists of one caller: all that isn't deleted, the deleted, and whatever the world asks for. */
-  const compare = async (world: World, asking: Asking): Promise<void> => {
+  const compare = async (world: World, asking: Subject): Promise<void> => {
     const visible = listed(world, asking);
     for (const filter of [{}, { state: 'deleted' } as const, ...world.draft.filters]) {
       const expected = visible

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { Asking, SecretFacts } from '../../src/access/index.ts';
+import type { SecretFacts, Subject } from '../../src/access/index.ts';
 import {
   newId,
   type OwnerKeyId,
@@ -11,7 +11,7 @@ import {
 import { type Permission, permissions } from '../../src/core/permissions.ts';
 import type { SecretType } from '../../src/core/secret-types.ts';
 import { type Db, inTransaction } from '../../src/db/database.ts';
-import type { ParticipantRow, Scope, SessionRow, UserRow } from '../../src/db/tables.ts';
+import type { ParticipantRow, Scope, SessionRow, UserRow } from '../../src/db/tables/index.ts';
 import type { Seals } from '../../src/keys/index.ts';
 
 /*
@@ -343,7 +343,7 @@ const isJoined = (session: SessionDraft, user: number): boolean =>
  * The caller as authentication would make it. A session that isn't joined is one that was never named, but for
  * `bound`: such a credential then has no session, and reaches nothing but by `secrets:own`.
  */
-export const askingOf = (world: World, draft: CallerDraft): Asking => {
+export const askingOf = (world: World, draft: CallerDraft): Subject => {
   const named = draft.session === null ? null : nth(world.sessions, draft.session);
   const session = named && isJoined(named, draft.user) ? (named.id as VerifiedSessionId) : null;
   return {
@@ -356,7 +356,7 @@ export const askingOf = (world: World, draft: CallerDraft): Asking => {
 };
 
 /** What is so about a secret for this caller, told from the draft. */
-export const factsFor = (world: World, asking: Asking, secret: WorldSecret): SecretFacts => {
+export const factsFor = (world: World, asking: Subject, secret: WorldSecret): SecretFacts => {
   const current = world.sessions.find((session) => session.id === asking.session);
   return {
     ownerId: secret.ownerId,

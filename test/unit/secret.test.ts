@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { decide, type SecretFacts } from '../../src/access/index.ts';
 import { newId, type SessionId, type UserId, type VerifiedSessionId } from '../../src/core/ids.ts';
 import { permissions } from '../../src/core/permissions.ts';
-import type { SecretRow } from '../../src/db/tables.ts';
+import type { SecretRow } from '../../src/db/tables/index.ts';
 import {
   activate,
   deactivate,
   isAccessibleBy,
   isExpired,
-  mostSharedWith,
+  maxSharedWith,
   shareWith,
   stateOf,
   unshareWith,
@@ -128,9 +128,9 @@ describe('shareWith', () => {
   });
 
   it('refuses one user more than the most, and takes the last one that fits', () => {
-    const users = Array.from({ length: mostSharedWith - 1 }, () => newId<UserId>());
+    const users = Array.from({ length: maxSharedWith - 1 }, () => newId<UserId>());
     const full = shareWith({ scope: 'shared', shared_with: users }, grantee);
-    expect(full.shared_with).toHaveLength(mostSharedWith);
+    expect(full.shared_with).toHaveLength(maxSharedWith);
     expect(shareWith(full, grantee)).toEqual(full);
     expect(() => shareWith(full, stranger)).toThrow(/at most 1000/);
   });

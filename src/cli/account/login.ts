@@ -142,7 +142,7 @@ const idOf = (token: string): string | null => {
   return parts === null ? null : parts.slice(1).join('-');
 };
 
-/** A token of ours is stored as it is; with a login's or an outside issuer's a lasting one is made. */
+/** A token of ours is stored as it is; with a login's or an external issuer's a lasting one is made. */
 const byToken = async (context: CliContext, server: string, options: LoginOptions): Promise<void> => {
   const seconds = readDays(options.days);
   if (!options.allowHttp) refuseInTheClear(server, 'token');

@@ -3,8 +3,8 @@ import { readEnv } from '../../config/env.ts';
 import { findRootKeys } from '../../config/root-keys.ts';
 import { systemClock } from '../../core/clock.ts';
 import { KeyholdError } from '../../core/errors.ts';
-import { besideService } from '../../db/beside.ts';
-import { type Check, examineDatabase, examineMachine, type Patient } from '../../doctor/index.ts';
+import { withServiceDatabase } from '../../db/attach.ts';
+import { type Check, type DoctorTarget, examineDatabase, examineMachine } from '../../doctor/index.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { plain } from '../plain.ts';
@@ -19,11 +19,11 @@ const notReached = (error: KeyholdError): Check => ({
 
 const lookAtDatabase = async (
   config: Config,
-  patient: Patient,
+  patient: DoctorTarget,
   say: (check: Check) => Promise<void>,
 ): Promise<void> => {
   try {
-    await besideService(
+    await withServiceDatabase(
       config,
       () => undefined,
       async (database) => {

@@ -5,7 +5,7 @@ import { findRootKeys } from '../../config/root-keys.ts';
 import { type Caller, operator } from '../../core/caller.ts';
 import { systemClock } from '../../core/clock.ts';
 import { KeyholdError } from '../../core/errors.ts';
-import { besideService } from '../../db/beside.ts';
+import { withServiceDatabase } from '../../db/attach.ts';
 import { isCurrentSchema } from '../../db/migrate.ts';
 
 const noRootKey = (directory: string): KeyholdError =>
@@ -29,7 +29,7 @@ export const asOperator = async <T>(
   const config = readConfig(env);
   const rootKeys = findRootKeys(env, config.configDir);
   if (rootKeys === null) throw noRootKey(config.configDir);
-  return await besideService(
+  return await withServiceDatabase(
     config,
     () => undefined,
     async (database) => {

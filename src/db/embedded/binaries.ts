@@ -4,8 +4,8 @@ import { basename, dirname, join } from 'node:path';
 import { errorCode, explained, unavailable } from './failure.ts';
 import type { Layout } from './layout.ts';
 import { draftName } from './leftovers.ts';
-import { closedDirectory } from './passable.ts';
 import { type RunAs, run } from './run.ts';
+import { closedDirectory } from './traversable.ts';
 
 /** The directory that has PostgreSQL's `bin`, `lib` and `share`. */
 export type Native = string;

@@ -2,8 +2,8 @@ import { constants } from 'node:fs';
 import { access, chmod, lchown, lstat, mkdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { errorCode, explained, unavailable } from './failure.ts';
-import { closedDirectory } from './passable.ts';
 import type { RunAs } from './run.ts';
+import { closedDirectory } from './traversable.ts';
 
 /** Where everything of the embedded server lies. Only what is in `pg` belongs to the database's user. */
 export interface Layout {

@@ -18,7 +18,7 @@ export interface ServerOptions {
   readonly whileStarting: () => void;
 }
 
-const largestLog = 1_048_576;
+const maxLogBytes = 1_048_576;
 const pauseMs = 50;
 const patienceMs = 120_000;
 const orphansEndAfterMs = 500;
@@ -71,13 +71,13 @@ export const startServer = async (options: ServerOptions, signal: AbortSignal): 
     signal.throwIfAborted();
     const answer = await probe(options.superuser);
     if (answer === 'ready') return;
-    const started = await bringNearer(options, answer, Date.now() - begun);
+    const started = await advanceStartup(options, answer, Date.now() - begun);
     if (!started) await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 };
 
 /** Resolves to true if the server says that it has started. */
-const bringNearer = async (options: ServerOptions, answer: Answer, waitedMs: number): Promise<boolean> => {
+const advanceStartup = async (options: ServerOptions, answer: Answer, waitedMs: number): Promise<boolean> => {
   if (waitedMs > patienceMs) throw explainOutput('Starting the database', 'It does not answer.', options.layout.pg);
   if (answer === 'busy') return false;
   const { layout, as, log } = options;
@@ -126,7 +126,7 @@ const start = (options: ServerOptions): Promise<string | null> =>
   });
 
 const openLog = async ({ layout, as }: ServerOptions): Promise<FileHandle> => {
-  if ((await sizeOf(layout.log)) > largestLog) await rename(layout.log, `${layout.log}.1`);
+  if ((await sizeOf(layout.log)) > maxLogBytes) await rename(layout.log, `${layout.log}.1`);
   const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const log = await open(layout.log, flags, 0o600);
   if (as !== null) await log.chown(as.uid, as.gid);

@@ -6,7 +6,7 @@ import { type Layout, makePrivateDir } from './layout.ts';
 import type { RunAs } from './run.ts';
 
 // sun_path has 108 bytes on Linux and 104 elsewhere, the closing NUL included.
-const longestPath = process.platform === 'linux' ? 107 : 103;
+const maxPathBytes = process.platform === 'linux' ? 107 : 103;
 
 /**
  * The directory of the server's unix socket: `pg/socket`, or where that path is too long for a socket one
@@ -14,7 +14,7 @@ const longestPath = process.platform === 'linux' ? 107 : 103;
  */
 export const socketDirectory = (layout: Layout, secret: DatabaseSecret): string => {
   const near = join(layout.pg, 'socket');
-  const fits = Buffer.byteLength(join(near, `.s.PGSQL.${port}`)) <= longestPath;
+  const fits = Buffer.byteLength(join(near, `.s.PGSQL.${port}`)) <= maxPathBytes;
   return fits ? near : join('/tmp', `keyhold-${unguessableName(secret, layout.dataDir)}`);
 };
 

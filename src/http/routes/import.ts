@@ -4,7 +4,7 @@ import { KeyholdError } from '../../core/errors.ts';
 import type { UserId } from '../../core/ids.ts';
 import type { CreateSecret, OnConflict, Secrets } from '../../secrets/index.ts';
 import { refuseCharset } from '../body.ts';
-import { largestImport, readImport } from '../import-body.ts';
+import { maxImportBytes, readImport } from '../import-body.ts';
 import { callerOf, type Routes } from '../route.ts';
 import * as schema from '../schemas/secrets.ts';
 import { check } from '../validation.ts';
@@ -20,7 +20,7 @@ const readItem = (item: unknown): CreateSecret =>
   createOf(check(schema.CreateSecretBody, 'body', item) as Static<typeof schema.CreateSecretBody>);
 
 /** The items of an import are in memory until its one transaction is done; more than this would be too many. */
-const mostAtOnce = 3;
+const maxConcurrentImports = 3;
 
 const busy = (): KeyholdError =>
   new KeyholdError('overloaded', 'Another import is under way. Try again when it is done.', { retryAfterSeconds: 2 });
@@ -37,7 +37,7 @@ const oneOfEachUser = (scope: FastifyInstance) => {
   };
   scope.addHook('preParsing', async (request: FastifyRequest, reply: FastifyReply) => {
     const { userId } = callerOf(request);
-    const full = holders.has(userId) || holders.size >= mostAtOnce;
+    const full = holders.has(userId) || holders.size >= maxConcurrentImports;
     // Who has hung up already never closes again, and would keep the place for good.
     if (full || reply.raw.closed || reply.raw.destroyed) throw busy();
     holders.set(userId, request);
@@ -73,7 +73,7 @@ export const importRoute = (scope: FastifyInstance, { gated }: Routes, secrets: 
       'At most 64 MiB and 100,000 items, read as they come. One import of each user at a time, and three in all; others are told to wait.',
     gate: { anyOf: ['secrets:write'] },
     body: schema.ImportBody,
-    bodyLimit: largestImport,
+    bodyLimit: maxImportBytes,
     bodyIsChecked: true,
     handlerTimeout: 60_000,
     status: 201,

@@ -67,8 +67,12 @@ const changeOf = (body: Static<typeof schema.ChangeSecretBody>): ChangeSecret =>
 };
 
 const filterOf = (query: Static<typeof schema.SecretsQuery>): SecretFilter => {
-  const { limit: _limit, cursor: _cursor, session_id, ...rest } = query;
-  return { ...rest, ...(session_id === undefined ? {} : { sessionId: session_id }) } as SecretFilter;
+  const { limit: _limit, cursor: _cursor, session_id, name, ...rest } = query;
+  return {
+    ...rest,
+    ...(name === undefined ? {} : { names: [name] }),
+    ...(session_id === undefined ? {} : { sessionId: session_id }),
+  } satisfies Record<string, unknown> as SecretFilter;
 };
 
 const itemOf = (item: RevealItem) => {

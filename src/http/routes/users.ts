@@ -2,7 +2,7 @@ import { toId, type UserId } from '../../core/ids.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { checkMetadata } from '../../core/metadata.ts';
 import { readCursor } from '../../core/page.ts';
-import type { Erase } from '../../rotation/index.ts';
+import type { Erase } from '../../lifecycle/index.ts';
 import type { CreateUser, Users } from '../../users/index.ts';
 import type { Routes } from '../route.ts';
 import * as schema from '../schemas/users.ts';

@@ -80,6 +80,7 @@ export const SecretList = Type.Object(
 
 export const SecretsQuery = strict({
   ...PageQuery,
+  name: Type.Optional(Name),
   scope: Type.Optional(ScopeName),
   type: Type.Optional(TypeName),
   tag: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),

@@ -1,10 +1,11 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createExternalTokens } from '../../src/auth/external/tokens.ts';
 import { readJwtForm } from '../../src/auth/jwt-form.ts';
-import { createOutsideTokens } from '../../src/auth/outside.ts';
 import type { IssuerConfig } from '../../src/config/issuers.ts';
 import { Redacted } from '../../src/core/redacted.ts';
 import { settableClock } from '../support/clock.ts';
+import { json, newIssuer, publicJwk, startIssuerHost } from '../support/external-issuer.ts';
 import {
   encode,
   forge,
@@ -15,7 +16,6 @@ import {
   signer,
   spellingsOfNone,
 } from '../support/forged-tokens.ts';
-import { json, newIssuer, publicJwk, startIssuerHost } from '../support/outside-issuer.ts';
 
 const refusal = { code: 'unauthenticated', message: 'The access token is not valid. Log in again.' };
 const unavailable = { code: 'unavailable', retryAfterSeconds: 2 };
@@ -46,11 +46,11 @@ const secretIssuer = (secret: string | Buffer, change: Partial<IssuerConfig> = {
 
 const verifying = (...issuers: Issuer[]) => {
   const clock = settableClock(start);
-  const outside = createOutsideTokens({ issuers: issuers.map(({ config }) => config), clock });
-  const expectAccepted = (token: string) => expect(outside.verify(token)).resolves.toMatchObject({ subject: 'u1' });
-  const expectRefused = (token: string) => expect(outside.verify(token), token).rejects.toMatchObject(refusal);
-  const expectUnavailable = (token: string) => expect(outside.verify(token)).rejects.toMatchObject(unavailable);
-  return { clock, outside, expectAccepted, expectRefused, expectUnavailable };
+  const external = createExternalTokens({ issuers: issuers.map(({ config }) => config), clock });
+  const expectAccepted = (token: string) => expect(external.verify(token)).resolves.toMatchObject({ subject: 'u1' });
+  const expectRefused = (token: string) => expect(external.verify(token), token).rejects.toMatchObject(refusal);
+  const expectUnavailable = (token: string) => expect(external.verify(token)).rejects.toMatchObject(unavailable);
+  return { clock, external, expectAccepted, expectRefused, expectUnavailable };
 };
 
 const claimsOf = ({ config }: Issuer, change: Members = {}): Members => ({
@@ -71,11 +71,11 @@ const world = (alg = 'EdDSA', key = ed25519(), change: Partial<IssuerConfig> = {
   return { ...verifying(issuer), issuer, key, sign, token };
 };
 
-describe('a token of an outside issuer', () => {
+describe('a token of an external issuer', () => {
   it('says who bears it', async () => {
-    const { outside, token, issuer } = world();
+    const { external, token, issuer } = world();
     const claims = { preferred_username: 'ann', email: 'a@b.test', name: 'Ann', sid: 'chat-1', act: { sub: 'bot' } };
-    expect(await outside.verify(token(claims))).toEqual({
+    expect(await external.verify(token(claims))).toEqual({
       issuer: issuer.config,
       subject: 'u1',
       username: 'ann',
@@ -88,21 +88,21 @@ describe('a token of an outside issuer', () => {
   });
 
   it('may leave out everything but issuer, subject, audience and end', async () => {
-    const { outside, token } = world();
+    const { external, token } = world();
     const nobody = { username: null, email: null, displayName: null, sessionName: null, agent: null };
-    expect(await outside.verify(token({ iat: undefined }))).toMatchObject(nobody);
-    expect(await outside.verify(token({ email: null, name: null, preferred_username: '' }))).toMatchObject(nobody);
+    expect(await external.verify(token({ iat: undefined }))).toMatchObject(nobody);
+    expect(await external.verify(token({ email: null, name: null, preferred_username: '' }))).toMatchObject(nobody);
   });
 
   it('names the user and the session by the claims that were configured', async () => {
-    const { outside, token } = world('EdDSA', ed25519(), { usernameClaim: 'https://x/name', sessionClaim: 'chat' });
+    const { external, token } = world('EdDSA', ed25519(), { usernameClaim: 'https://x/name', sessionClaim: 'chat' });
     const claims = { 'https://x/name': 'ann', preferred_username: 'bob', chat: 'c1', sid: 7 };
-    expect(await outside.verify(token(claims))).toMatchObject({ username: 'ann', sessionName: 'c1' });
+    expect(await external.verify(token(claims))).toMatchObject({ username: 'ann', sessionName: 'c1' });
   });
 
   it('names no session where the issuer means something else by it', async () => {
-    const { outside, token } = world('EdDSA', ed25519(), { sessionClaim: null });
-    expect(await outside.verify(token({ sid: 'sso-session' }))).toMatchObject({ sessionName: null });
+    const { external, token } = world('EdDSA', ed25519(), { sessionClaim: null });
+    expect(await external.verify(token({ sid: 'sso-session' }))).toMatchObject({ sessionName: null });
   });
 
   it.each<[string, Members]>([
@@ -151,13 +151,13 @@ describe('a token of an outside issuer', () => {
   });
 
   it('is told from others by its issuer', async () => {
-    const { outside, token } = world();
-    const isOutside = (text: string) => {
+    const { external, token } = world();
+    const isExternal = (text: string) => {
       const form = readJwtForm(text);
-      return form !== null && outside.isOutside(form);
+      return form !== null && external.isExternal(form);
     };
-    expect(isOutside(token())).toBe(true);
-    expect(isOutside(token({ iss: 'https://keyhold.test' }))).toBe(false);
+    expect(isExternal(token())).toBe(true);
+    expect(isExternal(token({ iss: 'https://keyhold.test' }))).toBe(false);
   });
 });
 

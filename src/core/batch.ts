@@ -1,10 +1,10 @@
-export interface CoalesceOptions {
+export interface BatchOptions {
   /** The largest batch. */
-  readonly most: number;
+  readonly maxBatchSize: number;
   /** Batches under way at once; what comes meanwhile makes up the next one. */
-  readonly atOnce: number;
+  readonly concurrency: number;
   /** True of a failure that no member of the batch can have caused; asking each alone would only fail again. */
-  readonly isEverybodys: (error: unknown) => boolean;
+  readonly isSharedFailure: (error: unknown) => boolean;
 }
 
 interface Waiting<K, V> {
@@ -19,9 +19,9 @@ interface Waiting<K, V> {
  * key by its place. When a batch of several fails, each of it is asked by itself, so that nobody shares a failure that
  * another caused.
  */
-export const coalesce = <K, V>(
+export const createBatcher = <K, V>(
   run: (keys: readonly K[]) => Promise<readonly V[]>,
-  { most, atOnce, isEverybodys }: CoalesceOptions,
+  { maxBatchSize, concurrency, isSharedFailure }: BatchOptions,
 ): ((key: K) => Promise<V>) => {
   let waiting: Waiting<K, V>[] = [];
   let running = 0;
@@ -46,16 +46,16 @@ export const coalesce = <K, V>(
     try {
       await answer(batch);
     } catch (error) {
-      if (batch.length > 1 && !isEverybodys(error)) await Promise.all(batch.map(alone));
+      if (batch.length > 1 && !isSharedFailure(error)) await Promise.all(batch.map(alone));
       else for (const one of batch) one.reject(error);
     }
   };
 
   const start = (): void => {
     scheduled = false;
-    while (running < atOnce && waiting.length > 0) {
-      const batch = waiting.slice(0, most);
-      waiting = waiting.slice(most);
+    while (running < concurrency && waiting.length > 0) {
+      const batch = waiting.slice(0, maxBatchSize);
+      waiting = waiting.slice(maxBatchSize);
       running += 1;
       void settle(batch).finally(() => {
         running -= 1;
@@ -65,7 +65,7 @@ export const coalesce = <K, V>(
   };
 
   const schedule = (): void => {
-    if (scheduled || waiting.length === 0 || running >= atOnce) return;
+    if (scheduled || waiting.length === 0 || running >= concurrency) return;
     scheduled = true;
     setImmediate(start);
   };
@@ -81,15 +81,15 @@ export const coalesce = <K, V>(
  * As `coalesce`, with batches of one group each: whatever holds a group up, such as a lock that one of it waits for, keeps
  * no other group waiting.
  */
-export const coalesceBy = <K, V>(
+export const createGroupedBatcher = <K, V>(
   groupOf: (key: K) => string,
   run: (keys: readonly K[]) => Promise<readonly V[]>,
-  options: CoalesceOptions,
+  options: BatchOptions,
 ): ((key: K) => Promise<V>) => {
   const groups = new Map<string, { readonly ask: (key: K) => Promise<V>; open: number }>();
   return async (key) => {
     const name = groupOf(key);
-    const group = groups.get(name) ?? { ask: coalesce(run, options), open: 0 };
+    const group = groups.get(name) ?? { ask: createBatcher(run, options), open: 0 };
     groups.set(name, group);
     group.open += 1;
     try {

@@ -1,15 +1,15 @@
 import { type RawBuilder, sql } from 'kysely';
+import { createBatcher } from '../core/batch.ts';
 import { type Caller, type Credential, isOperator } from '../core/caller.ts';
 import { type Clock, later } from '../core/clock.ts';
-import { coalesce } from '../core/coalesce.ts';
 import { KeyholdError, sessionNotJoined } from '../core/errors.ts';
 import type { SessionId, UserId, VerifiedSessionId } from '../core/ids.ts';
 import { permissionsOfRole } from '../core/permissions.ts';
-import { type Db, reading, type Tx } from '../db/database.ts';
+import { type Db, mapDbErrors, type Tx } from '../db/database.ts';
 import { joinedColumns, joinedRow } from '../db/joined.ts';
 import { type JsonRow, jsonArray, rowOfJson } from '../db/json-rows.ts';
-import type { LoginRow, ParticipantRow, SessionRow, Tables, TokenRow, UserRow } from '../db/tables.ts';
-import { isUnavailable } from '../db/trouble.ts';
+import { isUnavailable } from '../db/postgres-errors.ts';
+import type { LoginRow, ParticipantRow, SessionRow, Tables, TokenRow, UserRow } from '../db/tables/index.ts';
 import type { Seals } from '../keys/index.ts';
 
 /** A credential's own row with its user's, both sealed and in force at `now`, the later of the two clocks. */
@@ -32,7 +32,7 @@ export interface Presence {
   readonly participant: ParticipantRow;
 }
 
-export interface Standing {
+export interface CallerState {
   /** The credential as it is now; what several requests ask at once is read in one statement, begun after they came. */
   login(id: string): Promise<CredentialLookup<LoginRow>>;
   token(id: string): Promise<CredentialLookup<TokenRow>>;
@@ -41,12 +41,12 @@ export interface Standing {
   /** The session, when it is active and the user is a present participant; else null, whatever the cause. */
   presence(db: Db, userId: UserId, sessionId: SessionId): Promise<Presence | null>;
   /** As `presence`, and holds session and participant still until the transaction ends. */
-  holdPresence(tx: Tx, userId: UserId, sessionId: SessionId): Promise<boolean>;
+  lockPresence(tx: Tx, userId: UserId, sessionId: SessionId): Promise<boolean>;
   /**
    * Looks at the caller's credential, user and session again and holds them still until the transaction ends. Resolves to
    * the refusal when any of them was taken away since the request began: the write must then not happen.
    */
-  confirm(tx: Tx, caller: Caller): Promise<KeyholdError | null>;
+  revalidate(tx: Tx, caller: Caller): Promise<KeyholdError | null>;
 }
 
 type Joined = Record<string, unknown> & { db_now: Date };
@@ -68,18 +68,18 @@ interface CredentialsJson {
   readonly users: readonly JsonRow[];
 }
 
-const together = { most: 256, atOnce: 2, isEverybodys: isUnavailable };
+const together = { maxBatchSize: 256, concurrency: 2, isSharedFailure: isUnavailable };
 
 /** The one answer to a credential that gives nothing, whatever the cause. */
-export const credentialGone = (): KeyholdError =>
+export const invalidCredential = (): KeyholdError =>
   new KeyholdError('unauthenticated', 'The access token is not valid. Log in again.');
 
 const endOf = (row: LoginRow | TokenRow): Date | null => ('revoked_at' in row ? row.revoked_at : row.ended_at);
 
-export const createStanding = ({ db, seals, clock }: Deps): Standing => {
+export const createCallerState = ({ db, seals, clock }: Deps): CallerState => {
   const liveUser = (user: UserRow | null): user is UserRow => user !== null && seals.holds('users', user);
 
-  const judge = <Row extends LoginRow | TokenRow>(
+  const evaluate = <Row extends LoginRow | TokenRow>(
     row: Row | null,
     holds: boolean,
     user: UserRow | null,
@@ -103,7 +103,7 @@ export const createStanding = ({ db, seals, clock }: Deps): Standing => {
     const row = rows[0] ? joinedRow(rows[0], table, 'c') : null;
     const user = rows[0] ? joinedRow(rows[0], 'users', 'u') : null;
     const now = later(clock.now(), rows[0]?.db_now ?? clock.now());
-    return judge(row, row !== null && seals.holds(table, row), user, now);
+    return evaluate(row, row !== null && seals.holds(table, row), user, now);
   };
 
   const lookUpAll = async <T extends 'logins' | 'tokens'>(
@@ -119,11 +119,11 @@ export const createStanding = ({ db, seals, clock }: Deps): Standing => {
     const found = rows[0]?.found ?? { now: '', credentials: [], users: [] };
     const now = later(clock.now(), new Date(found.now));
     const users = new Map(found.users.map((row) => rowOfJson('users', row)).map((row) => [row.id, row]));
-    const judged = found.credentials.map((json) => {
+    const evaluated = found.credentials.map((json) => {
       const row = rowOfJson(table, json);
-      return [row.id as string, judge(row, seals.holds(table, row), users.get(row.user_id) ?? null, now)] as const;
+      return [row.id as string, evaluate(row, seals.holds(table, row), users.get(row.user_id) ?? null, now)] as const;
     });
-    const byId = new Map<string, CredentialLookup<Tables[T]>>(judged);
+    const byId = new Map<string, CredentialLookup<Tables[T]>>(evaluated);
     return ids.map((id) => byId.get(id) ?? { dead: 'unknown', userId: null });
   };
 
@@ -172,16 +172,16 @@ export const createStanding = ({ db, seals, clock }: Deps): Standing => {
     session === null || (await presence(tx, userId, session, true)) !== null;
 
   return {
-    login: coalesce((ids) => reading(lookUpAll('logins', ids)), together),
-    token: coalesce((ids) => reading(lookUpAll('tokens', ids)), together),
+    login: createBatcher((ids) => mapDbErrors(lookUpAll('logins', ids)), together),
+    token: createBatcher((ids) => mapDbErrors(lookUpAll('tokens', ids)), together),
     loginIn: (tx, id) => lookUp(tx, 'logins', id),
     presence: (db, userId, sessionId) => presence(db, userId, sessionId),
-    holdPresence: async (tx, userId, sessionId) => (await presence(tx, userId, sessionId, true)) !== null,
-    confirm: async (tx, caller) => {
+    lockPresence: async (tx, userId, sessionId) => (await presence(tx, userId, sessionId, true)) !== null,
+    revalidate: async (tx, caller) => {
       // Whoever holds the root key and the database needs no row to stand by; nothing of it can be taken away.
       if (isOperator(caller)) return null;
       const user = await holdCredential(tx, caller.credential, caller.userId);
-      if (user === null) return credentialGone();
+      if (user === null) return invalidCredential();
       if (hasLost(caller, user)) return new KeyholdError('permission_missing', 'Your role no longer allows this.');
       return (await sessionStands(tx, caller.userId, caller.session)) ? null : sessionNotJoined();
     },

@@ -1,11 +1,11 @@
-import type { IssuerConfig } from '../config/issuers.ts';
-import type { JwtPayload } from './jwt-form.ts';
-import { isObject, isPlainText } from './strict-encoding.ts';
-import { tokenRefused } from './token-refused.ts';
-import { expiryOf } from './validity.ts';
+import { invalidCredential } from '../../access/index.ts';
+import type { IssuerConfig } from '../../config/issuers.ts';
+import type { JwtPayload } from '../jwt-form.ts';
+import { isObject, isPlainText } from '../strict-encoding.ts';
+import { expiryOf } from '../validity.ts';
 
-/** What an outside issuer says about whoever bears its token. Only (issuer, subject) tells who it is. */
-export interface OutsideIdentity {
+/** What an external issuer says about whoever bears its token. Only (issuer, subject) tells who it is. */
+export interface ExternalIdentity {
   readonly issuer: IssuerConfig;
   readonly subject: string;
   readonly username: string | null;
@@ -25,7 +25,7 @@ const maxAgentLength = 128;
  * The identity in the claims of a token that was verified. Throws `unauthenticated` where a claim that we read is
  * of another type than it should be: a session or an agent that is not understood is never left out.
  */
-export const readOutsideIdentity = (issuer: IssuerConfig, payload: JwtPayload): OutsideIdentity => ({
+export const readExternalIdentity = (issuer: IssuerConfig, payload: JwtPayload): ExternalIdentity => ({
   issuer,
   subject: payload.sub,
   username: describingClaim(payload, issuer.usernameClaim),
@@ -40,20 +40,20 @@ export const readOutsideIdentity = (issuer: IssuerConfig, payload: JwtPayload): 
 const describingClaim = (payload: JwtPayload, name: string): string | null => {
   const value = payload[name];
   if (value === undefined || value === null || value === '') return null;
-  if (!isPlainText(value, maxTextLength)) throw tokenRefused();
+  if (!isPlainText(value, maxTextLength)) throw invalidCredential();
   return value;
 };
 
 const sessionName = (payload: JwtPayload, name: string): string | null => {
   const value = payload[name];
   if (value === undefined) return null;
-  if (!isPlainText(value, maxTextLength)) throw tokenRefused();
+  if (!isPlainText(value, maxTextLength)) throw invalidCredential();
   return value;
 };
 
 const agentOf = (payload: JwtPayload): string | null => {
   const { act } = payload;
   if (act === undefined) return null;
-  if (!isObject(act) || !isPlainText(act['sub'], maxAgentLength)) throw tokenRefused();
+  if (!isObject(act) || !isPlainText(act['sub'], maxAgentLength)) throw invalidCredential();
   return act['sub'];
 };

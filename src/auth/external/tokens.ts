@@ -1,13 +1,13 @@
-import type { IssuerConfig } from '../config/issuers.ts';
-import type { Clock } from '../core/clock.ts';
+import { invalidCredential } from '../../access/index.ts';
+import type { IssuerConfig } from '../../config/issuers.ts';
+import type { Clock } from '../../core/clock.ts';
+import { type JwtForm, type JwtHeader, readJwtForm } from '../jwt-form.ts';
+import { isValidAt } from '../validity.ts';
+import { createVerifiedSignatures, type IdentifiedKey } from '../verified-signatures.ts';
+import { type ExternalIdentity, readExternalIdentity } from './identity.ts';
 import { fetchKeys } from './jwks-fetch.ts';
 import { createJwksSource, type JwksSource } from './jwks-source.ts';
-import { type JwtForm, type JwtHeader, readJwtForm } from './jwt-form.ts';
-import { type OutsideIdentity, readOutsideIdentity } from './outside-identity.ts';
 import { chooseKey } from './published-key.ts';
-import { tokenRefused } from './token-refused.ts';
-import { isValidAt } from './validity.ts';
-import { createVerifiedSignatures, type IdentifiedKey } from './verified-signatures.ts';
 
 interface Deps {
   readonly issuers: readonly IssuerConfig[];
@@ -27,33 +27,33 @@ interface Issuer {
 const leewaySeconds = 5;
 
 /**
- * The tokens of the configured outside issuers, each verified by the keys of the issuer that it names and by no
+ * The tokens of the configured external issuers, each verified by the keys of the issuer that it names and by no
  * others. Nothing is fetched before the first token comes.
  */
-export const createOutsideTokens = ({ issuers, clock }: Deps) => {
+export const createExternalTokens = ({ issuers, clock }: Deps) => {
   const known = new Map(issuers.map((config) => [config.issuer, { config, holdsForIssuer: keysOf(config, clock) }]));
   const signatures = createVerifiedSignatures();
 
-  /** True when the token names a configured outside issuer: then only `verify` may judge it. */
-  const isOutside = ({ payload }: JwtForm): boolean => known.has(payload.iss);
+  /** True when the token names a configured external issuer: then only `verify` may judge it. */
+  const isExternal = ({ payload }: JwtForm): boolean => known.has(payload.iss);
 
   /**
    * What the issuer says of the token's bearer. Throws one and the same `unauthenticated` for every token that does
    * not hold, and `unavailable` while the issuer's keys cannot be fetched. The caller looks the user up, afresh.
    */
-  const verify = async (token: string): Promise<OutsideIdentity> => {
+  const verify = async (token: string): Promise<ExternalIdentity> => {
     const form = readJwtForm(token);
     const issuer = form && known.get(form.payload.iss);
-    if (!form || !issuer || !isMeantForUs(form, issuer, clock.now())) throw tokenRefused();
+    if (!form || !issuer || !isMeantForUs(form, issuer, clock.now())) throw invalidCredential();
     const holds: Holds = (key) => signatures.holds(token, form.header.alg, key);
-    if (!(await issuer.holdsForIssuer(form.header, holds))) throw tokenRefused();
-    return readOutsideIdentity(issuer.config, form.payload);
+    if (!(await issuer.holdsForIssuer(form.header, holds))) throw invalidCredential();
+    return readExternalIdentity(issuer.config, form.payload);
   };
 
-  return { isOutside, verify };
+  return { isExternal, verify };
 };
 
-export type OutsideTokens = ReturnType<typeof createOutsideTokens>;
+export type ExternalTokens = ReturnType<typeof createExternalTokens>;
 
 /** Decided before any key is looked for, so that a token which cannot hold never makes us ask its issuer. */
 const isMeantForUs = ({ header, payload }: JwtForm, { config }: Issuer, now: Date): boolean =>

@@ -2,27 +2,27 @@ import { isSessionActive } from '../access/index.ts';
 import { type Clock, later } from '../core/clock.ts';
 import { isUuid, type UserId, type VerifiedSessionId } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
-import type { SessionRow } from '../db/tables.ts';
+import type { SessionRow } from '../db/tables/index.ts';
 import type { Seals } from '../keys/index.ts';
 import { type NamedSession, sessionsNamed } from './queries.ts';
 
-export interface Finding {
+export interface SessionResolver {
   /**
    * The session that a name means to this user, among those they own or are present in, also when it has ended: by our id,
    * or by the platform's own. Null for any other, whatever the cause.
    */
-  find(db: Db, userId: UserId, name: string): Promise<SessionRow | null>;
+  resolve(db: Db, userId: UserId, name: string): Promise<SessionRow | null>;
   /**
    * As `find`, also where the user was present once; for leaving. An external id means one only while the user knows no other
    * of that name: who leaves twice would else leave another one the second time.
    */
-  findOnceIn(db: Db, userId: UserId, name: string): Promise<SessionRow | null>;
+  resolveEverJoined(db: Db, userId: UserId, name: string): Promise<SessionRow | null>;
   /** As `find`, and active, and the user present: the only maker of a `VerifiedSessionId`. */
   verify(db: Db, userId: UserId, name: string): Promise<VerifiedSessionId | null>;
 }
 
 /** A session that the name means or could mean to the user. */
-interface Seen {
+interface Candidate {
   readonly session: SessionRow;
   readonly own: boolean;
   readonly present: boolean;
@@ -31,8 +31,14 @@ interface Seen {
   readonly namedSince: number | null;
 }
 
-export const createFinding = ({ clock, seals }: { readonly clock: Clock; readonly seals: Seals }): Finding => {
-  const seen = (userId: UserId, { session, participant, dbNow }: NamedSession): Seen[] => {
+export const createSessionResolver = ({
+  clock,
+  seals,
+}: {
+  readonly clock: Clock;
+  readonly seals: Seals;
+}): SessionResolver => {
+  const seen = (userId: UserId, { session, participant, dbNow }: NamedSession): Candidate[] => {
     if (!seals.holds('sessions', session)) return [];
     const own = participant !== null && seals.holds('session_participants', participant) ? participant : null;
     const active = isSessionActive(session, later(clock.now(), dbNow));
@@ -52,7 +58,7 @@ export const createFinding = ({ clock, seals }: { readonly clock: Clock; readonl
    * a later one of that name neither shuts them out of theirs nor has them fall into it. Only who leaves by themself frees
    * the name.
    */
-  const choose = (named: readonly Seen[]): Seen | null => {
+  const choose = (named: readonly Candidate[]): Candidate | null => {
     const others = named.flatMap((one) => (one.namedSince === null ? [] : [{ one, since: one.namedSince }]));
     const [first] = others.sort((a, b) => a.since - b.since || (a.one.session.id < b.one.session.id ? -1 : 1));
     return named.find((one) => one.own) ?? first?.one ?? null;
@@ -62,24 +68,24 @@ export const createFinding = ({ clock, seals }: { readonly clock: Clock; readonl
    * An id comes before an external id that is spelt like one, whether the user may look at that session or not: nobody can
    * choose our ids, and nobody slips into one.
    */
-  const look = async (db: Db, userId: UserId, name: string, chosen = choose): Promise<Seen | null> => {
+  const look = async (db: Db, userId: UserId, name: string, chosen = choose): Promise<Candidate | null> => {
     const id = isUuid(name) ? name.toLowerCase() : null;
     const all = (await sessionsNamed(db, userId, name, id)).flatMap((one) => seen(userId, one));
     return all.find((one) => one.session.id === id) ?? chosen(all);
   };
 
   /** One's own, which stays one's own also after one has left it, or the only one. */
-  const unmistakable = (named: readonly Seen[]): Seen | null =>
+  const unmistakable = (named: readonly Candidate[]): Candidate | null =>
     named.find((one) => one.own) ?? (named.length === 1 ? (named[0] ?? null) : null);
 
-  const lookPresent = async (db: Db, userId: UserId, name: string): Promise<Seen | null> => {
+  const lookPresent = async (db: Db, userId: UserId, name: string): Promise<Candidate | null> => {
     const found = await look(db, userId, name);
     return found && (found.own || found.present) ? found : null;
   };
 
   return {
-    find: async (db, userId, name) => (await lookPresent(db, userId, name))?.session ?? null,
-    findOnceIn: async (db, userId, name) => {
+    resolve: async (db, userId, name) => (await lookPresent(db, userId, name))?.session ?? null,
+    resolveEverJoined: async (db, userId, name) => {
       const found = await look(db, userId, name, unmistakable);
       return found && (found.own || found.present || found.namedSince !== null) ? found.session : null;
     },

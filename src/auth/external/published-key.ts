@@ -1,7 +1,7 @@
 import type { JWK } from 'jose';
-import type { JsonObject } from '../core/json.ts';
-import { fromCanonicalBase64url, isObject, isPlainText } from './strict-encoding.ts';
-import { type IdentifiedKey, thumbprint } from './verified-signatures.ts';
+import type { JsonObject } from '../../core/json.ts';
+import { fromCanonicalBase64url, isObject, isPlainText } from '../strict-encoding.ts';
+import { type IdentifiedKey, thumbprint } from '../verified-signatures.ts';
 
 /** A public key from an issuer's JWK Set that is fit to verify signatures. */
 export interface PublishedKey extends IdentifiedKey {

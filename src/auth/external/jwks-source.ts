@@ -1,5 +1,5 @@
-import type { Clock } from '../core/clock.ts';
-import { KeyholdError } from '../core/errors.ts';
+import type { Clock } from '../../core/clock.ts';
+import { KeyholdError } from '../../core/errors.ts';
 import type { PublishedKey } from './published-key.ts';
 
 type Keys = readonly PublishedKey[];

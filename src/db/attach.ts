@@ -7,8 +7,8 @@ import { type Database, openDatabase } from './database.ts';
 import { type EmbeddedServer, joinEmbedded, startEmbedded } from './embedded/index.ts';
 import { serviceRole } from './grants.ts';
 import { type Access, embeddedAccess, externalAccess } from './open.ts';
+import { asUnavailable } from './postgres-errors.ts';
 import { holdServer } from './service-lock.ts';
-import { asUnavailable } from './trouble.ts';
 
 type Log = (message: string, details?: object) => void;
 
@@ -62,7 +62,7 @@ const alone = async <T>(server: EmbeddedServer, log: Log, work: () => Promise<T>
  * Works on the configured database beside the service, as its role and without migrating: on the external one, on a running
  * service's embedded server, or on the embedded server started for this and stopped again. Makes no database.
  */
-export const besideService = async <T>(
+export const withServiceDatabase = async <T>(
   config: Config,
   log: Log,
   work: (database: Database) => Promise<T>,

@@ -1,11 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { coalesce } from '../../src/core/coalesce.ts';
+import { createBatcher } from '../../src/core/batch.ts';
 
-const options = { most: 3, atOnce: 1, isEverybodys: (error: unknown) => String(error).includes('everybody') };
+const options = {
+  maxBatchSize: 3,
+  concurrency: 1,
+  isSharedFailure: (error: unknown) => String(error).includes('everybody'),
+};
 
 const recorder = (work: (keys: readonly number[]) => Promise<readonly string[]>) => {
   const batches: (readonly number[])[] = [];
-  const ask = coalesce<number, string>(async (keys) => {
+  const ask = createBatcher<number, string>(async (keys) => {
     batches.push([...keys]);
     return await work(keys);
   }, options);

@@ -4,6 +4,7 @@ import type { IssuerConfig } from '../../src/config/issuers.ts';
 import { Redacted } from '../../src/core/redacted.ts';
 import { startApp, type TestApp } from '../support/app.ts';
 import { freshDatabase } from '../support/database.ts';
+import { newIssuer, publicJwk, startIssuerHost } from '../support/external-issuer.ts';
 import {
   encode,
   forge,
@@ -13,7 +14,6 @@ import {
   otherSpellings,
   signer,
 } from '../support/forged-tokens.ts';
-import { newIssuer, publicJwk, startIssuerHost } from '../support/outside-issuer.ts';
 import { expectStatus, keepSecret, logInAdmin, type Person, people, startSession } from '../support/people.ts';
 
 const sharedSecret = 'a shared secret of more than 32 bytes';
@@ -92,7 +92,7 @@ const lastRecord = async (app: TestApp, action: string): Promise<Record<string, 
   (await app.database.client.query('select * from audit_log where action = $1 order by id desc limit 1', [action]))
     .rows[0];
 
-describe('a user of an outside issuer', () => {
+describe('a user of an external issuer', () => {
   const first = published();
   const second = published();
   const third = withSecret();

@@ -1,11 +1,11 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { Caller, Ground } from '../core/caller.ts';
+import type { Caller, RowVersion } from '../core/caller.ts';
 
 /** Logins and tokens end by themselves; the later of the two clocks says when. */
-const inForce = (table: Ground['table'], now: Date): RawBuilder<unknown> =>
+const inForce = (table: RowVersion['table'], now: Date): RawBuilder<unknown> =>
   table === 'users' ? sql`true` : sql`expires_at > greatest(clock_timestamp(), ${now}::timestamptz)`;
 
-const stands = ({ table, id, seal }: Ground, now: Date): RawBuilder<boolean> =>
+const stands = ({ table, id, seal }: RowVersion, now: Date): RawBuilder<boolean> =>
   sql<boolean>`exists (select 1 from ${sql.table(table)} where id = ${id} and seal = ${seal} and ${inForce(table, now)} for share)`;
 
 /**
@@ -14,10 +14,10 @@ const stands = ({ table, id, seal }: Ground, now: Date): RawBuilder<boolean> =>
  * on it. Null for callers of whom it cannot be said so: those in a session, and the operator. When it is false, nothing
  * is known but that something changed: ask `confirm`.
  */
-export const groundsStand = (caller: Caller, now: Date): RawBuilder<boolean> | null => {
-  if (caller.session !== null || caller.waiting || caller.grounds.length === 0) return null;
+export const rowsUnchanged = (caller: Caller, now: Date): RawBuilder<boolean> | null => {
+  if (caller.session !== null || caller.waiting || caller.verifiedRows.length === 0) return null;
   return sql<boolean>`(${sql.join(
-    caller.grounds.map((ground) => stands(ground, now)),
+    caller.verifiedRows.map((ground) => stands(ground, now)),
     sql` and `,
   )})`;
 };

@@ -1,7 +1,7 @@
-import type { IssuerKeys } from '../config/issuers.ts';
-import type { JsonObject } from '../core/json.ts';
+import type { IssuerKeys } from '../../config/issuers.ts';
+import type { JsonObject } from '../../core/json.ts';
+import { readJsonObject } from '../strict-encoding.ts';
 import { type PublishedKey, readPublishedKey } from './published-key.ts';
-import { readJsonObject } from './strict-encoding.ts';
 
 /** Where an issuer publishes its keys. */
 export type KeyAddress = Exclude<IssuerKeys, { kind: 'hs256' }>;

@@ -28,7 +28,7 @@ export const sqlState = (error: unknown): string | undefined => {
 export const isRetryable = (error: unknown): boolean => ['40001', '40P01'].includes(sqlState(error) ?? '');
 
 /** A lock that was not had in time, or a statement that took too long. */
-export const isHeldUp = (error: unknown): boolean => ['55P03', '57014'].includes(sqlState(error) ?? '');
+export const isLockTimeout = (error: unknown): boolean => ['55P03', '57014'].includes(sqlState(error) ?? '');
 
 /** The name of the unique index that a write would have broken, or undefined. */
 export const violatedIndex = (error: unknown): string | undefined =>

@@ -1,19 +1,19 @@
-import { credentialGone } from '../access/index.ts';
-import type { Audit } from '../audit/index.ts';
-import { nobody, type RequestOrigin } from '../core/caller.ts';
-import { KeyholdError } from '../core/errors.ts';
-import { isUuid, newId, toId, type UserId } from '../core/ids.ts';
-import { type Db, type Outcome, reading, refusedWith, settle, type Tx } from '../db/database.ts';
-import type { UserRow } from '../db/tables.ts';
-import { refuseUsername, type Users } from '../users/index.ts';
-import type { OutsideIdentity } from './outside-identity.ts';
+import { invalidCredential } from '../../access/index.ts';
+import type { Audit } from '../../audit/index.ts';
+import { nobody, type RequestOrigin } from '../../core/caller.ts';
+import { KeyholdError } from '../../core/errors.ts';
+import { isUuid, newId, toId, type UserId } from '../../core/ids.ts';
+import { commitOrThrow, type Db, mapDbErrors, type Outcome, refusedWith, type Tx } from '../../db/database.ts';
+import type { UserRow } from '../../db/tables/index.ts';
+import { refuseUsername, type Users } from '../../users/index.ts';
+import type { ExternalIdentity } from './identity.ts';
 
-export interface OutsideUsers {
+export interface ExternalUsers {
   /**
-   * The user whom a verified outside identity is: found by issuer and subject, never by id, name or email. Unknown ones
+   * The user whom a verified external identity is: found by issuer and subject, never by id, name or email. Unknown ones
    * are made, as members, where the issuer may create users. Throws unauthenticated, or name_taken with advice.
    */
-  userOf(origin: RequestOrigin, identity: OutsideIdentity): Promise<UserRow>;
+  userOf(origin: RequestOrigin, identity: ExternalIdentity): Promise<UserRow>;
 }
 
 interface Deps {
@@ -29,7 +29,7 @@ const usernameTaken = (cause?: unknown): KeyholdError =>
 const bounded = (text: string | null, length: number): string | null =>
   text !== null && text.length <= length ? text : null;
 
-export const createOutsideUsers = ({ db, audit, users }: Deps): OutsideUsers => {
+export const createExternalUsers = ({ db, audit, users }: Deps): ExternalUsers => {
   const refuse = async (
     tx: Tx,
     origin: RequestOrigin,
@@ -41,7 +41,7 @@ export const createOutsideUsers = ({ db, audit, users }: Deps): OutsideUsers => 
   };
 
   /** The issuer that supplies ids gives its subject as the new id; one that somebody has already is never adopted. */
-  const idFor = async (tx: Tx, identity: OutsideIdentity): Promise<UserId | null> => {
+  const idFor = async (tx: Tx, identity: ExternalIdentity): Promise<UserId | null> => {
     if (!identity.issuer.suppliesIds) return newId<UserId>();
     if (!isUuid(identity.subject)) return null;
     const id = toId<UserId>(identity.subject);
@@ -50,10 +50,10 @@ export const createOutsideUsers = ({ db, audit, users }: Deps): OutsideUsers => 
     return existing ? null : id;
   };
 
-  const make = async (tx: Tx, origin: RequestOrigin, identity: OutsideIdentity): Promise<Outcome<UserRow>> => {
+  const make = async (tx: Tx, origin: RequestOrigin, identity: ExternalIdentity): Promise<Outcome<UserRow>> => {
     const { username, issuer, subject } = identity;
     if (username === null || refuseUsername(username) !== null)
-      return await refuse(tx, origin, credentialGone(), 'no_username');
+      return await refuse(tx, origin, invalidCredential(), 'no_username');
     if (await users.byKey(tx, username)) return await refuse(tx, origin, usernameTaken(), 'username_taken');
     const id = await idFor(tx, identity);
     if (id === null)
@@ -66,7 +66,7 @@ export const createOutsideUsers = ({ db, audit, users }: Deps): OutsideUsers => 
       displayName: bounded(identity.displayName, 128),
       role: 'member',
       metadata: {},
-      outside: { issuer: issuer.issuer, subject },
+      external: { issuer: issuer.issuer, subject },
     });
     await audit.record(
       tx,
@@ -76,12 +76,12 @@ export const createOutsideUsers = ({ db, audit, users }: Deps): OutsideUsers => 
     return { ok: row };
   };
 
-  const find = (identity: OutsideIdentity): Promise<UserRow | null> =>
-    reading(users.bySubject(db, identity.issuer.issuer, identity.subject));
+  const find = (identity: ExternalIdentity): Promise<UserRow | null> =>
+    mapDbErrors(users.bySubject(db, identity.issuer.issuer, identity.subject));
 
-  const makeOrFind = async (origin: RequestOrigin, identity: OutsideIdentity): Promise<UserRow> => {
+  const makeOrFind = async (origin: RequestOrigin, identity: ExternalIdentity): Promise<UserRow> => {
     try {
-      return await settle(db, (tx) => make(tx, origin, identity));
+      return await commitOrThrow(db, (tx) => make(tx, origin, identity));
     } catch (error) {
       // Two first requests of one user at once: the other one made the user.
       const made = error instanceof KeyholdError && error.code === 'name_taken' ? await find(identity) : null;
@@ -93,7 +93,7 @@ export const createOutsideUsers = ({ db, audit, users }: Deps): OutsideUsers => 
   return {
     userOf: async (origin, identity) => {
       const known = await find(identity);
-      if (!known && !identity.issuer.mayCreateUsers) throw credentialGone();
+      if (!known && !identity.issuer.mayCreateUsers) throw invalidCredential();
       const user = known ?? (await makeOrFind(origin, identity));
       if (user.status === 'active') return user;
       await audit.recordAlone(
@@ -101,7 +101,7 @@ export const createOutsideUsers = ({ db, audit, users }: Deps): OutsideUsers => 
         { origin, userId: user.id },
         { action: 'login.refused', outcome: 'refused', reason: 'user_disabled' },
       );
-      throw credentialGone();
+      throw invalidCredential();
     },
   };
 };

@@ -6,7 +6,7 @@ import type { Members } from './forged-tokens.ts';
 
 type Answer = (response: ServerResponse) => void;
 
-/** A web server on loopback on which outside issuers publish. A path without an answer is 404. */
+/** A web server on loopback on which external issuers publish. A path without an answer is 404. */
 export const startIssuerHost = async () => {
   const answers = new Map<string, Answer>();
   const requests = new Map<string, number>();

@@ -1,0 +1,55 @@
+import { type AuditRow, audit_log } from './audit-log.ts';
+import { type IdempotencyRow, idempotency_keys } from './idempotency-keys.ts';
+import type { LoginFailureRow } from './login-failures.ts';
+import { type LoginRow, logins } from './logins.ts';
+import { type OwnerKeyRow, owner_keys } from './owner-keys.ts';
+import { type ParticipantRow, session_participants } from './participants.ts';
+import { type SecretVersionRow, secret_versions } from './secret-versions.ts';
+import { type SecretRow, secrets } from './secrets.ts';
+import type { ServiceKeyRow } from './service-keys.ts';
+import { type SessionRow, sessions } from './sessions.ts';
+import { type TokenRow, tokens } from './tokens.ts';
+import { type UserRow, users } from './users.ts';
+
+export type { AuditRow } from './audit-log.ts';
+export type { IdempotencyRow } from './idempotency-keys.ts';
+export type { LoginRow } from './logins.ts';
+export type { OwnerKeyRow } from './owner-keys.ts';
+export type { ParticipantRow } from './participants.ts';
+export type { SecretVersionRow } from './secret-versions.ts';
+export type { Scope, SecretRow } from './secrets.ts';
+export type { ServiceKeyRow } from './service-keys.ts';
+export type { SessionRow } from './sessions.ts';
+export type { TokenRow } from './tokens.ts';
+export type { UserRow } from './users.ts';
+
+/** The rows of every table, as they are read. */
+export interface Tables {
+  users: UserRow;
+  logins: LoginRow;
+  tokens: TokenRow;
+  sessions: SessionRow;
+  session_participants: ParticipantRow;
+  owner_keys: OwnerKeyRow;
+  secrets: SecretRow;
+  secret_versions: SecretVersionRow;
+  audit_log: AuditRow;
+  idempotency_keys: IdempotencyRow;
+  service_keys: ServiceKeyRow;
+  login_failures: LoginFailureRow;
+}
+
+export const sealedTables = {
+  users,
+  logins,
+  tokens,
+  sessions,
+  session_participants,
+  owner_keys,
+  secrets,
+  secret_versions,
+  audit_log,
+  idempotency_keys,
+} as const;
+
+export type SealedTableName = keyof typeof sealedTables;

@@ -1,0 +1,34 @@
+import type { SessionId, UserId } from '../../core/ids.ts';
+import type { JsonObject } from '../../core/json.ts';
+import type { SealedTableOf } from './sealed-table.ts';
+
+export interface SessionRow {
+  id: SessionId;
+  external_id: string | null;
+  owner_id: UserId;
+  title: string | null;
+  status: 'active' | 'ended';
+  expires_at: Date | null;
+  ended_at: Date | null;
+  metadata: JsonObject;
+  created_at: Date;
+  updated_at: Date;
+  seal: Buffer;
+}
+
+export const sessions: SealedTableOf<SessionRow, 'updated_at'> = {
+  table: 'sessions',
+  key: ['id'],
+  sealed: {
+    id: 'uuid',
+    external_id: 'text',
+    owner_id: 'uuid',
+    title: 'text',
+    status: 'text',
+    expires_at: 'time',
+    ended_at: 'time',
+    metadata: 'json',
+    created_at: 'time',
+  },
+  unsealed: { updated_at: { kind: 'time', why: 'shown only' } },
+};

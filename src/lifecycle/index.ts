@@ -1,0 +1,1 @@
+export { createErase, type Erase } from './erase-user.ts';

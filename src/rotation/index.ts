@@ -1,1 +1,0 @@
-export { createErase, type Erase } from './erase.ts';
