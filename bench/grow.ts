@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createOperatorApp } from '../src/app.ts';
+import { createAudit } from '../src/audit/index.ts';
 import type { Config } from '../src/config/config.ts';
 import type { RootKeys } from '../src/config/root-keys.ts';
 import { operator } from '../src/core/caller.ts';
@@ -26,13 +27,15 @@ const secretsAtOnce = 2500;
 export const grow = async ({ users, owners, secretsEach, ...deps }: Growth): Promise<void> => {
   const { db } = deps.database;
   const seals = createSeals(await openServiceKeys(db, systemClock, deps.rootKeys));
+  const audit = createAudit({ clock: systemClock, seals, onRecord: () => undefined });
+  const actor = operator('bench');
   const ownerKeys = createOwnerKeys({ clock: systemClock, rootKeys: deps.rootKeys, seals });
   const nothing = { passwordHash: null, email: null, displayName: null, metadata: {}, external: null };
   for (let from = 0; from < users; from += usersAtOnce) {
     await inTransaction(db, async (tx) => {
       for (let at = from; at < Math.min(users, from + usersAtOnce); at += 1) {
         const user = { ...nothing, id: newId<UserId>(), username: `grown-${at}`, role: 'member' as const };
-        await insertUser({ clock: systemClock, seals, ownerKeys }, tx, user);
+        await insertUser({ clock: systemClock, audit, ownerKeys }, tx, user, { actor, details: {} });
       }
     });
   }
@@ -46,7 +49,7 @@ export const grow = async ({ users, owners, secretsEach, ...deps }: Growth): Pro
         tags: [`tag${at % 7}`],
         session: null,
       }));
-      await secrets.importFor(operator('bench'), `grown-${owner}`, { items, on_conflict: 'fail', dry_run: false });
+      await secrets.importFor(actor, `grown-${owner}`, { items, on_conflict: 'fail', dry_run: false });
     }
   }
 };

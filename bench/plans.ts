@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { replanEachTime } from '../src/db/pool.ts';
 
@@ -64,11 +65,31 @@ const textOf = (value: unknown): string => {
   return String(value);
 };
 
+type Rows = readonly Record<string, unknown>[];
+
+const rowsIn = (value: unknown): Rows | null => {
+  if (typeof value !== 'string' || !value.startsWith('[{')) return null;
+  return JSON.parse(value) as Rows;
+};
+
+/** Rows that a statement writes, under new ids and names: the ones that it was sent with are there already. */
+const renewed = (value: unknown): unknown => {
+  const rows = rowsIn(value);
+  if (rows === null) return value;
+  return JSON.stringify(
+    rows.map((row) => ({
+      ...row,
+      ...('id' in row ? { id: randomUUID() } : {}),
+      ...('name' in row ? { name: randomUUID() } : {}),
+    })),
+  );
+};
+
 const literal = (value: unknown): string =>
   value === null || value === undefined ? 'null' : pg.escapeLiteral(textOf(value));
 
 /**
- * What each read of `sent` looks at, by the plan for its values and by the one for any values, which prepared statements
+ * What each read of `sent`, and each write with a condition, looks at, by the plan for its values and by the one for any values, which prepared statements
  * come to. Each is prepared and run for that, in a transaction that is rolled back.
  */
 export const plansOf = async (
@@ -81,7 +102,7 @@ export const plansOf = async (
     await client.query(`begin; set local plan_cache_mode = ${mode}`);
     for (const { text, values } of distinct.filter((one) => isPlannedSo(mode, one))) {
       await client.query(`prepare looked_at as ${text}`);
-      const given = values.length === 0 ? '' : `(${values.map(literal).join(', ')})`;
+      const given = values.length === 0 ? '' : `(${values.map(renewed).map(literal).join(', ')})`;
       const { rows } = await client.query(`explain (analyze, format json) execute looked_at${given}`);
       plans.push({ text: `${mode}: ${text}`, looked: looks(rows[0]['QUERY PLAN'][0].Plan) });
       await client.query('deallocate looked_at');

@@ -6,11 +6,10 @@ import { KeyholdError, sessionNotJoined } from '../core/errors.ts';
 import type { SessionId, UserId, VerifiedSessionId } from '../core/ids.ts';
 import { permissionsOfRole } from '../core/permissions.ts';
 import { type Db, mapDbErrors, type Tx } from '../db/database.ts';
-import { joinedColumns, joinedRow } from '../db/joined.ts';
-import { type JsonRow, jsonArray, rowOfJson } from '../db/json-rows.ts';
+import { readTogether } from '../db/json-rows.ts';
 import { isUnavailable } from '../db/postgres-errors.ts';
 import type { LoginRow, ParticipantRow, SessionRow, Tables, TokenRow, UserRow } from '../db/tables/index.ts';
-import type { Seals } from '../keys/index.ts';
+import type { Asked, Seals } from '../keys/index.ts';
 
 /** A credential's own row with its user's, both sealed and in force at `now`, the later of the two clocks. */
 export interface LiveCredential<Row> {
@@ -49,9 +48,7 @@ export interface CallerState {
   revalidate(tx: Tx, caller: Caller): Promise<KeyholdError | null>;
 }
 
-type Joined = Record<string, unknown> & { db_now: Date };
-
-const shareLock = (lock: boolean, tables: string): RawBuilder<unknown> => sql.raw(lock ? `for share of ${tables}` : '');
+const lockClause = (lock: boolean): RawBuilder<unknown> => sql.raw(lock ? 'for share' : '');
 
 export const isSessionActive = (session: SessionRow, now: Date): boolean =>
   session.status === 'active' && (session.expires_at === null || session.expires_at.getTime() > now.getTime());
@@ -62,13 +59,7 @@ interface Deps {
   readonly clock: Clock;
 }
 
-interface CredentialsJson {
-  readonly now: string;
-  readonly credentials: readonly JsonRow[];
-  readonly users: readonly JsonRow[];
-}
-
-const together = { maxBatchSize: 256, concurrency: 2, isSharedFailure: isUnavailable };
+const batches = { maxBatchSize: 256, concurrency: 2, isSharedFailure: isUnavailable };
 
 /** The one answer to a credential that gives nothing, whatever the cause. */
 export const invalidCredential = (): KeyholdError =>
@@ -76,75 +67,75 @@ export const invalidCredential = (): KeyholdError =>
 
 const endOf = (row: LoginRow | TokenRow): Date | null => ('revoked_at' in row ? row.revoked_at : row.ended_at);
 
+type CredentialTable = 'logins' | 'tokens';
+
+/** The credential's state, whose row and user were verified, or why it gives nothing. */
+const stateOf = <Row extends LoginRow | TokenRow>(
+  row: Row,
+  user: UserRow | undefined,
+  now: Date,
+): CredentialLookup<Row> => {
+  if (!user) return { dead: 'unknown', userId: null };
+  if (endOf(row) !== null) return { dead: 'ended', userId: user.id };
+  if (row.expires_at.getTime() <= now.getTime()) return { dead: 'expired', userId: user.id };
+  return user.status === 'active' ? { row, user, now } : { dead: 'user_disabled', userId: user.id };
+};
+
 export const createCallerState = ({ db, seals, clock }: Deps): CallerState => {
-  const liveUser = (user: UserRow | null): user is UserRow => user !== null && seals.holds('users', user);
-
-  const evaluate = <Row extends LoginRow | TokenRow>(
-    row: Row | null,
-    holds: boolean,
-    user: UserRow | null,
-    now: Date,
-  ): CredentialLookup<Row> => {
-    if (row === null || !holds || !liveUser(user) || user.id !== row.user_id) return { dead: 'unknown', userId: null };
-    if (endOf(row) !== null) return { dead: 'ended', userId: user.id };
-    if (row.expires_at.getTime() <= now.getTime()) return { dead: 'expired', userId: user.id };
-    return user.status === 'active' ? { row, user, now } : { dead: 'user_disabled', userId: user.id };
-  };
-
-  const lookUp = async <T extends 'logins' | 'tokens'>(
-    db: Db,
-    table: T,
-    id: string,
-    lock = false,
-  ): Promise<CredentialLookup<Tables[T]>> => {
-    const { rows } = await sql<Joined>`select ${joinedColumns(table, 'c')}, ${joinedColumns('users', 'u')},
-      clock_timestamp() as db_now from ${sql.table(table)} c join users u on u.id = c.user_id
-      where c.id = ${id} ${shareLock(lock, 'c, u')}`.execute(db);
-    const row = rows[0] ? joinedRow(rows[0], table, 'c') : null;
-    const user = rows[0] ? joinedRow(rows[0], 'users', 'u') : null;
-    const now = later(clock.now(), rows[0]?.db_now ?? clock.now());
-    return evaluate(row, row !== null && seals.holds(table, row), user, now);
-  };
-
-  const lookUpAll = async <T extends 'logins' | 'tokens'>(
+  /** Credentials with their users, as one statement saw them, and the later of the two clocks. */
+  const lookUpAll = async <T extends CredentialTable>(
+    handle: Db,
     table: T,
     ids: readonly string[],
+    lock = false,
   ): Promise<CredentialLookup<Tables[T]>[]> => {
-    const { rows } = await sql<{ found: CredentialsJson }>`
-      with c as (select * from ${sql.table(table)} where id = any(${[...new Set(ids)]}::uuid[]))
-      select json_build_object('now', clock_timestamp(), 'credentials', ${jsonArray(sql`select * from c`)},
-        'users', ${jsonArray(sql`select * from users where id = any(array(select user_id from c))`)}) as found`.execute(
-      db,
+    const asked = [...new Set(ids)];
+    const { dbNow, rows } = await readTogether(
+      handle,
+      sql`with c as (select * from ${sql.table(`public.${table}`)} where id = any(${asked}::uuid[]) ${lockClause(lock)}),
+        u as (select * from public.users where id = any(array(select user_id from c)) ${lockClause(lock)})`,
+      {
+        credentials: { of: table, select: sql`select * from c` },
+        users: { of: 'users', select: sql`select * from u` },
+      },
     );
-    const found = rows[0]?.found ?? { now: '', credentials: [], users: [] };
-    const now = later(clock.now(), new Date(found.now));
-    const users = new Map(found.users.map((row) => rowOfJson('users', row)).map((row) => [row.id, row]));
-    const evaluated = found.credentials.map((json) => {
-      const row = rowOfJson(table, json);
-      return [row.id as string, evaluate(row, seals.holds(table, row), users.get(row.user_id) ?? null, now)] as const;
-    });
-    const byId = new Map<string, CredentialLookup<Tables[T]>>(evaluated);
+    const now = later(clock.now(), dbNow);
+    const found = seals.verify(table, rows.credentials, { id: asked } as unknown as Asked<T>);
+    const owners = seals.verify('users', rows.users, { id: found.map((row) => row.user_id) });
+    const users = new Map(owners.map((user) => [user.id, user]));
+    const states = found.map((row) => [row.id, stateOf(row, users.get(row.user_id), now)] as const);
+    const byId = new Map<string, CredentialLookup<Tables[T]>>(states);
     return ids.map((id) => byId.get(id) ?? { dead: 'unknown', userId: null });
   };
 
-  const presence = async (db: Db, userId: UserId, sessionId: SessionId, lock = false): Promise<Presence | null> => {
-    const { rows } =
-      await sql<Joined>`select ${joinedColumns('sessions', 's')}, ${joinedColumns('session_participants', 'p')},
-      clock_timestamp() as db_now from sessions s join session_participants p on p.session_id = s.id
-      where s.id = ${sessionId} and p.user_id = ${userId} ${shareLock(lock, 's, p')}`.execute(db);
-    const session = rows[0] ? joinedRow(rows[0], 'sessions', 's') : null;
-    const participant = rows[0] ? joinedRow(rows[0], 'session_participants', 'p') : null;
-    if (!rows[0] || !session || !participant) return null;
-    const intact = seals.holds('sessions', session) && seals.holds('session_participants', participant);
-    const now = later(clock.now(), rows[0].db_now);
-    return intact && isSessionActive(session, now) && participant.left_at === null ? { session, participant } : null;
+  const lookUp = async <T extends CredentialTable>(
+    tx: Db,
+    table: T,
+    id: string,
+    lock = false,
+  ): Promise<CredentialLookup<Tables[T]>> =>
+    (await lookUpAll(tx, table, [id], lock))[0] ?? { dead: 'unknown', userId: null };
+
+  const presence = async (handle: Db, userId: UserId, sessionId: SessionId, lock = false): Promise<Presence | null> => {
+    const { dbNow, rows } = await readTogether(
+      handle,
+      sql`with s as (select * from public.sessions where id = ${sessionId} ${lockClause(lock)}),
+        p as (select * from public.session_participants where session_id = any(array(select id from s))
+          and user_id = ${userId} ${lockClause(lock)})`,
+      {
+        sessions: { of: 'sessions', select: sql`select * from s` },
+        participants: { of: 'session_participants', select: sql`select * from p` },
+      },
+    );
+    const [session] = seals.verify('sessions', rows.sessions, { id: sessionId });
+    const key = { session_id: sessionId, user_id: userId };
+    const [participant] = seals.verify('session_participants', rows.participants, key);
+    if (!session || !participant || participant.left_at !== null) return null;
+    return isSessionActive(session, later(clock.now(), dbNow)) ? { session, participant } : null;
   };
 
-  const activeUser = async (tx: Tx, userId: UserId): Promise<UserRow | null> => {
-    const { rows } = await sql<UserRow>`select * from users where id = ${userId} for share`.execute(tx);
-    const user = rows[0] ?? null;
-    return liveUser(user) && user.status === 'active' ? user : null;
-  };
+  const activeUser = (tx: Tx, userId: UserId): Promise<UserRow | null> =>
+    seals.loadOne(tx, 'users', { id: userId, status: 'active' }, { lock: 'share' });
 
   const userOf = <Row>(found: CredentialLookup<Row>): UserRow | null => ('row' in found ? found.user : null);
 
@@ -172,8 +163,8 @@ export const createCallerState = ({ db, seals, clock }: Deps): CallerState => {
     session === null || (await presence(tx, userId, session, true)) !== null;
 
   return {
-    login: createBatcher((ids) => mapDbErrors(lookUpAll('logins', ids)), together),
-    token: createBatcher((ids) => mapDbErrors(lookUpAll('tokens', ids)), together),
+    login: createBatcher((ids) => mapDbErrors(lookUpAll(db, 'logins', ids)), batches),
+    token: createBatcher((ids) => mapDbErrors(lookUpAll(db, 'tokens', ids)), batches),
     loginIn: (tx, id) => lookUp(tx, 'logins', id),
     presence: (db, userId, sessionId) => presence(db, userId, sessionId),
     lockPresence: async (tx, userId, sessionId) => (await presence(tx, userId, sessionId, true)) !== null,

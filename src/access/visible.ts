@@ -1,9 +1,9 @@
 import { type ExpressionBuilder, type ExpressionWrapper, type SqlBool, sql } from 'kysely';
-import type { Tables } from '../db/tables/index.ts';
+import type { Schema } from '../db/tables/index.ts';
 import type { Subject } from './decide.ts';
 
-type Secrets = ExpressionBuilder<Tables, 'secrets'>;
-type Condition = ExpressionWrapper<Tables, 'secrets', SqlBool>;
+type Secrets = ExpressionBuilder<Schema, 'secrets'>;
+type Condition = ExpressionWrapper<Schema, 'secrets', SqlBool>;
 
 /** The later of the two clocks, as in `decide`. */
 const moment = (now: Date) => sql<Date>`greatest(${now}::timestamptz, statement_timestamp())`;
@@ -32,7 +32,7 @@ const ownerPresent = (eb: Secrets, session: string): Condition =>
       eb
         .selectFrom('session_participants as present')
         .select('present.user_id')
-        .where('present.session_id', '=', session as Tables['session_participants']['session_id'])
+        .where('present.session_id', '=', session)
         .whereRef('present.user_id', '=', 'secrets.owner_id')
         .where('present.left_at', 'is', null),
     ),

@@ -1,50 +1,81 @@
-/** Everything that is recorded; the closed list. */
-export const auditActions = [
-  'secret.create',
-  'secret.list',
-  'secret.get',
-  'secret.reveal',
-  'secret.update',
-  'secret.value_set',
-  'secret.share',
-  'secret.unshare',
-  'secret.activate',
-  'secret.deactivate',
-  'secret.delete',
-  'secret.purge',
-  'secret.recover',
-  'secret.transfer',
-  'secret.access_list',
-  'secret.versions_list',
-  'secret.version_restore',
-  'secret.import',
-  'session.create',
-  'session.update',
-  'session.participant_add',
-  'session.participant_remove',
-  'session.end',
-  'session.refused',
-  'user.create',
-  'user.update',
-  'user.disable',
-  'user.enable',
-  'user.erase',
-  'user.password_change',
-  'user.password_reset',
-  'user.reset_cancel',
-  'login.create',
-  'login.refresh',
-  'login.end',
-  'login.refused',
-  'token.create',
-  'token.revoke',
-  'token.refused',
-  'request.refused',
-  'request.limited',
-  'row.integrity_broken',
-] as const;
+import type { Permission } from '../core/permissions.ts';
 
-export type AuditAction = (typeof auditActions)[number];
+interface Revised {
+  readonly revision: number;
+}
+
+/**
+ * Everything that is recorded, with the details of each action: ids, numbers and names of fields only, never a name, a value,
+ * a token or a search word. The verifiable log will hash them, so a detail never changes its meaning.
+ */
+export interface AuditDetails {
+  'secret.create': Revised & {
+    readonly version: number;
+    readonly scope: string;
+    readonly session_id?: string;
+    readonly shared_with: readonly string[];
+  };
+  'secret.list': { readonly count: number; readonly filters?: readonly string[] };
+  'secret.get': NoDetails;
+  /** A refused reveal by name lists the secrets that the name could have meant. */
+  'secret.reveal': { readonly version: number } | { readonly candidates: readonly string[] };
+  'secret.update': Revised & { readonly fields: readonly string[] };
+  'secret.value_set': Revised & { readonly version: number };
+  'secret.share': Revised & { readonly user_id: string };
+  'secret.unshare': Revised & { readonly user_id: string };
+  'secret.activate': Revised;
+  'secret.deactivate': Revised;
+  'secret.delete': Revised;
+  'secret.purge': Revised;
+  'secret.recover': Revised;
+  'secret.transfer': Revised & { readonly scope: string; readonly from: string; readonly session_id?: string };
+  'secret.access_list': NoDetails;
+  'secret.versions_list': NoDetails;
+  'secret.version_restore': Revised & { readonly version: number; readonly restored: number };
+  'secret.import': {
+    readonly created: number;
+    readonly updated: number;
+    readonly skipped: number;
+    readonly renamed: number;
+    readonly owner_id?: string;
+  };
+  'session.create': { readonly participants: readonly string[] };
+  'session.update': { readonly fields: readonly string[] };
+  'session.participant_add': { readonly user_id: string };
+  'session.participant_remove': { readonly user_id: string };
+  'session.end': NoDetails;
+  'session.refused': NoDetails;
+  'user.create': { readonly role?: string };
+  'user.update': UserChange;
+  'user.disable': UserChange & { readonly logins: number; readonly tokens: number };
+  'user.enable': UserChange;
+  'user.erase': { readonly secrets: number; readonly shares: number; readonly sessions: number };
+  'user.password_change': Revised;
+  'user.password_reset': Revised & { readonly secrets_from: string | null };
+  'user.reset_cancel': Revised;
+  'login.create': NoDetails;
+  'login.refresh': NoDetails;
+  'login.end': NoDetails;
+  'login.refused': NoDetails;
+  'token.create': { readonly permissions: readonly Permission[]; readonly session_id?: string };
+  'token.revoke': NoDetails;
+  'token.refused': NoDetails;
+  'request.refused': NoDetails | { readonly route: string };
+  'request.limited': { readonly count: number };
+  'row.integrity_broken': {
+    readonly table: string;
+    /** The primary key of the row, where the record has no target. */
+    readonly key?: string;
+    /** The action in which it was met. */
+    readonly during?: string;
+  };
+}
+
+type NoDetails = Readonly<Record<string, never>>;
+
+type UserChange = Revised & { readonly fields: readonly string[]; readonly role?: string; readonly status?: string };
+
+export type AuditAction = keyof AuditDetails;
 
 export type AuditTarget =
   | { readonly type: 'secret' | 'session' | 'user' | 'login' | 'token'; readonly id: string }

@@ -1,3 +1,3 @@
-export type { AuditAction } from './actions.ts';
+export type { AuditAction, AuditDetails } from './actions.ts';
 export { createIntegrityWatch } from './integrity.ts';
-export { type Audit, type AuditEntry, createAudit } from './record.ts';
+export { type Actor, type Audit, type AuditEntry, createAudit } from './record.ts';

@@ -1,22 +1,27 @@
 import { type Caller, isOperator, type RequestOrigin } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
+import type { KeyholdError } from '../core/errors.ts';
 import { newId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import { publicRandom } from '../core/random.ts';
-import { type Db, mapDbErrors, type Tx } from '../db/database.ts';
+import { boundedText } from '../core/text.ts';
+import { type Db, mapDbErrors, refusedWith, type Tx } from '../db/database.ts';
 import type { AuditRow } from '../db/tables/index.ts';
-import type { Seals, Unsealed } from '../keys/index.ts';
-import type { AuditAction, AuditTarget } from './actions.ts';
+import type { AnyInsert, Seals, Unchanged, Unsealed } from '../keys/index.ts';
+import type { AuditAction, AuditDetails, AuditTarget } from './actions.ts';
 
-export interface AuditEntry {
-  readonly action: AuditAction;
-  readonly target?: AuditTarget;
-  readonly outcome: AuditRow['outcome'];
+/** What the record of one action says. A refusal or failure may leave the action's details out. */
+type EntryOf<A extends AuditAction> = {
+  readonly action: A;
+  readonly target?: AuditTarget | undefined;
   /** A word of a closed list: why it was allowed, refused or failed. Never anything that the caller sent. */
   readonly reason?: string | null;
-  /** Ids, numbers and names of fields only: never a name, a value, a token or a search word. */
-  readonly details?: JsonObject;
-}
+} & (
+  | { readonly outcome: 'allowed'; readonly details: AuditDetails[A] }
+  | { readonly outcome: Exclude<AuditRow['outcome'], 'allowed'>; readonly details?: AuditDetails[A] }
+);
+
+export type AuditEntry = { [A in AuditAction]: EntryOf<A> }[AuditAction];
 
 /** Who did it: an authenticated caller, or a request that isn't anybody's (yet). */
 export type Actor = Caller | { readonly origin: RequestOrigin; readonly userId: Caller['userId'] | null };
@@ -26,26 +31,37 @@ export interface ActorEntry {
   readonly entry: AuditEntry;
 }
 
-/** Writes those of the records whose target it made, and resolves to their targets' ids. */
-export type WriteRecords = (rows: readonly Unsealed<'audit_log'>[]) => Promise<ReadonlySet<string>>;
+/** What an allowed action is recorded with, beside its name. */
+export interface Allowed<A extends AuditAction> {
+  readonly target?: AuditTarget;
+  readonly details: AuditDetails[A];
+  readonly reason?: string;
+}
 
 export interface Audit {
   /** Adds one record in the transaction of what it tells about. */
   record(tx: Tx, actor: Actor, entry: AuditEntry): Promise<void>;
-  recordAll(tx: Tx, actor: Actor, entries: readonly AuditEntry[]): Promise<void>;
-  /** Adds records that are committed when it resolves, all in one statement; of several callers, if need be. */
+  /** Records that an action was done. */
+  allow<A extends AuditAction>(tx: Tx, actor: Actor, action: A, what: Allowed<A>): Promise<void>;
+  /** Records that an action was refused, by the error's code unless another reason is given, and answers the refusal. */
+  refuse(
+    tx: Tx,
+    actor: Actor,
+    action: AuditAction,
+    target: AuditTarget | null,
+    error: KeyholdError,
+    reason?: string,
+  ): Promise<{ readonly refused: KeyholdError }>;
+  /** Adds records that are committed when it resolves, all in one statement, of several callers if need be. */
   commit(db: Db, records: readonly ActorEntry[]): Promise<void>;
-  /** Adds records by the one statement that does what they tell about; resolves to the targets of those it has written. */
-  commitWith(records: readonly ActorEntry[], write: WriteRecords): Promise<ReadonlySet<string>>;
   /** Adds and commits one record, for what is decided outside of any transaction. */
   recordAlone(db: Db, actor: Actor, entry: AuditEntry): Promise<void>;
+  /**
+   * Writes new rows with the records that tell of them in one statement, if `unchanged` still holds; resolves to whether it
+   * did. Every creation goes through here, in a transaction or as a statement by itself.
+   */
+  insert(db: Db, rows: readonly AnyInsert[], records: readonly ActorEntry[], unchanged?: Unchanged): Promise<boolean>;
 }
-
-const bounded = (text: string | null, length: number): string | null => {
-  if (text === null) return null;
-  // The column's text may hold neither a NUL nor half a surrogate pair, whatever a client sent as a header.
-  return text.replaceAll('\0', '').slice(0, length).toWellFormed();
-};
 
 const credentialId = (actor: Actor): string | null =>
   'credential' in actor && 'id' in actor.credential ? actor.credential.id : null;
@@ -58,9 +74,9 @@ const sessionOf = (actor: Actor): string | null => ('session' in actor ? actor.s
 const rowOf = (now: Date, actor: Actor, entry: AuditEntry): Unsealed<'audit_log'> => ({
   id: newId<string>(),
   recorded_at: now,
-  request_id: bounded(actor.origin.requestId, 64) ?? '',
+  request_id: boundedText(actor.origin.requestId, 64) ?? '',
   actor_id: byOperator(actor) ? null : actor.userId,
-  agent: bounded(agentOf(actor), 128),
+  agent: boundedText(agentOf(actor), 128),
   session_id: sessionOf(actor),
   token_id: credentialId(actor),
   action: entry.action,
@@ -68,9 +84,9 @@ const rowOf = (now: Date, actor: Actor, entry: AuditEntry): Unsealed<'audit_log'
   target_id: entry.target?.id ?? null,
   outcome: entry.outcome,
   reason: entry.reason ?? (byOperator(actor) ? 'operator' : null),
-  ip: bounded(actor.origin.ip, 64),
-  user_agent: bounded(actor.origin.userAgent, 256),
-  details: byOperator(actor) ? { ...entry.details, operator: true } : (entry.details ?? {}),
+  ip: boundedText(actor.origin.ip, 64),
+  user_agent: boundedText(actor.origin.userAgent, 256),
+  details: { ...entry.details, ...(byOperator(actor) ? { operator: true } : {}) } as JsonObject,
   nonce: publicRandom(16),
 });
 
@@ -82,26 +98,32 @@ interface Deps {
 }
 
 export const createAudit = ({ clock, seals, onRecord }: Deps): Audit => {
-  const rowsOf = (records: readonly ActorEntry[]): Unsealed<'audit_log'>[] => {
+  const insert: Audit['insert'] = async (db, inserts, records, unchanged) => {
     const now = clock.now();
-    return records.map(({ actor, entry }) => rowOf(now, actor, entry));
+    const rows = records.map(({ actor, entry }) => rowOf(now, actor, entry));
+    const written = await seals.insertAll(db, [...inserts, { table: 'audit_log', rows }], unchanged);
+    if (written) for (const { entry } of records) onRecord(entry);
+    return written;
   };
-  const write = async (db: Db, records: readonly ActorEntry[]): Promise<void> => {
-    await seals.insertAll(db, 'audit_log', rowsOf(records));
-    for (const { entry } of records) onRecord(entry);
+
+  const record: Audit['record'] = async (tx, actor, entry) => {
+    await insert(tx, [], [{ actor, entry }]);
   };
-  const ofOne = (actor: Actor, entries: readonly AuditEntry[]): ActorEntry[] =>
-    entries.map((entry) => ({ actor, entry }));
-  const commit = (db: Db, records: readonly ActorEntry[]): Promise<void> => mapDbErrors(write(db, records));
+
+  const commit: Audit['commit'] = async (db, records) => {
+    await mapDbErrors(insert(db, [], records));
+  };
+
   return {
-    record: (tx, actor, entry) => write(tx, [{ actor, entry }]),
-    recordAll: (tx, actor, entries) => write(tx, ofOne(actor, entries)),
-    commit,
-    commitWith: async (records, writeRecords) => {
-      const written = await writeRecords(rowsOf(records));
-      for (const { entry } of records) if (written.has(entry.target?.id ?? '')) onRecord(entry);
-      return written;
+    record,
+    allow: (tx, actor, action, { target, details, reason }) =>
+      record(tx, actor, { action, target, outcome: 'allowed', details, reason: reason ?? null } as AuditEntry),
+    refuse: async (tx, actor, action, target, error, reason = error.code) => {
+      await record(tx, actor, { action, target: target ?? undefined, outcome: 'refused', reason } as AuditEntry);
+      return refusedWith(error);
     },
+    commit,
     recordAlone: (db, actor, entry) => commit(db, [{ actor, entry }]),
+    insert,
   };
 };

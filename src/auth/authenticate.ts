@@ -1,11 +1,13 @@
 import { type CallerState, type DeadCredential, invalidCredential, type LiveCredential } from '../access/index.ts';
-import type { Audit, AuditAction } from '../audit/index.ts';
-import type { Caller, Credential, RequestOrigin, RowVersion } from '../core/caller.ts';
+import type { Audit } from '../audit/index.ts';
+import type { Caller, Credential, RequestOrigin } from '../core/caller.ts';
 import { KeyholdError, sessionNotJoined } from '../core/errors.ts';
 import type { UserId, VerifiedSessionId } from '../core/ids.ts';
 import { type Permission, permissionsOfRole } from '../core/permissions.ts';
+import type { RowVersion } from '../core/row-version.ts';
 import { type Db, mapDbErrors } from '../db/database.ts';
 import type { LoginRow, TokenRow, UserRow } from '../db/tables/index.ts';
+import { versionOf } from '../keys/index.ts';
 import type { Sessions } from '../sessions/index.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import type { ExternalIdentity } from './external/identity.ts';
@@ -45,18 +47,10 @@ interface Identified {
   readonly sessionName: string | null;
   readonly waiting: boolean;
   readonly verifiedRows: readonly RowVersion[];
+  readonly expiresAt: Date | null;
 }
 
 const usedEveryMs = 60_000;
-
-const rowVersionOf = <T extends RowVersion['table']>(
-  table: T,
-  { id, seal }: { id: string; seal: Uint8Array },
-): RowVersion => ({
-  table,
-  id,
-  seal,
-});
 
 /** A reset waits for whoever got in after it; earlier logins and tokens are the user's own and go on. */
 const isWaiting = (user: UserRow, credentialMade: Date, now: Date): boolean =>
@@ -81,7 +75,7 @@ export const createAuthenticate = (deps: Deps): Authenticate => {
   /** A credential that was real once is refused on the record; garbage is not worth a row. */
   const refuseDead = async (
     origin: RequestOrigin,
-    action: AuditAction,
+    action: 'login.refused' | 'token.refused',
     userId: UserId | null,
     reason: DeadCredential,
   ): Promise<never> => {
@@ -113,7 +107,8 @@ export const createAuthenticate = (deps: Deps): Authenticate => {
       permissions: new Set(permissionsOfRole(found.user.role)),
       sessionName: null,
       waiting: isWaiting(found.user, found.row.created_at, found.now),
-      verifiedRows: [rowVersionOf('logins', found.row), rowVersionOf('users', found.user)],
+      verifiedRows: [versionOf('logins', found.row), versionOf('users', found.user)],
+      expiresAt: found.row.expires_at,
     };
   };
 
@@ -126,7 +121,8 @@ export const createAuthenticate = (deps: Deps): Authenticate => {
       permissions: new Set(permissionsOfRole(user.role).filter((permission) => own.has(permission))),
       sessionName: row.session_id,
       waiting: isWaiting(user, row.created_at, now),
-      verifiedRows: [rowVersionOf('tokens', row), rowVersionOf('users', user)],
+      verifiedRows: [versionOf('tokens', row), versionOf('users', user)],
+      expiresAt: row.expires_at,
     };
   };
 
@@ -150,7 +146,8 @@ export const createAuthenticate = (deps: Deps): Authenticate => {
       permissions: externalPermissions(user, identity),
       sessionName: identity.sessionName,
       waiting: false,
-      verifiedRows: [rowVersionOf('users', user)],
+      verifiedRows: [versionOf('users', user)],
+      expiresAt: null,
     };
   };
 
@@ -185,6 +182,7 @@ export const createAuthenticate = (deps: Deps): Authenticate => {
       boundToSession: who.sessionName !== null,
       waiting: who.waiting,
       verifiedRows: who.verifiedRows,
+      expiresAt: who.expiresAt,
       origin: presented.origin,
     };
     try {

@@ -1,13 +1,15 @@
+import { sql } from 'kysely';
 import { type CallerState, invalidCredential, type Mutate } from '../access/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Caller, RequestOrigin } from '../core/caller.ts';
 import { type Clock, later } from '../core/clock.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
 import { type LoginId, newId, type UserId } from '../core/ids.ts';
+import { boundedText } from '../core/text.ts';
 import { databaseNow } from '../db/checks.ts';
 import { commitOrThrow, type Db, mapDbErrors, type Outcome, refusedWith, type Tx } from '../db/database.ts';
 import type { LoginRow, UserRow } from '../db/tables/index.ts';
-import type { Seals } from '../keys/index.ts';
+import type { Seals, Unsealed } from '../keys/index.ts';
 import { type Passwords, type Throttle, type Users, type UserView, viewOf } from '../users/index.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import type { RefreshToken, RefreshTokens } from './refresh-token.ts';
@@ -61,15 +63,15 @@ const loginFailed = (): KeyholdError => new KeyholdError('login_failed', 'Userna
 const loginNeeded = (): KeyholdError =>
   new KeyholdError('permission_missing', 'Only a login may do this; a token may not.');
 
-const bounded = (text: string | null, length: number): string | null =>
-  text === null ? null : text.replaceAll('\0', '').slice(0, length).toWellFormed();
+/** What the tokens of a login are made from. */
+type GrantedLogin = Pick<LoginRow, 'id' | 'refresh_generation'>;
 
 type FailedBecause = 'unknown_user' | 'wrong_password' | 'disabled';
 
 export const createLogins = (deps: Deps): Logins => {
   const { db, clock, seals, audit, mutate, users, passwords, throttle, accessTokens, refreshTokens } = deps;
 
-  const grant = async (login: LoginRow, user: UserRow): Promise<Granted> => {
+  const grant = async (login: GrantedLogin, user: UserRow): Promise<Granted> => {
     const { token, expiresInSeconds } = await accessTokens.sign({ userId: user.id, loginId: login.id });
     const refresh_token = refreshTokens.mint({ loginId: login.id, generation: login.refresh_generation });
     return {
@@ -81,21 +83,29 @@ export const createLogins = (deps: Deps): Logins => {
     };
   };
 
-  const insertLogin = async (tx: Tx, origin: RequestOrigin, user: UserRow): Promise<LoginRow> => {
+  const insertLogin = async (tx: Tx, origin: RequestOrigin, user: UserRow): Promise<GrantedLogin> => {
     const now = later(clock.now(), await databaseNow(tx));
     // Never before an administrator's reset, whichever replica's clock is ahead: such a login must wait.
     const created_at = user.password_reset_at === null ? now : later(now, user.password_reset_at);
-    return await seals.insert(tx, 'logins', {
+    const row: Unsealed<'logins'> = {
       id: newId<LoginId>(),
       user_id: user.id,
       refresh_generation: 0,
       created_at,
       expires_at: new Date(now.getTime() + deps.refreshMs),
       ended_at: null,
-      ip: bounded(origin.ip, 64),
-      user_agent: bounded(origin.userAgent, 256),
+      ip: boundedText(origin.ip, 64),
+      user_agent: boundedText(origin.userAgent, 256),
       last_used_at: now,
-    });
+    };
+    const entry = {
+      action: 'login.create',
+      target: { type: 'login', id: row.id },
+      outcome: 'allowed',
+      details: {},
+    } as const;
+    await audit.insert(tx, [{ table: 'logins', rows: [row] }], [{ actor: { origin, userId: user.id }, entry }]);
+    return row;
   };
 
   const refuseLogin = async <T>(
@@ -104,17 +114,8 @@ export const createLogins = (deps: Deps): Logins => {
     userId: UserId | null,
     reason: FailedBecause,
   ): Promise<Outcome<T>> => {
-    await audit.record(
-      tx,
-      { origin, userId },
-      {
-        action: 'login.refused',
-        outcome: 'refused',
-        reason,
-        ...(userId ? { target: { type: 'user', id: userId } as const } : {}),
-      },
-    );
-    return refusedWith(loginFailed());
+    const target = userId === null ? null : ({ type: 'user', id: userId } as const);
+    return await audit.refuse(tx, { origin, userId }, 'login.refused', target, loginFailed(), reason);
   };
 
   const why = (user: UserRow | null, right: boolean): FailedBecause | null => {
@@ -127,20 +128,20 @@ export const createLogins = (deps: Deps): Logins => {
     origin: RequestOrigin,
     before: UserRow | null,
     right: boolean,
-  ): Promise<{ row: LoginRow; user: UserRow }> =>
+  ): Promise<{ row: GrantedLogin; user: UserRow }> =>
     commitOrThrow(db, async (tx) => {
       const user = before && (await users.hold(tx, { userId: before.id }));
       const reason = why(before, right);
       if (reason !== null)
-        return await refuseLogin<{ row: LoginRow; user: UserRow }>(tx, origin, before?.id ?? null, reason);
+        return await refuseLogin<{ row: GrantedLogin; user: UserRow }>(tx, origin, before?.id ?? null, reason);
       if (!user || user.password_hash !== before?.password_hash)
-        return await refuseLogin<{ row: LoginRow; user: UserRow }>(tx, origin, before?.id ?? null, 'wrong_password');
+        return await refuseLogin<{ row: GrantedLogin; user: UserRow }>(
+          tx,
+          origin,
+          before?.id ?? null,
+          'wrong_password',
+        );
       const row = await insertLogin(tx, origin, user);
-      await audit.record(
-        tx,
-        { origin, userId: user.id },
-        { action: 'login.create', target: { type: 'login', id: row.id }, outcome: 'allowed' },
-      );
       return { ok: { row, user } };
     });
 
@@ -153,25 +154,22 @@ export const createLogins = (deps: Deps): Logins => {
     return await grant(made.row, made.user);
   };
 
-  const lockLogin = (tx: Tx, id: LoginId): Promise<LoginRow | undefined> =>
-    tx.selectFrom('logins').selectAll().where('id', '=', id).forUpdate().executeTakeFirst();
+  const lockLogin = (tx: Tx, id: LoginId): Promise<LoginRow | null> =>
+    seals.loadOne(tx, 'logins', { id }, { lock: 'update' });
 
   const endRow = async (tx: Tx, row: LoginRow): Promise<void> => {
     if (row.ended_at === null) await seals.update(tx, 'logins', row, { ended_at: clock.now() });
   };
 
-  const refuseRefresh = async (tx: Tx, origin: RequestOrigin, id: LoginId, userId: UserId | null, reason: string) => {
-    const target = { type: 'login', id } as const;
-    await audit.record(tx, { origin, userId }, { action: 'login.refresh', target, outcome: 'refused', reason });
-    return refusedWith(invalidCredential());
-  };
+  const refuseRefresh = (tx: Tx, origin: RequestOrigin, id: LoginId, userId: UserId | null, reason: string) =>
+    audit.refuse(tx, { origin, userId }, 'login.refresh', { type: 'login', id }, invalidCredential(), reason);
 
   /** The next generation of a login, or its end when an old one is shown again. */
   const advance = async (
     tx: Tx,
     origin: RequestOrigin,
     read: RefreshToken,
-  ): Promise<Outcome<{ row: LoginRow; user: UserRow }>> => {
+  ): Promise<Outcome<{ row: GrantedLogin; user: UserRow }>> => {
     const row = await lockLogin(tx, read.loginId);
     const live = await deps.callerState.loginIn(tx, read.loginId);
     if (!row) return await refuseRefresh(tx, origin, read.loginId, null, 'unknown');
@@ -184,7 +182,7 @@ export const createLogins = (deps: Deps): Logins => {
     const newer = { refresh_generation: row.refresh_generation + 1, expires_at, last_used_at: live.now };
     const next = await seals.update(tx, 'logins', row, newer);
     const target = { type: 'login', id: row.id } as const;
-    await audit.record(tx, { origin, userId: row.user_id }, { action: 'login.refresh', target, outcome: 'allowed' });
+    await audit.allow(tx, { origin, userId: row.user_id }, 'login.refresh', { target, details: {} });
     return { ok: { row: next, user: live.user } };
   };
 
@@ -195,30 +193,28 @@ export const createLogins = (deps: Deps): Logins => {
     return await grant(made.row, made.user);
   };
 
-  /** Ending one's own login needs no callerState but the login itself, and works while a reset waits. */
+  const recordEnd = (tx: Tx, caller: Caller, id: LoginId): Promise<void> =>
+    audit.allow(tx, caller, 'login.end', { target: { type: 'login', id }, details: {} });
+
+  const lockOwn = (tx: Tx, caller: Caller, id: LoginId): Promise<LoginRow | null> =>
+    seals.loadOne(tx, 'logins', { id, user_id: caller.userId }, { lock: 'update' });
+
+  /** Ending one's own login needs no more than the login itself, and works while a reset waits. */
   const endOwn = (caller: Caller, id: LoginId): Promise<void> =>
     commitOrThrow(db, async (tx) => {
-      const row = await lockLogin(tx, id);
-      if (!row || row.user_id !== caller.userId || !seals.holds('logins', row)) return refusedWith(notFound());
+      const row = await lockOwn(tx, caller, id);
+      if (!row) return refusedWith(notFound());
       await endRow(tx, row);
-      await audit.record(tx, caller, { action: 'login.end', target: { type: 'login', id }, outcome: 'allowed' });
+      await recordEnd(tx, caller, id);
       return { ok: undefined };
     });
 
   const endAny = (caller: Caller, id: LoginId): Promise<void> =>
     mutate(caller, async (tx) => {
-      const row = await lockLogin(tx, id);
-      if (!row || row.user_id !== caller.userId || !seals.holds('logins', row)) {
-        await audit.record(tx, caller, {
-          action: 'login.end',
-          target: { type: 'login', id },
-          outcome: 'refused',
-          reason: 'nothing',
-        });
-        return refusedWith(notFound());
-      }
+      const row = await lockOwn(tx, caller, id);
+      if (!row) return await audit.refuse(tx, caller, 'login.end', { type: 'login', id }, notFound(), 'nothing');
       await endRow(tx, row);
-      await audit.record(tx, caller, { action: 'login.end', target: { type: 'login', id }, outcome: 'allowed' });
+      await recordEnd(tx, caller, id);
       return { ok: undefined };
     });
 
@@ -232,18 +228,10 @@ export const createLogins = (deps: Deps): Logins => {
     refresh,
     logout: (caller) => endOwn(caller, ownLogin(caller)),
     list: async (caller) => {
-      const rows = await mapDbErrors(
-        db
-          .selectFrom('logins')
-          .selectAll()
-          .where('user_id', '=', caller.userId)
-          .where('ended_at', 'is', null)
-          .orderBy('id', 'desc')
-          .limit(200)
-          .execute(),
-      );
+      const asked = { user_id: caller.userId, ended_at: null };
+      const rows = await mapDbErrors(seals.load(db, 'logins', asked, { orderBy: sql`id desc`, limit: 200 }));
       const now = clock.now().getTime();
-      const live = rows.filter((row) => seals.holds('logins', row) && row.expires_at.getTime() > now);
+      const live = rows.filter((row) => row.expires_at.getTime() > now);
       return live.map((row) => ({
         id: row.id,
         created_at: row.created_at,

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Mutate } from '../access/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
@@ -6,10 +7,10 @@ import { KeyholdError, notFound, sessionNotJoined } from '../core/errors.ts';
 import { newId, type TokenId } from '../core/ids.ts';
 import type { Permission } from '../core/permissions.ts';
 import { databaseNow } from '../db/checks.ts';
-import { type Db, mapDbErrors, type Outcome, refusedWith, type Tx } from '../db/database.ts';
+import { type Db, mapDbErrors, type Outcome, type Tx } from '../db/database.ts';
 import type { TokenRow } from '../db/tables/index.ts';
 import type { Idempotency, IdempotentRequest } from '../idempotency/index.ts';
-import type { Seals } from '../keys/index.ts';
+import type { Seals, Unsealed } from '../keys/index.ts';
 import type { Sessions } from '../sessions/index.ts';
 import { hashToken, mintToken } from './token-text.ts';
 
@@ -77,10 +78,7 @@ const exceeding = (caller: Caller, input: CreateToken): KeyholdError | null => {
 };
 
 export const createTokens = ({ db, clock, seals, audit, mutate, idempotency, sessions }: Deps): Tokens => {
-  const refuse = async <T>(tx: Tx, caller: Caller, error: KeyholdError): Promise<Outcome<T>> => {
-    await audit.record(tx, caller, { action: 'token.create', outcome: 'refused', reason: error.code });
-    return refusedWith(error);
-  };
+  const refuse = (tx: Tx, caller: Caller, error: KeyholdError) => audit.refuse(tx, caller, 'token.create', null, error);
 
   const insert = async (
     tx: Tx,
@@ -96,7 +94,7 @@ export const createTokens = ({ db, clock, seals, audit, mutate, idempotency, ses
     const session = input.session_id == null ? null : await sessions.hold(tx, caller.userId, input.session_id);
     if (input.session_id != null && session === null) return await refuse(tx, caller, sessionNotJoined());
     const now = later(clock.now(), await databaseNow(tx));
-    await seals.insert(tx, 'tokens', {
+    const row: Unsealed<'tokens'> = {
       id,
       user_id: caller.userId,
       name: input.name,
@@ -108,24 +106,16 @@ export const createTokens = ({ db, clock, seals, audit, mutate, idempotency, ses
       expires_at: new Date(now.getTime() + input.expires_in * 1000),
       revoked_at: null,
       last_used_at: null,
-    });
-    const details = { permissions: input.permissions, ...(session ? { session_id: session } : {}) };
-    await audit.record(tx, caller, {
+    };
+    const entry = {
       action: 'token.create',
       target: { type: 'token', id },
       outcome: 'allowed',
-      details,
-    });
+      details: { permissions: input.permissions, ...(session ? { session_id: session } : {}) },
+    } as const;
+    await audit.insert(tx, [{ table: 'tokens', rows: [row] }], [{ actor: caller, entry }]);
     return { ok: [id] };
   };
-
-  const own = (caller: Caller, id: string): Promise<TokenRow | undefined> =>
-    db
-      .selectFrom('tokens')
-      .selectAll()
-      .where('id', '=', id as TokenId)
-      .where('user_id', '=', caller.userId)
-      .executeTakeFirst();
 
   return {
     create: async (caller, input, request) => {
@@ -134,43 +124,23 @@ export const createTokens = ({ db, clock, seals, audit, mutate, idempotency, ses
       const { ids, repeated } = await mutate(caller, (tx) =>
         idempotency.once(tx, caller, request, () => insert(tx, caller, input, id, text)),
       );
-      const row = await mapDbErrors(own(caller, ids[0] ?? ''));
-      if (!row || !seals.holds('tokens', row) || row.revoked_at !== null) throw notFound();
+      const asked = { id: (ids[0] ?? '') as TokenId, user_id: caller.userId, revoked_at: null };
+      const row = await mapDbErrors(seals.loadOne(db, 'tokens', asked));
+      if (!row) throw notFound();
       return repeated ? viewOf(row) : { ...viewOf(row), token: text };
     },
     list: async (caller) => {
-      const rows = await mapDbErrors(
-        db
-          .selectFrom('tokens')
-          .selectAll()
-          .where('user_id', '=', caller.userId)
-          .where('revoked_at', 'is', null)
-          .orderBy('id', 'desc')
-          .limit(1000)
-          .execute(),
-      );
-      return rows.filter((row) => seals.holds('tokens', row)).map(viewOf);
+      const asked = { user_id: caller.userId, revoked_at: null };
+      const rows = await mapDbErrors(seals.load(db, 'tokens', asked, { orderBy: sql`id desc`, limit: 1000 }));
+      return rows.map(viewOf);
     },
     revoke: (caller, id) =>
       mutate(caller, async (tx) => {
-        const row = await tx
-          .selectFrom('tokens')
-          .selectAll()
-          .where('id', '=', id)
-          .where('user_id', '=', caller.userId)
-          .forUpdate()
-          .executeTakeFirst();
-        if (!row || !seals.holds('tokens', row)) {
-          await audit.record(tx, caller, {
-            action: 'token.revoke',
-            target: { type: 'token', id },
-            outcome: 'refused',
-            reason: 'nothing',
-          });
-          return refusedWith(notFound());
-        }
+        const target = { type: 'token', id } as const;
+        const row = await seals.loadOne(tx, 'tokens', { id, user_id: caller.userId }, { lock: 'update' });
+        if (!row) return await audit.refuse(tx, caller, 'token.revoke', target, notFound(), 'nothing');
         if (row.revoked_at === null) await seals.update(tx, 'tokens', row, { revoked_at: clock.now() });
-        await audit.record(tx, caller, { action: 'token.revoke', target: { type: 'token', id }, outcome: 'allowed' });
+        await audit.allow(tx, caller, 'token.revoke', { target, details: {} });
         return { ok: undefined };
       }),
   };

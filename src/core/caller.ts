@@ -1,5 +1,6 @@
 import type { LoginId, TokenId, UserId, VerifiedSessionId } from './ids.ts';
 import type { Permission } from './permissions.ts';
+import type { RowVersion } from './row-version.ts';
 
 export const roles = ['member', 'auditor', 'admin'] as const;
 export type Role = (typeof roles)[number];
@@ -18,16 +19,9 @@ export type Credential =
   | { readonly kind: 'issuer'; readonly issuer: string }
   | { readonly kind: 'operator' };
 
-/** A sealed row that let a caller in, and its seal then: any change of the row that matters changes the seal. */
-export interface RowVersion {
-  readonly table: 'logins' | 'tokens' | 'users';
-  readonly id: string;
-  readonly seal: Uint8Array;
-}
-
 /**
- * Who is asking: a user, optionally through an agent, optionally inside a session. Made by authentication for
- * one request and never kept beyond it.
+ * Who makes a request: a user, optionally through an agent, optionally inside a session. Authentication makes one for each
+ * request, and nothing keeps it for longer.
  */
 export interface Caller {
   readonly userId: UserId;
@@ -43,12 +37,14 @@ export interface Caller {
   readonly waiting: boolean;
   /** The rows of the credential and the user, as they were verified for this request. */
   readonly verifiedRows: readonly RowVersion[];
+  /** When the credential's row expires; null where no row says so. */
+  readonly expiresAt: Date | null;
   readonly origin: RequestOrigin;
 }
 
 /**
- * The same caller as one who may see metadata: for finding what another permission is about, where nothing of it is
- * shown but to whoever the rule allows that other thing.
+ * The same caller with permission to see metadata. It finds the secret that another permission is about; the caller is shown
+ * nothing of it unless the rule allows that other action.
  */
 export const withListPermission = (caller: Caller): Caller => ({
   ...caller,
@@ -72,6 +68,7 @@ export const operator = (command: string): Caller => ({
   boundToSession: false,
   waiting: false,
   verifiedRows: [],
+  expiresAt: null,
   origin: { requestId: command, ip: null, userAgent: null },
 });
 

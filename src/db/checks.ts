@@ -1,6 +1,6 @@
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, type QueryExecutorProvider, sql } from 'kysely';
 import { KeyholdError } from '../core/errors.ts';
-import { sqlState } from './postgres-errors.ts';
+import { sqlState, unavailable } from './postgres-errors.ts';
 
 interface ServerFacts {
   version: number;
@@ -33,15 +33,21 @@ export const checkServer = async <T>(db: Kysely<T>): Promise<string | null> => {
     : null;
 };
 
-/** The database's clock, read now. */
-export const databaseNow = async <T>(db: Kysely<T>): Promise<Date> => {
-  const { rows } = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(db);
-  if (!rows[0]) throw refuse('The database did not tell the time.');
-  return rows[0].now;
+/** The database's clock, read now. Throws `unavailable` when it gives no valid time. */
+export const databaseNow = async (db: QueryExecutorProvider): Promise<Date> => {
+  const { rows } = await sql<{ now: unknown }>`select clock_timestamp() as now`.execute(db);
+  return readDatabaseTime(rows[0]?.now);
+};
+
+/** A time that a statement read from the database's clock. Throws `unavailable` for anything else: without it, nothing expires. */
+export const readDatabaseTime = (value: unknown): Date => {
+  const time = typeof value === 'string' ? new Date(value) : value;
+  if (time instanceof Date && !Number.isNaN(time.getTime())) return time;
+  throw unavailable(new Error('the database gave no valid time'));
 };
 
 /** What a login writes to; while somebody else holds one of them, nobody gets in. */
-const writtenByLogins = 'audit_log, logins, login_failures';
+const writtenByLogins = 'public.audit_log, public.logins, public.login_failures';
 
 /** Whether a login could be recorded now: takes, within the pool's time for locks, what writing it would take. */
 export const canRecordLogins = async <T>(db: Kysely<T>): Promise<boolean> => {

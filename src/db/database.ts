@@ -2,11 +2,11 @@ import { Kysely, PostgresDialect, type PostgresPool, type Transaction } from 'ky
 import type { KeyholdError } from '../core/errors.ts';
 import { CertainPool, type PoolSettings } from './pool.ts';
 import { asUnavailable, isRetryable } from './postgres-errors.ts';
-import type { Tables } from './tables/index.ts';
+import type { Schema } from './tables/index.ts';
 
-export type Db = Kysely<Tables>;
+export type Db = Kysely<Schema>;
 /** What must be atomic asks for a `Tx`; a `Db` is not assignable to it. */
-export type Tx = Transaction<Tables>;
+export type Tx = Transaction<Schema>;
 
 export interface Database {
   readonly db: Db;
@@ -17,7 +17,8 @@ export interface Database {
 
 export const openDatabase = (settings: PoolSettings): Database => {
   const pool = new CertainPool(settings);
-  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: pool as unknown as PostgresPool }) });
+  const dialect = new PostgresDialect({ pool: pool as unknown as PostgresPool });
+  const db = new Kysely<Schema>({ dialect }).withSchema('public');
   return { db, waiting: () => pool.waiting, close: () => db.destroy() };
 };
 

@@ -20,10 +20,14 @@ const types: pg.CustomTypesConfig = {
     oid === int8 ? Number : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
 };
 
-/** Search path and durability are pinned in the start-up packet, so that no statement can run before they hold. */
+/**
+ * Search path and durability are pinned in the start-up packet, so that no statement can run before they hold. Only
+ * `pg_catalog` is on the path: an operator or function that somebody puts into another schema is never chosen, however well
+ * its argument types match. Our own relations are named with their schema.
+ */
 const startupOptions = (role: string | undefined): string =>
   [
-    'search_path=public,pg_temp',
+    'search_path=pg_catalog,pg_temp',
     'synchronous_commit=on',
     'default_transaction_isolation=read\\ committed',
     // How times and bytes are written in JSON, which is how most rows are read.

@@ -1,4 +1,5 @@
 import type { Db } from '../db/database.ts';
+import type { RawRow } from '../db/json-rows.ts';
 import { type SealedTableName, sealedTables } from '../db/tables/index.ts';
 import type { Seals } from '../keys/index.ts';
 import { type Check, found } from './finding.ts';
@@ -18,7 +19,9 @@ const checkTable = async (
   let count = 0;
   for await (const rows of rowsOf(db, table)) {
     count += rows.length;
-    broken.push(...rows.filter((row) => !seals.holds(table, row)).map((row) => nameOf(table, row)));
+    broken.push(
+      ...rows.filter((row) => !seals.isIntact(table, row as unknown as RawRow)).map((row) => nameOf(table, row)),
+    );
   }
   return { count, broken };
 };

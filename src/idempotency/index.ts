@@ -61,29 +61,21 @@ export const createIdempotency = ({ clock, seals, digestKey }: Deps): Idempotenc
     await sql`select pg_advisory_xact_lock(hashtextextended(${name}, 7403117))`.execute(tx);
   };
 
-  const find = async (tx: Tx, caller: Caller, request: IdempotentRequest): Promise<IdempotencyRow | undefined> => {
+  const find = async (tx: Tx, caller: Caller, { route, key }: IdempotentRequest) => {
     const oldest = new Date(clock.now().getTime() - keptMs);
     await tx
       .deleteFrom('idempotency_keys')
       .where('user_id', '=', caller.userId)
       .where('created_at', '<', oldest)
       .execute();
-    return await tx
-      .selectFrom('idempotency_keys')
-      .selectAll()
-      .where('user_id', '=', caller.userId)
-      .where('route', '=', request.route)
-      .where('key', '=', request.key)
-      .executeTakeFirst();
+    return await seals.find(tx, 'idempotency_keys', { user_id: caller.userId, route, key });
   };
 
   /** What an earlier request with this key comes to; the answer to it is then decided afresh. */
-  const repeat = (found: IdempotencyRow, bodyMac: Buffer): Outcome<Created> => {
-    if (!seals.holds('idempotency_keys', found)) return refusedWith(integrityBroken());
-    return timingSafeEqual(found.body_mac, bodyMac)
+  const repeat = (found: IdempotencyRow, bodyMac: Buffer): Outcome<Created> =>
+    timingSafeEqual(found.body_mac, bodyMac)
       ? { ok: { ids: found.resource_ids, repeated: true } }
       : refusedWith(reused());
-  };
 
   const first = (outcome: Outcome<readonly string[]>): Outcome<Created> =>
     'refused' in outcome ? outcome : { ok: { ids: outcome.ok, repeated: false } };
@@ -104,8 +96,9 @@ export const createIdempotency = ({ clock, seals, digestKey }: Deps): Idempotenc
       if (request === null) return first(await create());
       await takeTurn(tx, caller, request);
       const bodyMac = macOf(caller, request.body);
-      const found = await find(tx, caller, request);
-      if (found) return repeat(found, bodyMac);
+      const { row, broken } = await find(tx, caller, request);
+      if (broken) return refusedWith(integrityBroken());
+      if (row) return repeat(row, bodyMac);
       const outcome = await create();
       if ('ok' in outcome) await keep(tx, caller, request, bodyMac, outcome.ok);
       return first(outcome);

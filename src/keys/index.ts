@@ -1,4 +1,14 @@
+export type { Asked } from './asked.ts';
 export { inspectServiceKeys, opensOwnerKey } from './inspect.ts';
 export { createOwnerKeys, type OwnerKeys } from './owner-keys.ts';
-export { createSeals, integrityBroken, type Seals, type Unsealed } from './seals.ts';
+export {
+  type AnyInsert,
+  createSeals,
+  exactVersionOf,
+  integrityBroken,
+  type Seals,
+  type Unsealed,
+  versionOf,
+} from './seals.ts';
 export { openServiceKeys } from './service-keys.ts';
+export { notWritten, type Unchanged } from './write.ts';

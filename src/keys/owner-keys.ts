@@ -1,14 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { type RawBuilder, sql } from 'kysely';
 import { LRUCache } from 'lru-cache';
 import type { RootKeys } from '../config/root-keys.ts';
 import type { Clock } from '../core/clock.ts';
 import { newId, type OwnerKeyId, type SecretId, type UserId } from '../core/ids.ts';
 import { secretKey } from '../crypto/derive.ts';
 import { decryptFernet, encryptFernet } from '../crypto/fernet-token.ts';
-import type { Db, Tx } from '../db/database.ts';
+import type { Db } from '../db/database.ts';
 import type { OwnerKeyRow } from '../db/tables/index.ts';
-import { integrityBroken, type Seals } from './seals.ts';
+import { integrityBroken, type Seals, type Unsealed } from './seals.ts';
 import { unwrapKey, wrapKey } from './wrapping.ts';
 
 /** Which version of which secret a value belongs to. */
@@ -18,14 +17,12 @@ export interface ValuePlace {
 }
 
 export interface OwnerKeys {
-  /** Makes a new user's first owner key. */
-  create(tx: Tx, ownerId: UserId): Promise<OwnerKeyRow>;
+  /** A new user's first owner key, to be written together with the user. */
+  newKey(ownerId: UserId): Unsealed<'owner_keys'>;
   /** The key that this user's new values are encrypted under; throws `integrity_broken` when it was tampered with. */
   active(db: Db, ownerId: UserId): Promise<OwnerKeyRow>;
-  /** The active key as it was last read here; null where it was not. It may no longer be: `stillActive` asks. */
+  /** The active key as it was last read here, or null. It may be active no longer: write only if its version is unchanged. */
   recent(ownerId: UserId): OwnerKeyRow | null;
-  /** SQL that is true while this row, whose seal held, stands as it is and is so still the owner's active key. */
-  stillActive(row: OwnerKeyRow): RawBuilder<boolean>;
   /** The owner keys with these ids whose seals hold. */
   byId(db: Db, ids: readonly OwnerKeyId[]): Promise<ReadonlyMap<OwnerKeyId, OwnerKeyRow>>;
   encrypt(key: OwnerKeyRow, place: ValuePlace, value: Buffer): string;
@@ -40,6 +37,9 @@ interface Deps {
   readonly rootKeys: RootKeys;
   readonly seals: Seals;
 }
+
+/** Versions enter a key as uint32. */
+const isVersion = (version: number): boolean => Number.isInteger(version) && version > 0 && version < 2 ** 31;
 
 const purposeOf = (row: Pick<OwnerKeyRow, 'id' | 'owner_id'>) =>
   ({ purpose: 'owner', rowId: row.id, ownerId: row.owner_id }) as const;
@@ -64,7 +64,7 @@ export const createOwnerKeys = ({ clock, rootKeys, seals }: Deps): OwnerKeys => 
   const derived = new LRUCache<string, { readonly from: Buffer; readonly key: Buffer }>({ max: cachedKeys });
 
   const fernetKey = (row: OwnerKeyRow, { secretId, version }: ValuePlace): Buffer | null => {
-    const ownerKey = open(row);
+    const ownerKey = isVersion(version) ? open(row) : null;
     if (!ownerKey) return null;
     const name = `${row.id}.${secretId}.${version}`;
     const known = derived.get(name);
@@ -75,46 +75,27 @@ export const createOwnerKeys = ({ clock, rootKeys, seals }: Deps): OwnerKeys => 
   };
 
   return {
-    create: async (tx, ownerId) => {
+    newKey: (ownerId) => {
       const root = rootKeys.keys[0];
       const row = { id: newId<OwnerKeyId>(), owner_id: ownerId };
       const created_at = clock.now();
       const wrapped_key = wrapKey(root, purposeOf(row), randomBytes(32), created_at);
-      return await seals.insert(tx, 'owner_keys', {
-        ...row,
-        wrapped_key,
-        root_key_id: root.id,
-        state: 'active',
-        created_at,
-      });
+      return { ...row, wrapped_key, root_key_id: root.id, state: 'active', created_at };
     },
 
     active: async (db, ownerId) => {
-      const row = await db
-        .selectFrom('owner_keys')
-        .selectAll()
-        .where('owner_id', '=', ownerId)
-        .where('state', '=', 'active')
-        .executeTakeFirst();
-      if (!row || !seals.holds('owner_keys', row)) throw integrityBroken();
+      const row = await seals.loadOne(db, 'owner_keys', { owner_id: ownerId, state: 'active' });
+      if (!row) throw integrityBroken();
       actives.set(ownerId, row);
       return row;
     },
 
     recent: (ownerId) => actives.get(ownerId) ?? null,
 
-    stillActive: ({ id, owner_id, wrapped_key, root_key_id, created_at, seal }) =>
-      sql<boolean>`exists (select 1 from owner_keys where id = ${id} and owner_id = ${owner_id} and state = 'active'
-        and wrapped_key = ${wrapped_key} and root_key_id = ${root_key_id} and created_at = ${created_at} and seal = ${seal})`,
-
     byId: async (db, ids) => {
       if (ids.length === 0) return new Map();
-      const rows = await db
-        .selectFrom('owner_keys')
-        .selectAll()
-        .where('id', 'in', [...new Set(ids)])
-        .execute();
-      return new Map(rows.filter((row) => seals.holds('owner_keys', row)).map((row) => [row.id, row]));
+      const rows = await seals.load(db, 'owner_keys', { id: [...new Set(ids)] });
+      return new Map(rows.map((row) => [row.id, row]));
     },
 
     encrypt: (row, place, value) => {

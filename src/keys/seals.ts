@@ -1,33 +1,70 @@
-import { type RawBuilder, sql, type UpdateObject } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { KeyholdError } from '../core/errors.ts';
-import { type ColumnKind, kindOf, type LaterColumn, type SealKey, sealHolds, sealRow } from '../crypto/seal.ts';
+import type { RowVersion } from '../core/row-version.ts';
+import { kindOf, type SealedTable, type SealKey, sealHolds, sealRow } from '../crypto/seal.ts';
 import type { Db, Tx } from '../db/database.ts';
-import { jsonOfRows } from '../db/json-rows.ts';
+import { jsonOfRows, type RawRow } from '../db/json-rows.ts';
+import { columnNames } from '../db/tables/columns.ts';
 import { type SealedTableName, sealedTables, type Tables } from '../db/tables/index.ts';
+import { type Asked, conditionOf, matcherOf, type Narrowing } from './asked.ts';
+import { insertRows, notWritten, relation, type Unchanged } from './write.ts';
 
 export type Unsealed<T extends SealedTableName> = Omit<Tables[T], 'seal'>;
 
+/** New rows of one table. */
+export interface Insert<T extends SealedTableName> {
+  readonly table: T;
+  readonly rows: readonly Unsealed<T>[];
+}
+
+export type AnyInsert = { [T in SealedTableName]: Insert<T> }[SealedTableName];
+
+export interface LoadOptions<T extends SealedTableName> {
+  /** Locks the rows until the transaction ends. */
+  readonly lock?: 'update' | 'share';
+  readonly narrow?: Narrowing<T>;
+  readonly orderBy?: RawBuilder<unknown>;
+  readonly limit?: number;
+  /** Unsealed columns that are not read. */
+  readonly except?: readonly (keyof Tables[T] & string)[];
+}
+
+/**
+ * The one way to read and write sealed tables. A row is typed only once its seal was verified and it was compared with what
+ * it was asked by; a row that fails either is reported and left out, as if it did not exist.
+ */
 export interface Seals {
-  /** True when the service itself wrote this row as it stands. Asked wherever the row decides anything. */
-  holds<T extends SealedTableName>(table: T, row: Tables[T]): boolean;
-  /** Writes a new row with its seal. */
-  insert<T extends SealedTableName>(tx: Tx, table: T, row: Unsealed<T>): Promise<Tables[T]>;
-  /** Writes new rows in one statement, which outside of a transaction is one by itself. */
-  insertAll<T extends SealedTableName>(db: Db, table: T, rows: readonly Unsealed<T>[]): Promise<void>;
-  /**
-   * Writes new secrets and what tells of each, in one statement which outside of a transaction is one by itself. A secret
-   * is left out where `condition` does not hold for it (its columns are those of `secrets`), or where there is one of its
-   * id or name already; what tells of it is then not written either. Resolves to the ids of those that were written.
-   */
-  insertWithRecords(
+  /** The rows that hold what is asked for. */
+  load<T extends SealedTableName>(db: Db, table: T, asked: Asked<T>, options?: LoadOptions<T>): Promise<Tables[T][]>;
+  /** The one row that holds what is asked for, or null; `broken` when a row that claims to be it was left out. */
+  find<T extends SealedTableName>(
     db: Db,
-    secrets: readonly Unsealed<'secrets'>[],
-    records: readonly Unsealed<'audit_log'>[],
-    condition: RawBuilder<boolean>,
-  ): Promise<ReadonlySet<string>>;
+    table: T,
+    asked: Asked<T>,
+    options?: LoadOptions<T>,
+  ): Promise<{ readonly row: Tables[T] | null; readonly broken: boolean }>;
+  /** The one row that holds what is asked for, or null. */
+  loadOne<T extends SealedTableName>(
+    db: Db,
+    table: T,
+    asked: Asked<T>,
+    options?: LoadOptions<T>,
+  ): Promise<Tables[T] | null>;
+  /** Of rows that another statement read, those that are intact and hold what is asked for; each once. */
+  verify<T extends SealedTableName>(table: T, rows: readonly RawRow[], asked: Asked<T>): Tables[T][];
+  /** True when the service itself wrote this row as it stands. It says nothing about whether it is the row that was asked for. */
+  isIntact(table: SealedTableName, row: RawRow): boolean;
+  /** Writes one new row and resolves to it with its seal. */
+  insert<T extends SealedTableName>(db: Db, table: T, row: Unsealed<T>): Promise<Tables[T]>;
   /**
-   * Writes changes to a row that was read, locked, in the same transaction. The old seal is verified first: no write
-   * ever seals what somebody else put there. Throws `integrity_broken` otherwise, with nothing written.
+   * Writes new rows of several tables in one statement, which outside of a transaction is one by itself: all of them, or none
+   * where something of `unchanged` no longer holds. Resolves to whether it wrote them.
+   */
+  insertAll(db: Db, inserts: readonly AnyInsert[], unchanged?: Unchanged): Promise<boolean>;
+  /**
+   * Writes changes to a row that was loaded and locked in the same transaction. It verifies the old seal first, so that no
+   * write ever seals what somebody else put there. Throws `integrity_broken` with nothing written when the seal is broken,
+   * and `unavailable` when the database did not write exactly this row.
    */
   update<T extends SealedTableName>(
     tx: Tx,
@@ -35,24 +72,57 @@ export interface Seals {
     row: Tables[T],
     changes: Partial<Unsealed<T>>,
   ): Promise<Tables[T]>;
+  /** Deletes rows that were loaded and locked in the same transaction. Throws `unavailable` when other rows were deleted. */
+  remove<T extends SealedTableName>(tx: Tx, table: T, rows: readonly Tables[T][]): Promise<void>;
 }
 
 export const integrityBroken = (): KeyholdError =>
   new KeyholdError(
     'integrity_broken',
-    'This record was changed outside of Keyhold and is not used any more. Tell your operator: "keyhold doctor" names it.',
+    'This record was changed outside of Keyhold and is no longer used. Ask your operator to run "keyhold doctor", which names it.',
   );
 
-/** The row as the driver wants it: jsonb columns as text, since `pg` would make PostgreSQL arrays of JS arrays. */
-const columns = (table: SealedTableName, row: object): Record<string, unknown> => {
-  const sealed: Readonly<Record<string, ColumnKind | LaterColumn>> = sealedTables[table].sealed;
-  const isJson = (name: string): boolean => sealed[name] !== undefined && kindOf(sealed[name]) === 'json';
-  return Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [name, isJson(name) ? JSON.stringify(value) : value]),
-  );
+const keyOf = (table: SealedTableName, row: RawRow): Record<string, string | number> =>
+  Object.fromEntries(sealedTables[table].key.map((column) => [column, row[column] as string | number]));
+
+/** The version of a row as it was verified. */
+export const versionOf = <T extends SealedTableName>(table: T, row: Tables[T]): RowVersion => ({
+  table,
+  columns: keyOf(table, row as unknown as RawRow),
+  seal: (row as { seal: Uint8Array }).seal,
+});
+
+/** As `versionOf`, with every sealed column: an edit that left the seal alone makes it another version too. */
+export const exactVersionOf = <T extends SealedTableName>(table: T, row: Tables[T]): RowVersion => {
+  const values = row as unknown as RawRow;
+  const columns = Object.keys(sealedTables[table].sealed).map((name) => [name, values[name]]);
+  return { ...versionOf(table, row), columns: Object.fromEntries(columns) };
 };
 
-/** The seals over rows: the first key seals, all verify. `onBroken` sees every row whose seal does not hold. */
+/** Each row once: the first of those with the same primary key. */
+const distinct = <Row extends RawRow>(table: SealedTableName, rows: readonly Row[]): readonly Row[] => {
+  if (rows.length < 2) return rows;
+  const byKey = new Map<string, Row>();
+  for (const row of rows) {
+    const key = JSON.stringify(keyOf(table, row));
+    if (!byKey.has(key)) byKey.set(key, row);
+  }
+  return [...byKey.values()];
+};
+
+/** The row as the driver wants it: jsonb columns as text, since `pg` would make PostgreSQL arrays of JS arrays. */
+const assignments = (table: SealedTableName, row: object): RawBuilder<unknown>[] => {
+  const { sealed }: SealedTable = sealedTables[table];
+  return Object.entries(row).map(([name, value]) => {
+    const isJson = sealed[name] !== undefined && kindOf(sealed[name]) === 'json';
+    return sql`${sql.ref(name)} = ${isJson ? JSON.stringify(value) : value}`;
+  });
+};
+
+const isSeal = (value: unknown, seal: Uint8Array): boolean =>
+  value instanceof Uint8Array && Buffer.compare(value, seal) === 0;
+
+/** The first key seals, all verify. `onBroken` sees every row whose seal does not hold. */
 export const createSeals = (
   keys: readonly [SealKey, ...SealKey[]],
   onBroken: (table: SealedTableName, row: object) => void = () => undefined,
@@ -60,53 +130,73 @@ export const createSeals = (
   const sealed = <T extends SealedTableName>(table: T, row: Unsealed<T>): Tables[T] =>
     ({ ...row, seal: sealRow(keys[0], sealedTables[table], row) }) as unknown as Tables[T];
 
-  const insertAll = async <T extends SealedTableName>(db: Db, table: T, rows: readonly Tables[T][]): Promise<void> => {
-    const name = sql.table(table);
-    await sql`insert into ${name} select * from json_populate_recordset(null::${name}, ${jsonOfRows(rows)}::json)`.execute(
-      db,
-    );
-  };
-
-  const holds = <T extends SealedTableName>(table: T, row: Tables[T]): boolean => {
-    const intact = sealHolds(keys, sealedTables[table], row as unknown as Record<string, unknown>);
+  const isIntact: Seals['isIntact'] = (table, row) => {
+    const intact = sealHolds(keys, sealedTables[table], row);
     if (!intact) onBroken(table, row);
     return intact;
   };
 
+  const verify: Seals['verify'] = (table, rows, asked) => {
+    const matches = matcherOf(asked);
+    const good = rows.filter((row) => matches(row) && isIntact(table, row));
+    return distinct(table, good) as unknown as Tables[typeof table][];
+  };
+
+  const select = async <T extends SealedTableName>(
+    db: Db,
+    table: T,
+    asked: Asked<T>,
+    options: LoadOptions<T> = {},
+  ): Promise<{ readonly rows: Tables[T][]; readonly read: number }> => {
+    const { lock, narrow, orderBy, limit, except = [] } = options;
+    const columns = sql.join(columnNames(table, except).map((column) => sql.ref(column)));
+    const { rows } = await sql<RawRow>`select ${columns} from ${relation(table)} where ${conditionOf(table, asked)}
+      ${narrow ? sql`and ${narrow.sql}` : sql``} ${orderBy ? sql`order by ${orderBy}` : sql``}
+      ${limit === undefined ? sql`` : sql`limit ${sql.lit(limit)}`} ${sql.raw(lock ? `for ${lock}` : '')}`.execute(db);
+    const verified = verify(table, rows, asked).filter((row) => narrow?.holds(row) ?? true);
+    return { rows: verified.slice(0, limit), read: rows.length };
+  };
+
+  const load: Seals['load'] = async (db, table, asked, options) => (await select(db, table, asked, options)).rows;
+
   return {
-    holds,
-    insert: async (tx, table, row) => {
+    load,
+    find: async (db, table, asked, options) => {
+      const { rows, read } = await select(db, table, asked, options);
+      return { row: rows[0] ?? null, broken: rows.length === 0 && read > 0 };
+    },
+    loadOne: async (db, table, asked, options) => (await load(db, table, asked, options))[0] ?? null,
+    verify,
+    isIntact,
+    insert: async (db, table, row) => {
       const whole = sealed(table, row);
-      await insertAll(tx, table, [whole]);
+      await insertRows(db, [{ table, rows: [whole] }]);
       return whole;
     },
-    insertAll: async (db, table, rows) => {
-      if (rows.length === 0) return;
-      const whole = rows.map((row) => sealed(table, row));
-      await insertAll(db, table, whole);
-    },
-    insertWithRecords: async (db, secrets, records, condition) => {
-      const { rows } = await sql<{ target_id: string }>`
-        with made as (
-          insert into secrets
-          select * from json_populate_recordset(null::secrets, ${jsonOfRows(secrets.map((row) => sealed('secrets', row)))}::json) as secrets
-          where ${condition} on conflict do nothing returning id)
-        insert into audit_log
-        select * from json_populate_recordset(null::audit_log, ${jsonOfRows(records.map((row) => sealed('audit_log', row)))}::json)
-        where target_id in (select id from made) returning target_id`.execute(db);
-      return new Set(rows.map((row) => row.target_id));
+    insertAll: (db, inserts, unchanged) => {
+      const whole = inserts.map(({ table, rows }) => ({ table, rows: rows.map((row) => sealed(table, row as never)) }));
+      return insertRows(db, whole, unchanged);
     },
     update: async (tx, table, row, changes) => {
-      if (!holds(table, row)) throw integrityBroken();
-      const { seal: _old, ...rest } = row as Tables[SealedTableName];
+      if (!isIntact(table, row as unknown as RawRow)) throw integrityBroken();
+      const { seal: old, ...rest } = row as Tables[SealedTableName];
       const whole = sealed(table, { ...rest, ...changes } as unknown as Unsealed<typeof table>);
-      const set = columns(table, { ...changes, seal: (whole as Tables[SealedTableName]).seal });
-      let query = tx.updateTable<SealedTableName>(table).set(set as UpdateObject<Tables, SealedTableName>);
-      for (const key of sealedTables[table].key) {
-        query = query.where(key as never, '=', (row as unknown as Record<string, unknown>)[key] as never);
-      }
-      await query.execute();
+      const { seal } = whole as Tables[SealedTableName];
+      const key = conditionOf(table, keyOf(table, row as unknown as RawRow));
+      const { rows } = await sql<RawRow>`update ${relation(table)}
+        set ${sql.join(assignments(table, { ...changes, seal }))} where ${key} and seal = ${old} returning seal`.execute(
+        tx,
+      );
+      if (rows.length !== 1 || !isSeal(rows[0]?.['seal'], seal)) throw notWritten(table);
       return whole;
+    },
+    remove: async (tx, table, rows) => {
+      if (rows.length === 0) return;
+      const same = sealedTables[table].key.map((name) => sql`${sql.ref(`t.${name}`)} = ${sql.ref(`r.${name}`)}`);
+      const { numAffectedRows } = await sql`delete from ${relation(table)} as t
+        using json_populate_recordset(null::${relation(table)}, ${jsonOfRows(rows)}::json) as r
+        where ${sql.join(same, sql` and `)}`.execute(tx);
+      if (Number(numAffectedRows) !== rows.length) throw notWritten(table);
     },
   };
 };

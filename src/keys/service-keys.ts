@@ -6,6 +6,7 @@ import { KeyholdError } from '../core/errors.ts';
 import { newId } from '../core/ids.ts';
 import type { SealKey } from '../crypto/seal.ts';
 import { type Db, inTransaction, type Tx } from '../db/database.ts';
+import { unavailable } from '../db/postgres-errors.ts';
 import type { ServiceKeyRow } from '../db/tables/index.ts';
 import { unwrapKey, wrapKey } from './wrapping.ts';
 
@@ -26,7 +27,9 @@ const insertWrapped = async (tx: Tx, clock: Clock, rootKeys: readonly RootKey[],
     wrapped_key: wrapKey(root, purposeOf(key.id), Buffer.from(key.key), created_at),
     created_at,
   }));
-  if (rows.length > 0) await tx.insertInto('service_keys').values(rows).execute();
+  if (rows.length === 0) return;
+  const { numInsertedOrUpdatedRows } = await tx.insertInto('service_keys').values(rows).executeTakeFirstOrThrow();
+  if (Number(numInsertedOrUpdatedRows) !== rows.length) throw unavailable(new Error('a service key was not written'));
 };
 
 /** A first start makes the seal key; where people exist already, its absence means that rows were taken away. */
@@ -89,7 +92,7 @@ const openSealKeys = async (
 /** Refuses to serve while somebody's owner key needs a root key that is not configured. */
 const refuseMissingRootKeys = async (tx: Tx, rootKeys: RootKeys): Promise<void> => {
   const { rows } = await sql<{ root_key_id: string; count: number }>`
-    select root_key_id, count(*) as count from owner_keys group by root_key_id`.execute(tx);
+    select root_key_id, count(*) as count from public.owner_keys group by root_key_id`.execute(tx);
   const missing = rows.filter((row) => !rootKeys.keys.some((root) => root.id === row.root_key_id));
   if (missing.length === 0) return;
   const list = missing.map((row) => `${row.root_key_id} (${row.count} owner keys)`).join(', ');

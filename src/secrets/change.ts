@@ -2,10 +2,10 @@ import type { Caller } from '../core/caller.ts';
 import { invalid, KeyholdError } from '../core/errors.ts';
 import type { SecretId } from '../core/ids.ts';
 import type { SecretRow } from '../db/tables/index.ts';
-import type { ChangeOptions, LockedSecret, SecretsContext } from './context.ts';
+import type { ChangeOptions, SecretsContext } from './context.ts';
 import { holdPlace } from './create.ts';
 import { type ChangeSecret, refuseUnlessFuture } from './input.ts';
-import { deleteSecret } from './queries.ts';
+import type { Loaded } from './load.ts';
 import { activate, deactivate } from './secret.ts';
 import type { SecretView } from './view.ts';
 
@@ -22,21 +22,21 @@ export const updateSecret = (
   change: ChangeSecret,
   revision: Revision,
 ): Promise<SecretView> =>
-  context.change(caller, 'write', 'secret.update', id, revision, async (locked) => {
+  context.change(caller, { id, action: 'write', as: 'secret.update', ...revision }, async (locked) => {
     const { row, now } = locked.loaded;
     const changes = given(change);
     if (change.expires_at !== undefined && change.expires_at?.getTime() !== row.expires_at?.getTime())
       refuseUnlessFuture('expires_at', change.expires_at, now);
     const taken = change.name === undefined ? null : await context.nameTaken(locked.tx, { ...row, name: change.name });
     if (taken) return await locked.refuse(taken);
-    return { ok: await locked.write(changes, 'secret.update', { fields: Object.keys(changes) }) };
+    return { ok: await locked.write(changes, { fields: Object.keys(changes) }) };
   });
 
 const switchTo =
-  (state: () => Pick<SecretRow, 'is_active'>, action: 'secret.activate' | 'secret.deactivate') =>
+  (state: () => Pick<SecretRow, 'is_active'>, as: 'secret.activate' | 'secret.deactivate') =>
   (context: SecretsContext, caller: Caller, id: SecretId, revision: Revision): Promise<SecretView> =>
-    context.change(caller, 'manage', action, id, revision, async (locked) => ({
-      ok: await locked.write(state(), action),
+    context.change(caller, { id, action: 'manage', as, ...revision }, async (locked) => ({
+      ok: await locked.write(state(), {}),
     }));
 
 export const activateSecret = switchTo(activate, 'secret.activate');
@@ -49,22 +49,16 @@ export const deleteSoftly = (
   id: SecretId,
   revision: Revision,
 ): Promise<void> =>
-  context.change(caller, 'manage', 'secret.delete', id, revision, async (locked) => {
-    if (locked.loaded.row.deleted_at === null) await locked.write({ deleted_at: locked.loaded.now }, 'secret.delete');
+  context.change(caller, { id, action: 'manage', as: 'secret.delete', ...revision }, async (locked) => {
+    if (locked.loaded.row.deleted_at === null) await locked.write({ deleted_at: locked.loaded.now }, {});
     return { ok: undefined };
   });
 
 /** Erases value and versions for good. */
 export const purge = (context: SecretsContext, caller: Caller, id: SecretId, revision: Revision): Promise<void> =>
-  context.change(caller, 'manage', 'secret.purge', id, revision, async (locked) => {
-    await deleteSecret(locked.tx, id);
-    await context.audit.record(locked.tx, caller, {
-      action: 'secret.purge',
-      target: { type: 'secret', id },
-      outcome: 'allowed',
-      reason: 'owner',
-      details: { revision: locked.loaded.row.revision },
-    });
+  context.change(caller, { id, action: 'manage', as: 'secret.purge', ...revision }, async (locked) => {
+    await context.seals.remove(locked.tx, 'secrets', [locked.loaded.row]);
+    await locked.record({});
     return { ok: undefined };
   });
 
@@ -75,10 +69,10 @@ export const recoverSecret = (
   id: SecretId,
   revision: Revision,
 ): Promise<SecretView> =>
-  context.change(caller, 'manage', 'secret.recover', id, revision, async (locked) => {
+  context.change(caller, { id, action: 'manage', as: 'secret.recover', ...revision }, async (locked) => {
     const taken = locked.loaded.row.deleted_at === null ? null : await context.nameTaken(locked.tx, locked.loaded.row);
     if (taken) return await locked.refuse(taken);
-    return { ok: await locked.write({ deleted_at: null }, 'secret.recover') };
+    return { ok: await locked.write({ deleted_at: null }, {}) };
   });
 
 /** Where a secret is to go: a scope, and for scope session the session's name. */
@@ -88,7 +82,7 @@ export interface Destination {
 }
 
 /** Why a secret cannot be moved so, whoever asks, or null. */
-const refuseMove = ({ loaded }: LockedSecret, { scope, session }: Destination): KeyholdError | null => {
+const refuseMove = (loaded: Loaded, { scope, session }: Destination): KeyholdError | null => {
   if (scope === 'shared') return invalid('scope', 'shared is reached by sharing: POST …/share.');
   if (scope === 'user' && session !== null) return invalid('session_id', 'goes with scope session only.');
   if (loaded.row.deleted_at === null) return null;
@@ -103,8 +97,8 @@ export const transferSecret = (
   to: Destination,
   revision: Revision,
 ): Promise<SecretView> =>
-  context.change(caller, 'manage', 'secret.transfer', id, revision, async (locked) => {
-    const refusal = refuseMove(locked, to);
+  context.change(caller, { id, action: 'manage', as: 'secret.transfer', ...revision }, async (locked) => {
+    const refusal = refuseMove(locked.loaded, to);
     if (refusal) return await locked.refuse(refusal);
     const place = await holdPlace(context, locked.tx, caller, to.scope, to.session);
     if ('refused' in place) return await locked.refuse(place.refused);
@@ -113,5 +107,5 @@ export const transferSecret = (
     const taken = await context.nameTaken(locked.tx, { ...row, session_id });
     if (taken) return await locked.refuse(taken);
     const details = { scope: to.scope, from: row.scope, ...(session_id ? { session_id } : {}) };
-    return { ok: await locked.write({ scope: to.scope, session_id, shared_with: [] }, 'secret.transfer', details) };
+    return { ok: await locked.write({ scope: to.scope, session_id, shared_with: [] }, details) };
   });

@@ -1,11 +1,10 @@
 import type { Action, Mutate } from '../access/index.ts';
-import type { Audit, AuditAction, AuditEntry } from '../audit/index.ts';
+import type { Audit, AuditAction, AuditDetails, AuditEntry } from '../audit/index.ts';
 import { createBatcher } from '../core/batch.ts';
 import type { Caller } from '../core/caller.ts';
 import { type Clock, later } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
 import type { SecretId } from '../core/ids.ts';
-import type { JsonObject } from '../core/json.ts';
 import { databaseNow } from '../db/checks.ts';
 import { type Db, mapDbErrors, type Outcome, refusedWith, type Tx } from '../db/database.ts';
 import { isUnavailable, violatedIndex } from '../db/postgres-errors.ts';
@@ -39,16 +38,33 @@ export interface SecretsDeps {
   readonly versionsKept: number;
 }
 
-/** One secret that a change is about, locked by its lock until the transaction ends. */
-export interface LockedSecret {
+/** Actions that change one secret. Their records name the new revision. */
+export type ChangeAction = {
+  [A in AuditAction]: A extends `secret.${string}` ? (AuditDetails[A] extends { revision: number } ? A : never) : never;
+}[AuditAction];
+
+/** What the record of a change says beside the new revision. */
+export type ChangeDetails<A extends ChangeAction> = Omit<AuditDetails[A], 'revision'>;
+
+/** One secret that a change is about, locked until the transaction ends. */
+export interface LockedSecret<A extends ChangeAction> {
   readonly tx: Tx;
   readonly loaded: Loaded;
-  /** Writes the changes under a new revision, with the record of what was done. */
-  write(changes: Partial<SecretRow>, action: AuditAction, details?: JsonObject): Promise<SecretView>;
-  /** Says no, on the record. */
+  /** Writes the changes under a new revision, with the record of the action. */
+  write(changes: Partial<SecretRow>, details: ChangeDetails<A>): Promise<SecretView>;
+  /** Records the action, with the revision that the secret has. */
+  record(details: ChangeDetails<A>): Promise<void>;
+  /** Refuses, on the record. */
   refuse(error: KeyholdError): Promise<{ readonly refused: KeyholdError }>;
-  /** Says no because a value in this table doesn't open, on the record. Broken seals are recorded where they are met. */
+  /** Refuses, on the record, because a value in this table doesn't open. Broken seals are recorded where they are met. */
   valueBroken(table: SealedTableName): Promise<{ readonly refused: KeyholdError }>;
+}
+
+/** Which secret is changed, by what action of the rule, and what the record calls it. */
+export interface Change<A extends ChangeAction> extends ChangeOptions {
+  readonly id: SecretId;
+  readonly action: Action;
+  readonly as: A;
 }
 
 export interface ChangeOptions extends LoadOptions {
@@ -60,25 +76,19 @@ export interface SecretsContext extends SecretsDeps {
   readonly load: Load;
   now(handle: Db): Promise<Date>;
   /** Looks at one secret and records it; throws what the rule refuses. */
-  look(caller: Caller, action: Action, as: AuditAction, id: SecretId): Promise<{ loaded: Loaded; view: SecretView }>;
-  /** The way of every change of one secret: confirm the caller, lock, verify, decide, then `work`. */
-  change<T>(
+  look(caller: Caller, action: Action, as: LookAction, id: SecretId): Promise<{ loaded: Loaded; view: SecretView }>;
+  /** The way of every change of one secret: revalidate the caller, lock, verify, decide, then `work`. */
+  change<T, A extends ChangeAction>(
     caller: Caller,
-    action: Action,
-    as: AuditAction,
-    id: SecretId,
-    options: ChangeOptions,
-    work: (locked: LockedSecret) => Promise<Outcome<T>>,
+    change: Change<A>,
+    work: (locked: LockedSecret<A>) => Promise<Outcome<T>>,
   ): Promise<T>;
-  /** As `change`, inside a transaction that has confirmed its caller already. */
-  changeIn<T>(
+  /** As `change`, inside a transaction that has revalidated its caller already. */
+  changeIn<T, A extends ChangeAction>(
     tx: Tx,
     caller: Caller,
-    action: Action,
-    as: AuditAction,
-    id: SecretId,
-    options: ChangeOptions,
-    work: (locked: LockedSecret) => Promise<Outcome<T>>,
+    change: Change<A>,
+    work: (locked: LockedSecret<A>) => Promise<Outcome<T>>,
   ): Promise<Outcome<T>>;
   /** Refuses a name that the owner has already in that place, before the index would end the transaction. */
   nameTaken(tx: Tx, row: Pick<SecretRow, 'id' | 'owner_id' | 'name' | 'session_id'>): Promise<KeyholdError | null>;
@@ -109,68 +119,66 @@ export const orNameTaken = async <T>(work: Promise<T>): Promise<T> => {
 
 /** A question to the rule, and what the record calls it. */
 interface Look extends Question {
-  readonly as: AuditAction;
+  readonly as: LookAction;
 }
 
-const lookEntry = (as: AuditAction, id: SecretId, evaluated: Evaluation): AuditEntry =>
+/** Actions that look at one secret, and have no details. */
+export type LookAction = 'secret.get' | 'secret.access_list' | 'secret.versions_list';
+
+const lookEntry = (as: LookAction, id: SecretId, evaluated: Evaluation): AuditEntry =>
   evaluated.kind === 'allowed'
-    ? { action: as, target: { type: 'secret', id }, outcome: 'allowed', reason: evaluated.because }
+    ? { action: as, target: { type: 'secret', id }, outcome: 'allowed', reason: evaluated.because, details: {} }
     : refusalEntry(as, id, evaluated);
 
 export const createContext = (deps: SecretsDeps): SecretsContext => {
   const { db, clock, seals, audit, mutate } = deps;
   const load = createLoad({ seals, clock });
 
-  const locked = (tx: Tx, caller: Caller, as: AuditAction, loaded: Loaded): LockedSecret => ({
-    tx,
-    loaded,
-    write: async (changes, action, details = {}) => {
-      const revision = loaded.row.revision + 1;
-      const { encrypted_value: _absent, ...row } = loaded.row;
-      const changed = await seals.update(tx, 'secrets', row as SecretRow, {
-        ...changes,
-        revision,
-        updated_at: clock.now(),
-      });
-      await audit.record(tx, caller, {
-        action,
-        target: { type: 'secret', id: loaded.row.id },
-        outcome: 'allowed',
+  const lockedSecret = <A extends ChangeAction>(tx: Tx, caller: Caller, as: A, loaded: Loaded): LockedSecret<A> => {
+    const target = { type: 'secret', id: loaded.row.id } as const;
+    const record = (revision: number, details: ChangeDetails<A>): Promise<void> =>
+      audit.allow(tx, caller, as, {
+        target,
         reason: 'owner',
-        details: { revision, ...details },
+        details: { revision, ...details } as unknown as AuditDetails[A],
       });
-      return viewOf(changed, caller.userId === changed.owner_id ? 'owner' : 'shared', caller.userId, loaded.now);
-    },
-    refuse: async (error) => {
-      await audit.record(tx, caller, {
-        action: as,
-        target: { type: 'secret', id: loaded.row.id },
-        outcome: 'refused',
-        reason: error.code,
-      });
-      return refusedWith(error);
-    },
-    valueBroken: async (table) => {
-      await audit.record(tx, caller, {
-        action: 'row.integrity_broken',
-        target: { type: 'secret', id: loaded.row.id },
-        outcome: 'failed',
-        reason: 'value',
-        details: { table, during: as },
-      });
-      return refusedWith(integrityBroken());
-    },
-  });
+    return {
+      tx,
+      loaded,
+      write: async (changes, details) => {
+        const revision = loaded.row.revision + 1;
+        const changed = await seals.update(tx, 'secrets', loaded.row, {
+          ...changes,
+          revision,
+          updated_at: clock.now(),
+        });
+        await record(revision, details);
+        return viewOf(changed, caller.userId === changed.owner_id ? 'owner' : 'shared', caller.userId, loaded.now);
+      },
+      record: (details) => record(loaded.row.revision, details),
+      refuse: (error) => audit.refuse(tx, caller, as, target, error),
+      valueBroken: async (table) => {
+        await audit.record(tx, caller, {
+          action: 'row.integrity_broken',
+          target,
+          outcome: 'failed',
+          reason: 'value',
+          details: { table, during: as },
+        });
+        return refusedWith(integrityBroken());
+      },
+    };
+  };
 
-  const changeIn: SecretsContext['changeIn'] = async (tx, caller, action, as, id, options, work) => {
+  const changeIn: SecretsContext['changeIn'] = async (tx, caller, { id, action, as, ...options }, work) => {
     const evaluated = await load.evaluateOne(tx, caller, action, id, { ...options, lock: 'update' });
     if (evaluated.kind !== 'allowed') {
       await audit.record(tx, caller, refusalEntry(as, id, evaluated));
       return refusedWith(evaluated.error);
     }
-    const one = locked(tx, caller, as, evaluated.loaded);
+    const locked = lockedSecret(tx, caller, as, evaluated.loaded);
     const stale = options.revision != null && options.revision !== evaluated.loaded.row.revision;
-    return stale ? await one.refuse(revisionMismatch()) : await work(one);
+    return stale ? await locked.refuse(revisionMismatch()) : await work(locked);
   };
 
   /** Looks that arrive together are decided, recorded and flushed together. */
@@ -202,8 +210,7 @@ export const createContext = (deps: SecretsDeps): SecretsContext => {
     },
 
     changeIn,
-    change: (caller, action, as, id, options, work) =>
-      orNameTaken(mutate(caller, (tx) => changeIn(tx, caller, action, as, id, options, work))),
+    change: (caller, change, work) => orNameTaken(mutate(caller, (tx) => changeIn(tx, caller, change, work))),
 
     nameTaken: async (tx, row) => {
       const taken = (await namesInPlace(tx, row.owner_id, row.session_id, [row.name])).get(row.name);

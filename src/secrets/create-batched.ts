@@ -1,61 +1,56 @@
-import { type RawBuilder, sql } from 'kysely';
 import { isExpired, mayPlace, rowsUnchanged } from '../access/index.ts';
 import { createGroupedBatcher } from '../core/batch.ts';
 import type { Caller } from '../core/caller.ts';
-import { asUnavailable, isLockTimeout, isRetryable, isUnavailable } from '../db/postgres-errors.ts';
-import type { OwnerKeyRow } from '../db/tables/index.ts';
+import { asUnavailable, isLockTimeout, isRetryable, isUnavailable, violatedIndex } from '../db/postgres-errors.ts';
+import { exactVersionOf, type Unchanged } from '../keys/index.ts';
 import type { SecretsContext } from './context.ts';
-import { createdEntry, type NewSecretRow, newSecretRow } from './create.ts';
+import { insertSecrets, type NewSecretRow, newSecretRow } from './create.ts';
 import { type CreateSecret, checkPlacement } from './input.ts';
 import { type SecretView, viewOf } from './view.ts';
 
 /** One caller's secret, encrypted under the owner's key as it was last seen. */
 interface PendingCreate {
   readonly caller: Caller;
-  /** True in SQL while what let the caller in stands. */
-  readonly verifiedRows: RawBuilder<boolean>;
-  readonly key: OwnerKeyRow;
   readonly row: NewSecretRow;
+  /** What must still be so: the rows that let the caller in, and the owner's key. */
+  readonly unchanged: Unchanged;
 }
 
-/** Those whose creations rest on the same rows, as they were verified. */
-const sameGrounds = ({ caller, key }: PendingCreate): string =>
-  [...caller.verifiedRows, key].map(({ seal }) => Buffer.from(seal).toString('base64')).join();
+/** Names the rows that a creation rests on, as they were verified; creations that rest on the same ones are written together. */
+const versionsOf = ({ unchanged }: PendingCreate): string =>
+  unchanged.rows.map(({ seal }) => Buffer.from(seal).toString('base64')).join();
 
 /** Relies on nothing but the caller and their key: not on a session, nor on those it would be shared with. */
-const standsAlone = (caller: Caller, { scope = 'user', shared_with = [] }: CreateSecret): boolean =>
+const reliesOnCallerAlone = (caller: Caller, { scope = 'user', shared_with = [] }: CreateSecret): boolean =>
   scope === 'user' && shared_with.length === 0 && mayPlace(caller, 'user', null);
 
-const futureOnly = sql<boolean>`(secrets.expires_at is null or secrets.expires_at > clock_timestamp())`;
+const isPresent = (date: Date | null): date is Date => date !== null;
 
 /**
- * The short way to create a secret: one statement that holds what the caller stands on, as `mutate` does, and writes
- * secret and record only if all of it is still as it was verified. What arrives together from one credential is written
- * together. Resolves to null where the short way does not lead, with nothing written: the transaction of `createSecret`
- * then does it, or says and records why not.
+ * Creates secrets by one statement that needs no transaction: it writes secret and record only if the rows that let the
+ * caller in and the owner's key are as they were verified. Creations that arrive together from one credential are written
+ * together. Resolves to null, having written nothing, when that does not apply or something changed. The caller then falls
+ * back to `createSecret`, which succeeds or records the refusal.
  */
 export const createBatched = (context: SecretsContext) => {
-  const { clock, ownerKeys, audit, seals, db } = context;
+  const { clock, ownerKeys, db } = context;
 
-  const madeOf = async (wishes: readonly PendingCreate[]): Promise<ReadonlySet<string>> => {
-    const [{ verifiedRows, key }] = wishes as readonly [PendingCreate];
-    const condition = sql<boolean>`${verifiedRows} and ${ownerKeys.stillActive(key)} and ${futureOnly}`;
-    const records = wishes.map(({ caller, row }) => ({ actor: caller, entry: createdEntry(row) }));
-    const secrets = wishes.map(({ row }) => row);
+  const write = async (pending: readonly PendingCreate[]): Promise<boolean[]> => {
+    const [{ unchanged }] = pending as readonly [PendingCreate];
+    const deadlines = pending.map(({ row }) => row.expires_at).filter(isPresent);
+    const before = [...(unchanged.before ?? []), ...deadlines];
     try {
-      return await audit.commitWith(records, (rows) => seals.insertWithRecords(db, secrets, rows, condition));
+      const written = await insertSecrets(context, db, pending, 'owner', { ...unchanged, before });
+      return pending.map(() => written);
     } catch (error) {
-      // Another transaction holds these rows, or the name of one of several: the way by the transaction tries each alone.
-      if (isRetryable(error) || (wishes.length > 1 && isLockTimeout(error))) return new Set<string>();
+      // A name that is taken, a lock that is held: the batch is tried one by one, and one alone goes by the transaction.
+      if (pending.length > 1 && (violatedIndex(error) !== undefined || isLockTimeout(error))) throw error;
+      if (violatedIndex(error) !== undefined || isRetryable(error)) return pending.map(() => false);
       throw asUnavailable(error);
     }
   };
 
-  const write = async (wishes: readonly PendingCreate[]): Promise<boolean[]> => {
-    const made = await madeOf(wishes);
-    return wishes.map(({ row }) => made.has(row.id));
-  };
-  const written = createGroupedBatcher(sameGrounds, write, {
+  const written = createGroupedBatcher(versionsOf, write, {
     maxBatchSize: 64,
     concurrency: 2,
     isSharedFailure: isUnavailable,
@@ -64,11 +59,13 @@ export const createBatched = (context: SecretsContext) => {
   return async (caller: Caller, input: CreateSecret): Promise<SecretView | null> => {
     checkPlacement(input);
     const now = clock.now();
-    const verifiedRows = rowsUnchanged(caller, now);
+    const unchanged = rowsUnchanged(caller, now);
     const key = ownerKeys.recent(caller.userId);
-    if (verifiedRows === null || key === null || !standsAlone(caller, input)) return null;
+    if (unchanged === null || key === null || !reliesOnCallerAlone(caller, input)) return null;
     const row = newSecretRow(context, key, input, null);
     if (isExpired({ expiresAt: row.expires_at }, now)) return null;
-    return (await written({ caller, verifiedRows, key, row })) ? viewOf(row, 'owner', caller.userId, now) : null;
+    const rows = [...unchanged.rows, exactVersionOf('owner_keys', key)];
+    const pending = { caller, row, unchanged: { ...unchanged, rows } };
+    return (await written(pending)) ? viewOf(row, 'owner', caller.userId, now) : null;
   };
 };

@@ -3,9 +3,10 @@ import type { AuditEntry } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { invalid, KeyholdError, sessionNotJoined } from '../core/errors.ts';
 import { newId, type SecretId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
-import { type Outcome, refusedWith, type Tx } from '../db/database.ts';
+import { type Db, type Outcome, refusedWith, type Tx } from '../db/database.ts';
 import type { OwnerKeyRow, SecretRow } from '../db/tables/index.ts';
 import type { IdempotentRequest } from '../idempotency/index.ts';
+import type { Unchanged } from '../keys/index.ts';
 import { orNameTaken, type SecretsContext } from './context.ts';
 import { type CreateSecret, checkPlacement, refuseUnlessFuture, valueBytes } from './input.ts';
 
@@ -90,12 +91,12 @@ export const refuseGrantees = async (
   return null;
 };
 
-/** The record of a secret that was created. */
-export const createdEntry = (row: NewSecretRow): AuditEntry => ({
+/** The record of a secret that was created, by its owner or by an import. */
+const createdEntry = (row: NewSecretRow, reason: 'owner' | 'import'): AuditEntry => ({
   action: 'secret.create',
   target: { type: 'secret', id: row.id },
   outcome: 'allowed',
-  reason: 'owner',
+  reason,
   details: {
     revision: 1,
     version: 1,
@@ -105,16 +106,25 @@ export const createdEntry = (row: NewSecretRow): AuditEntry => ({
   },
 });
 
+/** Writes new secrets with their records in one statement, if `unchanged` still holds; resolves to whether it did. */
+export const insertSecrets = (
+  { audit }: Pick<SecretsContext, 'audit'>,
+  db: Db,
+  made: readonly { readonly caller: Caller; readonly row: NewSecretRow }[],
+  reason: 'owner' | 'import',
+  unchanged?: Unchanged,
+): Promise<boolean> => {
+  const records = made.map(({ caller, row }) => ({ actor: caller, entry: createdEntry(row, reason) }));
+  return audit.insert(db, [{ table: 'secrets', rows: made.map(({ row }) => row) }], records, unchanged);
+};
+
 const insertSecret = async (
   context: SecretsContext,
   tx: Tx,
   caller: Caller,
   input: CreateSecret,
 ): Promise<Outcome<string[]>> => {
-  const refuse = async (error: KeyholdError): Promise<Outcome<string[]>> => {
-    await context.audit.record(tx, caller, { action: 'secret.create', outcome: 'refused', reason: error.code });
-    return refusedWith(error);
-  };
+  const refuse = (error: KeyholdError) => context.audit.refuse(tx, caller, 'secret.create', null, error);
   const granteesRefused = await refuseGrantees(context, tx, caller, input.shared_with ?? []);
   if (granteesRefused) return await refuse(granteesRefused);
   const place = await holdPlace(context, tx, caller, input.scope ?? 'user', input.session_id);
@@ -124,8 +134,7 @@ const insertSecret = async (
   const row = newSecretRow(context, key, input, place.ok.session);
   const taken = await context.nameTaken(tx, row);
   if (taken) return await refuse(taken);
-  await context.seals.insert(tx, 'secrets', row);
-  await context.audit.record(tx, caller, createdEntry(row));
+  await insertSecrets(context, tx, [{ caller, row }], 'owner');
   return { ok: [row.id] };
 };
 

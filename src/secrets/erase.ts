@@ -10,8 +10,7 @@ export const eraseUser = async (
   tx: Tx,
   userId: UserId,
 ): Promise<{ readonly erased: number; readonly unshared: number }> => {
-  const shared = await lockSharedWith(tx, userId);
-  const intact = shared.filter((row) => seals.holds('secrets', row));
+  const intact = await lockSharedWith(seals, tx, userId);
   for (const row of intact) {
     const changes = { ...unshareWith(row, userId), revision: row.revision + 1, updated_at: clock.now() };
     await seals.update(tx, 'secrets', row, changes);

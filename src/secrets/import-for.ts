@@ -86,10 +86,7 @@ const runImport = async (
   username: string,
   input: ImportFor,
 ): Promise<Outcome<ImportResult>> => {
-  const refuse = async (error: KeyholdError): Promise<Outcome<ImportResult>> => {
-    await context.audit.record(tx, caller, { action: 'secret.import', outcome: 'refused', reason: error.code });
-    return refusedWith(error);
-  };
+  const refuse = (error: KeyholdError) => context.audit.refuse(tx, caller, 'secret.import', null, error);
   if (!isOperator(caller)) return await refuse(operatorOnly());
   const owner = await context.users.hold(tx, { username });
   if (owner === null) return await refuse(noOwner());
@@ -109,7 +106,7 @@ const runImport = async (
   const result = resultOf(input.dry_run, plans, ids);
   const { created, updated, skipped, renamed } = result;
   const details = { owner_id: owner.id, created, updated, skipped, renamed };
-  await context.audit.record(tx, caller, { action: 'secret.import', outcome: 'allowed', details });
+  await context.audit.allow(tx, caller, 'secret.import', { details });
   return { ok: result };
 };
 

@@ -1,12 +1,10 @@
-import type { AuditEntry } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { isUuid, type SecretId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
 import { mapDbErrors, type Outcome, refusedWith, type Tx } from '../db/database.ts';
-import type { SecretRow } from '../db/tables/index.ts';
 import type { IdempotentRequest } from '../idempotency/index.ts';
 import { orNameTaken, type SecretsContext } from './context.ts';
-import { holdPlace, newSecretRow, refuseGrantees } from './create.ts';
+import { holdPlace, insertSecrets, newSecretRow, refuseGrantees } from './create.ts';
 import { type CreateSecret, checkPlacement, refuseUnlessFuture, valueBytes } from './input.ts';
 import { namesInPlace } from './queries.ts';
 import { setValueIn } from './versions.ts';
@@ -141,19 +139,15 @@ export const insertPlanned = async (
       ids.set(plan.index, row.id);
       return row;
     });
-    await context.seals.insertAll(tx, 'secrets', batch);
-    await context.audit.recordAll(tx, caller, batch.map(createdEntry));
+    await insertSecrets(
+      context,
+      tx,
+      batch.map((row) => ({ caller, row })),
+      'import',
+    );
   }
   return ids;
 };
-
-const createdEntry = (row: Omit<SecretRow, 'seal'>): AuditEntry => ({
-  action: 'secret.create',
-  target: { type: 'secret', id: row.id },
-  outcome: 'allowed',
-  reason: 'import',
-  details: { revision: 1, version: 1, scope: row.scope, shared_with: row.shared_with },
-});
 
 const updatePlanned = async (
   context: SecretsContext,
@@ -163,7 +157,7 @@ const updatePlanned = async (
 ): Promise<KeyholdError | null> => {
   for (const plan of plans) {
     if (plan.outcome !== 'updated' || plan.existing === null) continue;
-    const outcome = await setValueIn(context, tx, caller, plan.existing, plan.input.value);
+    const outcome = await setValueIn(context, tx, caller, { id: plan.existing, name: plan.name }, plan.input.value);
     if (outcome !== null) return ofItem(plan.index, outcome);
   }
   return null;
@@ -213,10 +207,7 @@ const runImport = async (
   caller: Caller,
   input: ImportSecrets,
 ): Promise<Outcome<ImportResult>> => {
-  const refuse = async (error: KeyholdError): Promise<Outcome<ImportResult>> => {
-    await context.audit.record(tx, caller, { action: 'secret.import', outcome: 'refused', reason: error.code });
-    return refusedWith(error);
-  };
+  const refuse = (error: KeyholdError) => context.audit.refuse(tx, caller, 'secret.import', null, error);
   const places = await holdPlaces(context, tx, caller, input.items);
   if ('refused' in places) return await refuse(places.refused);
   const grantees = await refuseGrantees(context, tx, caller, [
@@ -243,11 +234,7 @@ const runImport = async (
   if (failed) throw failed;
   const result = resultOf(false, plans, ids);
   const { created, updated, skipped, renamed } = result;
-  await context.audit.record(tx, caller, {
-    action: 'secret.import',
-    outcome: 'allowed',
-    details: { created, updated, skipped, renamed },
-  });
+  await context.audit.allow(tx, caller, 'secret.import', { details: { created, updated, skipped, renamed } });
   return { ok: result };
 };
 

@@ -3,8 +3,9 @@ import type { AuditEntry } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { type Clock, later } from '../core/clock.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
-import type { OwnerKeyId, SecretId, UserId } from '../core/ids.ts';
+import type { OwnerKeyId, SecretId, UserId, VerifiedSessionId } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
+import type { RawRow } from '../db/json-rows.ts';
 import type { OwnerKeyRow, SecretRow } from '../db/tables/index.ts';
 import { integrityBroken, type Seals } from '../keys/index.ts';
 import { type LockMode, loadSecretBundle, type SecretBundle } from './queries.ts';
@@ -79,10 +80,12 @@ export interface Load {
   evaluateOne(db: Db, caller: Caller, action: Action, id: SecretId, options?: LoadOptions): Promise<Evaluation>;
 }
 
-/** What was found, with every seal looked at once. */
+/** What was found, with every seal verified and every row compared with what it was asked by. */
 interface Verified {
   readonly now: Date;
-  readonly secrets: ReadonlyMap<SecretId, { readonly row: SecretRow; readonly intact: boolean }>;
+  readonly secrets: ReadonlyMap<SecretId, SecretRow>;
+  /** Rows of the secrets asked for whose seals are broken; nothing in them is true. */
+  readonly broken: ReadonlyMap<SecretId, RawRow>;
   readonly activeOwners: ReadonlySet<UserId>;
   /** `session user` of the owners who are present. */
   readonly presences: ReadonlySet<string>;
@@ -92,13 +95,23 @@ interface Verified {
 const presenceKey = (session: string | null, user: UserId): string => `${session} ${user}`;
 
 export const createLoad = ({ seals, clock }: Deps): Load => {
-  const verify = (found: SecretBundle): Verified => {
-    const owners = found.owners.filter((row) => row.status === 'active' && seals.holds('users', row));
-    const present = found.presences.filter((row) => row.left_at === null && seals.holds('session_participants', row));
-    const keys = found.keys.filter((row) => seals.holds('owner_keys', row));
+  const verify = (
+    { dbNow, rows }: SecretBundle,
+    ids: readonly SecretId[],
+    sessions: readonly VerifiedSessionId[],
+  ): Verified => {
+    const secrets = new Map(seals.verify('secrets', rows.secrets, { id: ids }).map((row) => [row.id, row]));
+    const left = rows.secrets.filter((row) => !secrets.has(row['id'] as SecretId));
+    const owner_ids = [...secrets.values()].map((row) => row.owner_id);
+    const key_ids = [...secrets.values()].map((row) => row.key_id);
+    const owners = seals.verify('users', rows.owners, { id: owner_ids, status: 'active' });
+    const asked = { session_id: sessions, user_id: owner_ids, left_at: null };
+    const present = seals.verify('session_participants', rows.presences, asked);
+    const keys = seals.verify('owner_keys', rows.keys, { id: key_ids });
     return {
-      now: later(clock.now(), found.dbNow),
-      secrets: new Map(found.secrets.map((row) => [row.id, { row, intact: seals.holds('secrets', row) }])),
+      now: later(clock.now(), dbNow),
+      secrets,
+      broken: new Map(left.map((row) => [row['id'] as SecretId, row])),
       activeOwners: new Set(owners.map((row) => row.id)),
       presences: new Set(present.map((row) => presenceKey(row.session_id, row.user_id))),
       keys: new Map(keys.map((row) => [row.id, row])),
@@ -120,23 +133,24 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
     return { kind: 'refused', error: refusalError(reason), reason };
   };
 
-  /** A broken row is nothing to anybody but the one whom it names as owner, who is told once. */
-  const broken = (caller: Caller, row: SecretRow): Evaluation => ({
+  /** A broken row is a 404 to everybody except the user whom it names as owner, who is told once. */
+  const brokenFor = (caller: Caller, row: RawRow): Evaluation => ({
     kind: 'broken',
-    error: row.owner_id === caller.userId ? integrityBroken() : notFound(),
+    error: row['owner_id'] === caller.userId ? integrityBroken() : notFound(),
   });
 
   const answer = ({ caller, action, id }: Question, verified: Verified): Evaluation => {
-    const found = verified.secrets.get(id);
-    if (!found) return decided(caller, action, null);
-    return found.intact ? decided(caller, action, loadedOf(found.row, caller, verified)) : broken(caller, found.row);
+    const row = verified.secrets.get(id);
+    if (row) return decided(caller, action, loadedOf(row, caller, verified));
+    const broken = verified.broken.get(id);
+    return broken ? brokenFor(caller, broken) : decided(caller, action, null);
   };
 
-  const evaluateAll: Load['evaluateAll'] = async (db, asks, { lock = 'none', value = false } = {}) => {
-    const ids = [...new Set(asks.map((ask) => ask.id))];
-    const sessions = [...new Set(asks.flatMap((ask) => ask.caller.session ?? []))];
-    const verified = verify(await loadSecretBundle(db, ids, sessions, { lock, value }));
-    return asks.map((ask) => answer(ask, verified));
+  const evaluateAll: Load['evaluateAll'] = async (db, questions, { lock = 'none', value = false } = {}) => {
+    const ids = [...new Set(questions.map((question) => question.id))];
+    const sessions = [...new Set(questions.flatMap((question) => question.caller.session ?? []))];
+    const verified = verify(await loadSecretBundle(db, ids, sessions, { lock, value }), ids, sessions);
+    return questions.map((question) => answer(question, verified));
   };
 
   return {
@@ -170,4 +184,4 @@ export const refusalEntry = (
         reason: 'seal',
         details: { table: 'secrets', during: action },
       }
-    : { action, target: { type: 'secret', id }, outcome: 'refused', reason: evaluated.reason };
+    : ({ action, target: { type: 'secret', id }, outcome: 'refused', reason: evaluated.reason } as AuditEntry);

@@ -4,65 +4,55 @@ import type { SecretId, UserId, VerifiedSessionId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
 import type { SecretType } from '../core/secret-types.ts';
 import type { Db, Tx } from '../db/database.ts';
-import { columnNames } from '../db/joined.ts';
-import { type JsonRow, jsonArray, rowOfJson } from '../db/json-rows.ts';
+import { type RawRow, readTogether } from '../db/json-rows.ts';
 import { replanEachTime } from '../db/pool.ts';
-import type { OwnerKeyRow, ParticipantRow, Scope, SecretRow, SecretVersionRow, UserRow } from '../db/tables/index.ts';
+import { columnNames } from '../db/tables/columns.ts';
+import type { Scope, SecretRow } from '../db/tables/index.ts';
+import { notWritten, type Seals } from '../keys/index.ts';
 
-/** All SQL of this domain. Rows come unverified: `load.ts` asks for their seals. */
+/** All SQL of this domain. It chooses rows; the seals verify what is read before anything is decided by it. */
 
-/** Secrets with what stands beside them, all seen at one moment: their owners, owners' presences, and the values' keys. */
+/** Secrets with everything that deciding about them takes, all seen at one moment and none of it verified. */
 export interface SecretBundle {
   readonly dbNow: Date;
-  readonly secrets: readonly SecretRow[];
-  readonly owners: readonly UserRow[];
-  readonly presences: readonly ParticipantRow[];
-  readonly keys: readonly OwnerKeyRow[];
+  readonly rows: Readonly<Record<'secrets' | 'owners' | 'presences' | 'keys', readonly RawRow[]>>;
 }
 
 export type LockMode = 'none' | 'update';
 
-interface FoundJson {
-  readonly now: string;
-  readonly secrets: readonly JsonRow[];
-  readonly owners: readonly JsonRow[];
-  readonly presences: readonly JsonRow[];
-  readonly keys: readonly JsonRow[];
-}
-
-const secretColumns = (value: boolean): RawBuilder<unknown> => {
-  const columns = columnNames('secrets').filter((column) => value || column !== 'encrypted_value');
-  return sql.join(columns.map((column) => sql.ref(column)));
-};
+const secretColumns = (value: boolean): RawBuilder<unknown> =>
+  sql.join(columnNames('secrets', value ? [] : ['encrypted_value']).map((column) => sql.ref(column)));
 
 /**
  * Everything that deciding about and opening these secrets takes, in one statement: each distinct owner, key and presence
- * once, found by its key however many rows the planner expects (an array, not a join). Presences are those of the secrets' owners in the sessions named. The values only where they are asked for.
+ * once, found by its key however many rows the planner expects (an array, not a join). Presences are those of the secrets'
+ * owners in these sessions. Values are read only where they are asked for.
  */
-export const loadSecretBundle = async (
+export const loadSecretBundle = (
   db: Db,
   ids: readonly SecretId[],
   sessions: readonly VerifiedSessionId[],
   options: { readonly lock: LockMode; readonly value: boolean },
 ): Promise<SecretBundle> => {
   const lock = sql.raw(options.lock === 'update' ? 'order by id for update' : '');
-  const { rows } = await sql<{ found: FoundJson }>`
-    with chosen as (select ${secretColumns(options.value)} from secrets where id = any(${ids}::uuid[]) ${lock})
-    select json_build_object('now', clock_timestamp(), 'secrets', ${jsonArray(sql`select * from chosen`)},
-      'owners', ${jsonArray(sql`select * from users where id = any(array(select owner_id from chosen))`)},
-      'presences', ${jsonArray(sql`select * from session_participants where session_id = any(${sessions}::uuid[])
-        and user_id = any(array(select owner_id from chosen))`)},
-      'keys', ${jsonArray(sql`select * from owner_keys where id = any(array(select key_id from chosen))`)}) as found`.execute(
-    db,
-  );
-  const found = rows[0]?.found ?? { now: '', secrets: [], owners: [], presences: [], keys: [] };
-  return {
-    dbNow: new Date(found.now),
-    secrets: found.secrets.map((row) => rowOfJson('secrets', row)),
-    owners: found.owners.map((row) => rowOfJson('users', row)),
-    presences: found.presences.map((row) => rowOfJson('session_participants', row)),
-    keys: found.keys.map((row) => rowOfJson('owner_keys', row)),
-  };
+  const chosen = sql`with chosen as (select ${secretColumns(options.value)} from public.secrets
+    where id = any(${ids}::uuid[]) ${lock})`;
+  return readTogether(db, chosen, {
+    secrets: { of: 'secrets', select: sql`select * from chosen` },
+    owners: {
+      of: 'users',
+      select: sql`select * from public.users where id = any(array(select owner_id from chosen))`,
+    },
+    presences: {
+      of: 'session_participants',
+      select: sql`select * from public.session_participants where session_id = any(${sessions}::uuid[])
+        and user_id = any(array(select owner_id from chosen))`,
+    },
+    keys: {
+      of: 'owner_keys',
+      select: sql`select * from public.owner_keys where id = any(array(select key_id from chosen))`,
+    },
+  });
 };
 
 export interface SecretFilter {
@@ -133,7 +123,7 @@ export const visibleIds = async (
   const limit = page.limit + 1;
   const parts = branches.map((branch) => {
     let query = filtered(db, branch, filter, me, now).select('secrets.id');
-    if (page.cursor !== null) query = query.where('secrets.id', '<', page.cursor as SecretId);
+    if (page.cursor !== null) query = query.where('secrets.id', '<', page.cursor);
     if (branch.pagedBy !== null)
       return sql`(${query.orderBy(`secrets.${branch.pagedBy}`).orderBy('secrets.id', 'desc').limit(limit)})`;
     // OFFSET keeps the order out of the inner plan, which would else look for these few through the ids of everybody.
@@ -189,39 +179,30 @@ export const namesInPlace = async (
     .where('deleted_at', 'is', null);
   query = sessionId === null ? query.where('scope', '<>', 'session') : query.where('session_id', '=', sessionId);
   const rows = await query.where(matching).execute();
-  return new Map(rows.map((row) => [row.name, row.id]));
+  return new Map(rows.map((row) => [row.name as string, row.id as SecretId]));
 };
 
-export const versionsOf = (db: Db, id: SecretId): Promise<SecretVersionRow[]> =>
-  db.selectFrom('secret_versions').selectAll().where('secret_id', '=', id).orderBy('version', 'desc').execute();
-
-export const lockVersionsUpTo = (tx: Tx, id: SecretId, version: number): Promise<SecretVersionRow[]> =>
-  tx
-    .selectFrom('secret_versions')
-    .selectAll()
-    .where('secret_id', '=', id)
-    .where('version', '<=', version)
-    .where('destroyed_at', 'is', null)
-    .forUpdate()
-    .execute();
-
-export const deleteSecret = async (tx: Tx, id: SecretId): Promise<void> => {
-  await tx.deleteFrom('secrets').where('id', '=', id).execute();
-};
-
-/** Deletes every secret of the owner, versions included; resolves to how many. */
+/** Deletes every secret of the owner, versions and broken rows included; resolves to how many. Throws `unavailable` if any is left. */
 export const deleteOwned = async (tx: Tx, ownerId: UserId): Promise<number> => {
-  const { numDeletedRows } = await tx.deleteFrom('secrets').where('owner_id', '=', ownerId).executeTakeFirst();
+  const { numDeletedRows } = await tx.deleteFrom('secrets').where('owner_id', '=', ownerId).executeTakeFirstOrThrow();
+  const left = await tx.selectFrom('secrets').select('id').where('owner_id', '=', ownerId).limit(1).execute();
+  if (left.length > 0) throw notWritten('secrets');
   return Number(numDeletedRows);
 };
 
-/** Secrets shared with the user, without their values: others decide how many and how large they are. */
-export const lockSharedWith = (tx: Tx, userId: UserId): Promise<SecretRow[]> =>
-  tx
-    .selectFrom('secrets')
-    .select(columnNames('secrets', ['encrypted_value']) as (keyof SecretRow)[])
-    .where('scope', '=', 'shared')
-    .where(sql<boolean>`shared_with @> ${JSON.stringify([userId])}::jsonb`)
-    .orderBy('id')
-    .forUpdate()
-    .execute();
+/** Intact secrets shared with the user, locked, without their values: others decide how many and how large they are. */
+export const lockSharedWith = (seals: Seals, tx: Tx, userId: UserId): Promise<SecretRow[]> =>
+  seals.load(
+    tx,
+    'secrets',
+    { scope: 'shared' },
+    {
+      narrow: {
+        sql: sql`shared_with @> ${JSON.stringify([userId])}::jsonb`,
+        holds: (row) => row.shared_with.includes(userId),
+      },
+      orderBy: sql`id`,
+      lock: 'update',
+      except: ['encrypted_value'],
+    },
+  );

@@ -3,7 +3,7 @@ import { type Caller, withListPermission } from '../core/caller.ts';
 import { invalid, KeyholdError, notFound } from '../core/errors.ts';
 import { type SecretId, type SessionId, toId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
 import { permissions } from '../core/permissions.ts';
-import { mapDbErrors } from '../db/database.ts';
+import { mapDbErrors, type Tx } from '../db/database.ts';
 import type { UserReference } from '../users/index.ts';
 import type { ChangeOptions, LockedSecret, SecretsContext } from './context.ts';
 import type { Loaded } from './load.ts';
@@ -28,14 +28,14 @@ const attempt = <T>(work: () => T): { ok: T } | { error: KeyholdError } => {
 
 const fieldOf = (who: UserReference): 'user_id' | 'username' => ('userId' in who ? 'user_id' : 'username');
 
-const shareLocked = async (context: SecretsContext, locked: LockedSecret, who: UserReference) => {
+const shareLocked = async (context: SecretsContext, locked: LockedSecret<'secret.share'>, who: UserReference) => {
   const user = await context.users.hold(locked.tx, who);
   if (!user) return await locked.refuse(invalid(fieldOf(who), 'names a user who is unknown or disabled.'));
   if (user.id === locked.loaded.row.owner_id)
     return await locked.refuse(invalid(fieldOf(who), 'names you, the owner.'));
   const shared = attempt(() => shareWith(locked.loaded.row, user.id));
   if ('error' in shared) return await locked.refuse(shared.error);
-  return { ok: await locked.write(shared.ok, 'secret.share', { user_id: user.id }) };
+  return { ok: await locked.write(shared.ok, { user_id: user.id }) };
 };
 
 /** Shares with one user; twice is the same as once. */
@@ -46,11 +46,13 @@ export const shareSecret = (
   who: UserReference,
   revision: Pick<ChangeOptions, 'revision'>,
 ): Promise<SecretView> =>
-  context.change(caller, 'share', 'secret.share', id, revision, (locked) => shareLocked(context, locked, who));
+  context.change(caller, { id, action: 'share', as: 'secret.share', ...revision }, (locked) =>
+    shareLocked(context, locked, who),
+  );
 
 /** An id as it is, a username looked up: who is disabled or erased can be taken off all the same. */
-const grantee = async (context: SecretsContext, locked: LockedSecret, who: UserReference): Promise<UserId | null> =>
-  'userId' in who ? who.userId : ((await context.users.byKey(locked.tx, who.username))?.id ?? null);
+const grantee = async (context: SecretsContext, tx: Tx, who: UserReference): Promise<UserId | null> =>
+  'userId' in who ? who.userId : ((await context.users.byKey(tx, who.username))?.id ?? null);
 
 /** Takes one user off; twice is the same as once. */
 export const unshareSecret = (
@@ -60,17 +62,17 @@ export const unshareSecret = (
   who: UserReference,
   revision: Pick<ChangeOptions, 'revision'>,
 ): Promise<SecretView> =>
-  context.change(caller, 'share', 'secret.unshare', id, revision, async (locked) => {
-    const userId = await grantee(context, locked, who);
+  context.change(caller, { id, action: 'share', as: 'secret.unshare', ...revision }, async (locked) => {
+    const userId = await grantee(context, locked.tx, who);
     if (userId === null) return await locked.refuse(invalid(fieldOf(who), 'names a user who is unknown.'));
-    return { ok: await locked.write(unshareWith(locked.loaded.row, userId), 'secret.unshare', { user_id: userId }) };
+    return { ok: await locked.write(unshareWith(locked.loaded.row, userId), { user_id: userId }) };
   });
 
 /** A grantee takes themself off. */
 export const leaveShare = (context: SecretsContext, caller: Caller, id: SecretId): Promise<void> =>
-  context.change(withListPermission(caller), 'list', 'secret.unshare', id, {}, async (locked) => {
+  context.change(withListPermission(caller), { id, action: 'list', as: 'secret.unshare' }, async (locked) => {
     if (!locked.loaded.row.shared_with.includes(caller.userId)) return await locked.refuse(notFound());
-    await locked.write(unshareWith(locked.loaded.row, caller.userId), 'secret.unshare', { user_id: caller.userId });
+    await locked.write(unshareWith(locked.loaded.row, caller.userId), { user_id: caller.userId });
     return { ok: undefined };
   });
 

@@ -5,7 +5,6 @@ import type { UserId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Tx } from '../db/database.ts';
 import type { SessionsContext } from './context.ts';
-import { lockOwned, lockPresences } from './queries.ts';
 import type { SessionView } from './session.ts';
 
 export interface ChangeSession {
@@ -29,7 +28,7 @@ export const updateSession = (
       return await context.refuse(tx, caller, 'session.update', row.id, notFuture());
     }
     const changed = await context.seals.update(tx, 'sessions', row, { ...change, updated_at: context.clock.now() });
-    await context.record(tx, caller, 'session.update', row.id, { fields: Object.keys(change) });
+    await context.allow(tx, caller, 'session.update', row.id, { fields: Object.keys(change) });
     return { ok: await context.showOne(tx, changed) };
   });
 
@@ -39,18 +38,18 @@ export const endSession = (context: SessionsContext, caller: Caller, name: strin
     const now = await context.now(tx);
     if (!isSessionActive(row, now)) return { ok: await context.showOne(tx, row) };
     const ended = await context.seals.update(tx, 'sessions', row, { status: 'ended', ended_at: now, updated_at: now });
-    await context.record(tx, caller, 'session.end', row.id);
+    await context.allow(tx, caller, 'session.end', row.id, {});
     return { ok: await context.showOne(tx, ended) };
   });
 
 /** Ends every session of a user, forgets what the user wrote of it, and takes them out of those of others; resolves to how many ended. */
 export const eraseFromSessions = async (context: SessionsContext, tx: Tx, userId: UserId): Promise<number> => {
-  const { seals } = context;
+  const { seals, queries } = context;
   const now = await context.now(tx);
-  for (const row of await lockPresences(tx, userId)) {
-    if (seals.holds('session_participants', row)) await seals.update(tx, 'session_participants', row, { left_at: now });
+  for (const row of await queries.lockPresences(tx, userId)) {
+    await seals.update(tx, 'session_participants', row, { left_at: now });
   }
-  const owned = (await lockOwned(tx, userId)).filter((row) => seals.holds('sessions', row));
+  const owned = await queries.lockOwned(tx, userId);
   for (const row of owned) {
     const over = {
       status: 'ended',

@@ -1,17 +1,16 @@
 import { type CallerState, isSessionActive, type Mutate } from '../access/index.ts';
-import type { Audit, AuditAction } from '../audit/index.ts';
+import type { Audit, AuditAction, AuditDetails } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { type Clock, later } from '../core/clock.ts';
 import { type KeyholdError, sessionNotJoined } from '../core/errors.ts';
 import type { SessionId } from '../core/ids.ts';
-import type { JsonObject } from '../core/json.ts';
 import { databaseNow } from '../db/checks.ts';
-import { type Db, type Outcome, refusedWith, type Tx } from '../db/database.ts';
+import type { Db, Outcome, Tx } from '../db/database.ts';
 import type { SessionRow } from '../db/tables/index.ts';
 import type { Idempotency } from '../idempotency/index.ts';
 import { integrityBroken, type Seals } from '../keys/index.ts';
 import type { Users } from '../users/index.ts';
-import { lockSession, participantsOf } from './queries.ts';
+import { createQueries, type SessionQueries } from './queries.ts';
 import { createSessionResolver, type SessionResolver } from './resolve.ts';
 import { type SessionView, sessionEnded, sessionOwnerOnly, viewOf } from './session.ts';
 
@@ -30,12 +29,20 @@ type Work<T> = (tx: Tx, row: SessionRow) => Promise<Outcome<T>>;
 
 /** What the parts of this domain have in common. */
 export interface SessionsContext extends SessionsDeps {
+  readonly queries: SessionQueries;
   readonly resolver: SessionResolver;
   now(db: Db): Promise<Date>;
   show(db: Db, rows: readonly SessionRow[]): Promise<SessionView[]>;
   showOne(db: Db, row: SessionRow): Promise<SessionView>;
-  record(tx: Tx, caller: Caller, action: AuditAction, id: SessionId, details?: JsonObject): Promise<void>;
-  /** Says no, on the record. */
+  /** Records that a session was changed. */
+  allow<A extends AuditAction>(
+    tx: Tx,
+    caller: Caller,
+    action: A,
+    id: SessionId,
+    details: AuditDetails[A],
+  ): Promise<void>;
+  /** Refuses, on the record. */
   refuse(
     tx: Tx,
     caller: Caller,
@@ -59,27 +66,24 @@ export const outOfReach = (caller: Caller, id: SessionId): boolean =>
 
 export const createContext = (deps: SessionsDeps): SessionsContext => {
   const { clock, seals, audit, mutate, users } = deps;
-  const resolver = createSessionResolver(deps);
+  const queries = createQueries(seals);
+  const resolver = createSessionResolver({ clock, queries });
 
   const now: SessionsContext['now'] = async (db) => later(clock.now(), await databaseNow(db));
 
   const show: SessionsContext['show'] = async (db, rows) => {
-    const found = await participantsOf(
+    const participants = await queries.participantsOf(
       db,
       rows.map((row) => row.id),
     );
-    const participants = found.filter((row) => seals.holds('session_participants', row));
     const cards = await users.cards(db, [...new Set(participants.map((row) => row.user_id))]);
     const moment = clock.now();
     const of = (row: SessionRow) => participants.filter((one) => one.session_id === row.id);
     return rows.map((row) => viewOf(row, of(row), cards, moment));
   };
 
-  const refuse: SessionsContext['refuse'] = async (tx, caller, action, id, error) => {
-    const target = id === null ? {} : { target: { type: 'session', id } as const };
-    await audit.record(tx, caller, { action, ...target, outcome: 'refused', reason: error.code });
-    return refusedWith(error);
-  };
+  const refuse: SessionsContext['refuse'] = (tx, caller, action, id, error) =>
+    audit.refuse(tx, caller, action, id === null ? null : { type: 'session', id }, error);
 
   const lockedBy =
     (find: SessionResolver['resolve']): SessionsContext['locked'] =>
@@ -88,11 +92,11 @@ export const createContext = (deps: SessionsDeps): SessionsContext => {
         caller,
         async (tx) => {
           const found = await find(tx, caller.userId, name);
-          const row = found && (await lockSession(tx, found.id));
+          const row = found && (await queries.lock(tx, found.id));
           const mine = row && !outOfReach(caller, row.id) && (await find(tx, caller.userId, row.id));
           return mine ? await work(tx, row) : await refuse(tx, caller, action, found?.id ?? null, sessionNotJoined());
         },
-        async (tx) => caller.session !== null && (await lockSession(tx, caller.session)),
+        async (tx) => caller.session !== null && (await queries.lock(tx, caller.session)),
       );
 
   const locked = lockedBy(resolver.resolve);
@@ -105,6 +109,7 @@ export const createContext = (deps: SessionsDeps): SessionsContext => {
 
   return {
     ...deps,
+    queries,
     resolver,
     now,
     show,
@@ -113,8 +118,8 @@ export const createContext = (deps: SessionsDeps): SessionsContext => {
       if (!view) throw integrityBroken();
       return view;
     },
-    record: (tx, caller, action, id, details = {}) =>
-      audit.record(tx, caller, { action, target: { type: 'session', id }, outcome: 'allowed', details }),
+    allow: (tx, caller, action, id, details) =>
+      audit.allow(tx, caller, action, { target: { type: 'session', id }, details }),
     refuse,
     locked,
     lockedIfEverJoined: lockedBy(resolver.resolveEverJoined),

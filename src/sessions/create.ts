@@ -4,11 +4,10 @@ import { newId, type SessionId, type UserId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Outcome, Tx } from '../db/database.ts';
 import { violatedIndex } from '../db/postgres-errors.ts';
-import type { SessionRow } from '../db/tables/index.ts';
 import type { IdempotentRequest } from '../idempotency/index.ts';
+import type { Unsealed } from '../keys/index.ts';
 import { outOfReach, type SessionsContext } from './context.ts';
-import { join } from './participants.ts';
-import { sessionsNamed } from './queries.ts';
+import { newParticipant } from './participants.ts';
 
 export interface CreateSession {
   readonly external_id?: string | null;
@@ -32,9 +31,14 @@ const heldAll = async (context: SessionsContext, tx: Tx, ids: readonly UserId[])
   return true;
 };
 
-const isTaken = async (tx: Tx, caller: Caller, externalId: string | null | undefined): Promise<boolean> => {
+const isTaken = async (
+  { queries }: SessionsContext,
+  tx: Tx,
+  caller: Caller,
+  externalId: string | null | undefined,
+): Promise<boolean> => {
   if (externalId == null) return false;
-  const named = await sessionsNamed(tx, caller.userId, externalId, null);
+  const named = await queries.named(tx, caller.userId, externalId, null);
   return named.some(({ session }) => session.owner_id === caller.userId);
 };
 
@@ -54,21 +58,57 @@ const refusalOf = async (
   const now = await context.now(tx);
   if (input.expires_at && input.expires_at.getTime() <= now.getTime())
     return invalid('expires_at', 'must be in the future.');
-  return (await isTaken(tx, caller, input.external_id)) ? externalIdTaken() : null;
+  return (await isTaken(context, tx, caller, input.external_id)) ? externalIdTaken() : null;
 };
 
-const rowOf = (caller: Caller, id: SessionId, input: CreateSession, now: Date): Omit<SessionRow, 'seal'> => ({
-  id,
-  external_id: input.external_id ?? null,
-  owner_id: caller.userId,
-  title: input.title ?? null,
-  status: 'active',
-  expires_at: input.expires_at ?? null,
-  ended_at: null,
-  metadata: input.metadata ?? {},
-  created_at: now,
-  updated_at: now,
-});
+/** What starts a session: its own columns and the people who are in it from the start, its owner first. */
+export interface NewSession {
+  readonly externalId: string | null;
+  readonly ownerId: UserId;
+  readonly title: string | null;
+  readonly expiresAt: Date | null;
+  readonly metadata: JsonObject;
+  readonly others: readonly UserId[];
+}
+
+/** Writes a session with its participants and the record of it, in one statement. */
+export const insertSession = async (
+  { audit, clock }: Pick<SessionsContext, 'audit' | 'clock'>,
+  tx: Tx,
+  caller: Caller,
+  id: SessionId,
+  session: NewSession,
+): Promise<void> => {
+  const now = clock.now();
+  const { externalId, ownerId, title, expiresAt, metadata, others } = session;
+  const row: Unsealed<'sessions'> = {
+    id,
+    external_id: externalId,
+    owner_id: ownerId,
+    title,
+    status: 'active',
+    expires_at: expiresAt,
+    ended_at: null,
+    metadata,
+    created_at: now,
+    updated_at: now,
+  };
+  const participants = [
+    newParticipant(id, ownerId, 'owner', now),
+    ...others.map((userId) => newParticipant(id, userId, 'collaborator', now)),
+  ];
+  const entry = {
+    action: 'session.create',
+    target: { type: 'session', id },
+    outcome: 'allowed',
+    details: { participants: [ownerId, ...others] },
+  } as const;
+  const rows = [
+    { table: 'sessions', rows: [row] },
+    { table: 'session_participants', rows: participants },
+  ] as const;
+  await audit.insert(tx, rows, [{ actor: caller, entry }]);
+};
 
 const insert = async (
   context: SessionsContext,
@@ -79,10 +119,14 @@ const insert = async (
   const id = newId<SessionId>();
   const refusal = await refusalOf(context, tx, caller, id, input);
   if (refusal) return await context.refuse(tx, caller, 'session.create', null, refusal);
-  await context.seals.insert(tx, 'sessions', rowOf(caller, id, input, context.clock.now()));
-  await join(context, tx, id, caller.userId, 'owner');
-  for (const userId of others(caller, input)) await join(context, tx, id, userId, 'collaborator');
-  await context.record(tx, caller, 'session.create', id, { participants: [caller.userId, ...others(caller, input)] });
+  await insertSession(context, tx, caller, id, {
+    externalId: input.external_id ?? null,
+    ownerId: caller.userId,
+    title: input.title ?? null,
+    expiresAt: input.expires_at ?? null,
+    metadata: input.metadata ?? {},
+    others: others(caller, input),
+  });
   return { ok: [id] };
 };
 

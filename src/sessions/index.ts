@@ -12,7 +12,7 @@ import { createContext, outOfReach, type SessionsDeps } from './context.ts';
 import { type CreateSession, createSession } from './create.ts';
 import { addParticipant, removeParticipant } from './participants.ts';
 import { type ProvidedSession, provideSession } from './provide.ts';
-import * as queries from './queries.ts';
+import { pageOfIds } from './queries.ts';
 import type { SessionView } from './session.ts';
 
 export type { ChangeSession } from './change.ts';
@@ -46,7 +46,7 @@ export interface Sessions {
 
 export const createSessions = (deps: SessionsDeps): Sessions => {
   const context = createContext(deps);
-  const { db, seals, callerState, resolver } = context;
+  const { db, callerState, queries, resolver } = context;
 
   const get = async (caller: Caller, name: string): Promise<SessionView> => {
     const row = await mapDbErrors(resolver.resolve(db, caller.userId, name));
@@ -66,18 +66,18 @@ export const createSessions = (deps: SessionsDeps): Sessions => {
       db,
       rows.map((row) => row.id),
     );
-    const own = joined.filter((row) => row.user_id === caller.userId && seals.holds('session_participants', row));
+    const own = joined.filter((row) => row.user_id === caller.userId);
     const present = new Set(own.map((row) => row.session_id));
     const mine = (row: SessionRow): boolean => row.owner_id === caller.userId || present.has(row.id);
-    return rows.filter((row) => !outOfReach(caller, row.id) && seals.holds('sessions', row) && mine(row));
+    return rows.filter((row) => !outOfReach(caller, row.id) && mine(row));
   };
 
   return {
     create: async (caller, input, request) => await get(caller, await createSession(context, caller, input, request)),
     list: async (caller, page) => {
-      const rows = await mapDbErrors(queries.listSessions(db, caller.userId, page));
-      const { items, next_cursor } = pageOf(rows, page.limit, (row) => row.id);
-      const seen = await mapDbErrors(seenOf(caller, items));
+      const ids = await mapDbErrors(pageOfIds(db, caller.userId, page));
+      const { items, next_cursor } = pageOf(ids, page.limit, (id) => id);
+      const seen = await mapDbErrors(seenOf(caller, await mapDbErrors(queries.byIds(db, items))));
       return { items: await mapDbErrors(context.show(db, seen)), next_cursor };
     },
     get,
@@ -94,12 +94,12 @@ export const createSessions = (deps: SessionsDeps): Sessions => {
     provide: (tx, caller, wanted) => provideSession(context, tx, caller, wanted),
     eraseUser: (tx, userId) => eraseFromSessions(context, tx, userId),
     isActive: async (handle, id) => {
-      const row = await queries.sessionById(handle, id);
-      return row !== undefined && seals.holds('sessions', row) && isSessionActive(row, await context.now(handle));
+      const row = await queries.byId(handle, id);
+      return row !== null && isSessionActive(row, await context.now(handle));
     },
     present: async (handle, id) => {
       const rows = await queries.participantsOf(handle, [id]);
-      return rows.filter((row) => seals.holds('session_participants', row)).map((row) => row.user_id);
+      return rows.map((row) => row.user_id);
     },
   };
 };

@@ -4,8 +4,7 @@ import { newId, type SessionId, type UserId, type VerifiedSessionId } from '../c
 import type { JsonObject } from '../core/json.ts';
 import { type Outcome, refusedWith, type Tx } from '../db/database.ts';
 import type { SessionsContext } from './context.ts';
-import { join } from './participants.ts';
-import { sessionsNamed } from './queries.ts';
+import { insertSession } from './create.ts';
 
 /** A session that an import needs: its owner's, by the platform's own name. */
 export interface ProvidedSession {
@@ -19,22 +18,17 @@ const ended = (externalId: string): KeyholdError =>
   new KeyholdError('state_conflict', `The session ${externalId} has ended, and no secret enters an ended session.`);
 
 const start = async (context: SessionsContext, tx: Tx, caller: Caller, wanted: ProvidedSession): Promise<SessionId> => {
-  const now = context.clock.now();
-  const row = await context.seals.insert(tx, 'sessions', {
-    id: newId<SessionId>(),
-    external_id: wanted.externalId,
-    owner_id: wanted.ownerId,
+  const id = newId<SessionId>();
+  const { externalId, ownerId, metadata } = wanted;
+  await insertSession(context, tx, caller, id, {
+    externalId,
+    ownerId,
+    metadata,
     title: null,
-    status: 'active',
-    expires_at: null,
-    ended_at: null,
-    metadata: wanted.metadata,
-    created_at: now,
-    updated_at: now,
+    expiresAt: null,
+    others: [],
   });
-  await join(context, tx, row.id, wanted.ownerId, 'owner');
-  await context.record(tx, caller, 'session.create', row.id, { participants: [wanted.ownerId] });
-  return row.id;
+  return id;
 };
 
 /**
@@ -48,8 +42,8 @@ export const provideSession = async (
   wanted: ProvidedSession,
 ): Promise<Outcome<VerifiedSessionId>> => {
   const { ownerId, externalId } = wanted;
-  const named = await sessionsNamed(tx, ownerId, externalId, null);
-  const own = named.find(({ session }) => session.owner_id === ownerId && context.seals.holds('sessions', session));
+  const named = await context.queries.named(tx, ownerId, externalId, null);
+  const own = named.find(({ session }) => session.owner_id === ownerId);
   const id = own?.session.id ?? (await start(context, tx, caller, wanted));
   const present = await context.callerState.lockPresence(tx, ownerId, id);
   return present ? { ok: id as VerifiedSessionId } : refusedWith(ended(externalId));

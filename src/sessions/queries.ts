@@ -2,16 +2,9 @@ import { sql } from 'kysely';
 import type { SessionId, UserId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
 import type { Db, Tx } from '../db/database.ts';
-import { joinedColumns, joinedRow } from '../db/joined.ts';
+import { readTogether } from '../db/json-rows.ts';
 import type { ParticipantRow, SessionRow } from '../db/tables/index.ts';
-
-/** All SQL of this domain. Rows come unverified: whoever decides by one asks for its seal first. */
-
-export const sessionById = (db: Db, id: SessionId): Promise<SessionRow | undefined> =>
-  db.selectFrom('sessions').selectAll().where('id', '=', id).executeTakeFirst();
-
-export const lockSession = (tx: Tx, id: SessionId): Promise<SessionRow | undefined> =>
-  tx.selectFrom('sessions').selectAll().where('id', '=', id).forUpdate().executeTakeFirst();
+import type { Seals } from '../keys/index.ts';
 
 /** A session with the user's own place in it, as one statement saw them. */
 export interface NamedSession {
@@ -20,51 +13,69 @@ export interface NamedSession {
   readonly dbNow: Date;
 }
 
-type Joined = Record<string, unknown> & { db_now: Date };
+/** All SQL of this domain, bound to the seals that verify what it reads. */
+export type SessionQueries = ReturnType<typeof createQueries>;
 
-/** The session of this id, and those of this external id that the user owns or has ever been in; a handful at most. */
-export const sessionsNamed = async (
-  db: Db,
-  userId: UserId,
-  externalId: string,
-  id: string | null,
-): Promise<NamedSession[]> => {
-  const { rows } = await sql<Joined>`select ${joinedColumns('sessions', 's')},
-    ${joinedColumns('session_participants', 'p')}, clock_timestamp() as db_now
-    from sessions s left join session_participants p on p.session_id = s.id and p.user_id = ${userId}
-    where s.id = ${id}::uuid or (s.external_id = ${externalId}
-      and (s.owner_id = ${userId} or p.user_id is not null))`.execute(db);
-  return rows.flatMap((row) => {
-    const session = joinedRow(row, 'sessions', 's');
-    return session ? [{ session, participant: joinedRow(row, 'session_participants', 'p'), dbNow: row.db_now }] : [];
-  });
-};
+export const createQueries = (seals: Seals) => ({
+  byId: (db: Db, id: SessionId): Promise<SessionRow | null> => seals.loadOne(db, 'sessions', { id }),
 
-export const participantsOf = (db: Db, ids: readonly SessionId[]): Promise<ParticipantRow[]> =>
-  ids.length === 0
-    ? Promise.resolve([])
-    : db
-        .selectFrom('session_participants')
-        .selectAll()
-        .where('session_id', 'in', ids)
-        .where('left_at', 'is', null)
-        .orderBy('joined_at')
-        .execute();
+  lock: (tx: Tx, id: SessionId): Promise<SessionRow | null> =>
+    seals.loadOne(tx, 'sessions', { id }, { lock: 'update' }),
 
-export const lockParticipant = (tx: Tx, sessionId: SessionId, userId: UserId): Promise<ParticipantRow | undefined> =>
-  tx
-    .selectFrom('session_participants')
-    .selectAll()
-    .where('session_id', '=', sessionId)
-    .where('user_id', '=', userId)
-    .forUpdate()
-    .executeTakeFirst();
+  /** The session of this id, and those of this external id that the user owns or has ever been in; a handful at most. */
+  named: async (db: Db, userId: UserId, externalId: string, id: SessionId | null): Promise<NamedSession[]> => {
+    const { dbNow, rows } = await readTogether(
+      db,
+      sql`with s as (select * from public.sessions as c where c.id = ${id}::uuid or (c.external_id = ${externalId}
+          and (c.owner_id = ${userId} or exists (select 1 from public.session_participants as q
+            where q.session_id = c.id and q.user_id = ${userId})))),
+        p as (select * from public.session_participants where user_id = ${userId}
+          and session_id = any(array(select id from s)))`,
+      {
+        sessions: { of: 'sessions', select: sql`select * from s` },
+        participants: { of: 'session_participants', select: sql`select * from p` },
+      },
+    );
+    const byExternalId = seals.verify('sessions', rows.sessions, { external_id: externalId });
+    const byOwnId = id === null ? [] : seals.verify('sessions', rows.sessions, { id });
+    const found = new Map([...byOwnId, ...byExternalId].map((session) => [session.id, session]));
+    const key = { user_id: userId, session_id: [...found.keys()] };
+    const participants = seals.verify('session_participants', rows.participants, key);
+    const placeIn = new Map(participants.map((one) => [one.session_id, one]));
+    const named = [...found.values()].map((session) => {
+      const participant = placeIn.get(session.id) ?? null;
+      return { session, participant, dbNow };
+    });
+    return named.filter(
+      ({ session, participant }) => session.id === id || session.owner_id === userId || participant !== null,
+    );
+  },
 
-/** One row more than the page: sessions that the user owns or is present in, newest first. */
-export const listSessions = (db: Db, userId: UserId, page: Page): Promise<SessionRow[]> => {
+  /** Everybody who is present in these sessions, in the order in which they joined. */
+  participantsOf: async (db: Db, ids: readonly SessionId[]): Promise<ParticipantRow[]> =>
+    ids.length === 0
+      ? []
+      : await seals.load(db, 'session_participants', { session_id: ids, left_at: null }, { orderBy: sql`joined_at` }),
+
+  lockParticipant: (tx: Tx, session_id: SessionId, user_id: UserId) =>
+    seals.find(tx, 'session_participants', { session_id, user_id }, { lock: 'update' }),
+
+  /** Those of these sessions that are intact, newest first. */
+  byIds: async (db: Db, ids: readonly SessionId[]): Promise<SessionRow[]> =>
+    ids.length === 0 ? [] : await seals.load(db, 'sessions', { id: ids }, { orderBy: sql`id desc` }),
+
+  lockPresences: (tx: Tx, user_id: UserId): Promise<ParticipantRow[]> =>
+    seals.load(tx, 'session_participants', { user_id, left_at: null }, { orderBy: sql`session_id`, lock: 'update' }),
+
+  lockOwned: (tx: Tx, owner_id: UserId): Promise<SessionRow[]> =>
+    seals.load(tx, 'sessions', { owner_id }, { orderBy: sql`id`, lock: 'update' }),
+});
+
+/** Ids of one row more than the page: sessions that the user owns or is present in, newest first. */
+export const pageOfIds = async (db: Db, userId: UserId, page: Page): Promise<SessionId[]> => {
   let query = db
     .selectFrom('sessions')
-    .selectAll('sessions')
+    .select('sessions.id')
     .leftJoin('session_participants as p', (join) =>
       join.onRef('p.session_id', '=', 'sessions.id').on('p.user_id', '=', userId),
     )
@@ -76,19 +87,6 @@ export const listSessions = (db: Db, userId: UserId, page: Page): Promise<Sessio
     )
     .orderBy('sessions.id', 'desc')
     .limit(page.limit + 1);
-  if (page.cursor !== null) query = query.where('sessions.id', '<', page.cursor as SessionId);
-  return query.execute();
+  if (page.cursor !== null) query = query.where('sessions.id', '<', page.cursor);
+  return (await query.execute()).map((row) => row.id as SessionId);
 };
-
-export const lockPresences = (tx: Tx, userId: UserId): Promise<ParticipantRow[]> =>
-  tx
-    .selectFrom('session_participants')
-    .selectAll()
-    .where('user_id', '=', userId)
-    .where('left_at', 'is', null)
-    .orderBy('session_id')
-    .forUpdate()
-    .execute();
-
-export const lockOwned = (tx: Tx, ownerId: UserId): Promise<SessionRow[]> =>
-  tx.selectFrom('sessions').selectAll().where('owner_id', '=', ownerId).orderBy('id').forUpdate().execute();

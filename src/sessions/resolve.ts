@@ -1,10 +1,9 @@
 import { isSessionActive } from '../access/index.ts';
 import { type Clock, later } from '../core/clock.ts';
-import { isUuid, type UserId, type VerifiedSessionId } from '../core/ids.ts';
+import { isUuid, type SessionId, toId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
 import type { SessionRow } from '../db/tables/index.ts';
-import type { Seals } from '../keys/index.ts';
-import { type NamedSession, sessionsNamed } from './queries.ts';
+import type { NamedSession, SessionQueries } from './queries.ts';
 
 export interface SessionResolver {
   /**
@@ -33,25 +32,18 @@ interface Candidate {
 
 export const createSessionResolver = ({
   clock,
-  seals,
+  queries,
 }: {
   readonly clock: Clock;
-  readonly seals: Seals;
+  readonly queries: SessionQueries;
 }): SessionResolver => {
-  const seen = (userId: UserId, { session, participant, dbNow }: NamedSession): Candidate[] => {
-    if (!seals.holds('sessions', session)) return [];
-    const own = participant !== null && seals.holds('session_participants', participant) ? participant : null;
-    const active = isSessionActive(session, later(clock.now(), dbNow));
-    return [
-      {
-        session,
-        own: session.owner_id === userId,
-        present: own !== null && own.left_at === null,
-        active,
-        namedSince: own?.named_since?.getTime() ?? null,
-      },
-    ];
-  };
+  const candidateOf = (userId: UserId, { session, participant, dbNow }: NamedSession): Candidate => ({
+    session,
+    own: session.owner_id === userId,
+    present: participant !== null && participant.left_at === null,
+    active: isSessionActive(session, later(clock.now(), dbNow)),
+    namedSince: participant?.named_since?.getTime() ?? null,
+  });
 
   /**
    * One's own first, then the one that the user was brought into first, also after it has ended or they were taken out:
@@ -69,8 +61,8 @@ export const createSessionResolver = ({
    * choose our ids, and nobody slips into one.
    */
   const look = async (db: Db, userId: UserId, name: string, chosen = choose): Promise<Candidate | null> => {
-    const id = isUuid(name) ? name.toLowerCase() : null;
-    const all = (await sessionsNamed(db, userId, name, id)).flatMap((one) => seen(userId, one));
+    const id = isUuid(name) ? toId<SessionId>(name) : null;
+    const all = (await queries.named(db, userId, name, id)).map((one) => candidateOf(userId, one));
     return all.find((one) => one.session.id === id) ?? chosen(all);
   };
 

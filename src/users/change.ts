@@ -7,7 +7,7 @@ import type { UserRow } from '../db/tables/index.ts';
 import { integrityBroken } from '../keys/index.ts';
 import { adminNeeded, isAdmin, lastAdmin, type UsersContext } from './context.ts';
 import { isWaiting, noReset } from './password-change.ts';
-import { lockAdministration, lockUser } from './queries.ts';
+import { lockAdministration } from './queries.ts';
 import { type UserView, viewOf } from './user.ts';
 
 export interface ChangeUser {
@@ -67,12 +67,12 @@ const actionOf = (input: ChangeUser): AuditAction => {
 export const updateUser = (context: UsersContext, caller: Caller, id: UserId, input: ChangeUser): Promise<UserView> => {
   const first = async (tx: Tx): Promise<void> => {
     if (concernsRank(input)) await lockAdministration(tx);
-    if (concernsRank(input) || id === caller.userId) await lockUser(tx, id);
+    if (concernsRank(input) || id === caller.userId) await context.queries.lock(tx, id);
   };
   return context.mutate(
     caller,
     async (tx) => {
-      const row = context.intact(await lockUser(tx, id));
+      const row = await context.queries.lock(tx, id);
       const missing = refuseCaller(caller, id, input) ?? refuseMissing(caller, row, id);
       if (!row || missing) return await context.refuse(tx, caller, 'user.update', id, missing ?? notFound());
       const refusal = await refuseChange(context, tx, row, input);
@@ -80,7 +80,7 @@ export const updateUser = (context: UsersContext, caller: Caller, id: UserId, in
       const changed = await context.change(tx, row, { ...input, ...waitOf(context, row, input) });
       const rank = { ...(input.role ? { role: input.role } : {}), ...(input.status ? { status: input.status } : {}) };
       const details = { fields: Object.keys(input), revision: changed.revision, ...rank };
-      await context.record(tx, caller, actionOf(input), id, details);
+      await context.allow(tx, caller, actionOf(input), id, details);
       return { ok: viewOf(changed) };
     },
     first,

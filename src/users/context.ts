@@ -1,16 +1,15 @@
 import type { Mutate } from '../access/index.ts';
-import type { Audit, AuditAction } from '../audit/index.ts';
+import type { Audit, AuditAction, AuditDetails } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
 import type { UserId } from '../core/ids.ts';
-import type { JsonObject } from '../core/json.ts';
-import { type Db, refusedWith, type Tx } from '../db/database.ts';
+import type { Db, Tx } from '../db/database.ts';
 import type { UserRow } from '../db/tables/index.ts';
 import type { Idempotency } from '../idempotency/index.ts';
 import type { OwnerKeys, Seals } from '../keys/index.ts';
 import type { Passwords } from './passwords.ts';
-import { activeAdmins } from './queries.ts';
+import { createQueries, type UserQueries } from './queries.ts';
 import type { Throttle } from './throttle.ts';
 
 export interface UsersDeps {
@@ -30,19 +29,19 @@ export interface UsersDeps {
 
 /** What the parts of this domain have in common. */
 export interface UsersContext extends UsersDeps {
-  /** The row, when the service itself wrote it as it stands; a forged one is nobody. */
-  intact(row: UserRow | undefined): UserRow | null;
+  readonly queries: UserQueries;
   /** Writes a change under a new revision. */
   change(tx: Tx, row: UserRow, changes: Partial<UserRow>): Promise<UserRow>;
-  record(tx: Tx, caller: Caller, action: AuditAction, id: UserId, details?: JsonObject): Promise<void>;
-  /** Says no, on the record. */
+  /** Records that a user was changed. */
+  allow<A extends AuditAction>(tx: Tx, caller: Caller, action: A, id: UserId, details: AuditDetails[A]): Promise<void>;
+  /** Refuses, on the record. */
   refuse(
     tx: Tx,
     caller: Caller,
     action: AuditAction,
     id: UserId | null,
     error: KeyholdError,
-  ): Promise<{ refused: KeyholdError }>;
+  ): Promise<{ readonly refused: KeyholdError }>;
   isLastAdmin(tx: Tx, id: UserId): Promise<boolean>;
 }
 
@@ -56,19 +55,16 @@ export const lastAdmin = (): KeyholdError =>
 
 export const createContext = (deps: UsersDeps): UsersContext => {
   const { clock, seals, audit } = deps;
+  const queries = createQueries(seals);
   return {
     ...deps,
-    intact: (row) => (row && seals.holds('users', row) ? row : null),
+    queries,
     change: (tx, row, changes) =>
       seals.update(tx, 'users', row, { ...changes, revision: row.revision + 1, updated_at: clock.now() }),
-    record: (tx, caller, action, id, details = {}) =>
-      audit.record(tx, caller, { action, target: { type: 'user', id }, outcome: 'allowed', details }),
-    refuse: async (tx, caller, action, id, error) => {
-      const target = id === null ? {} : { target: { type: 'user', id } as const };
-      await audit.record(tx, caller, { action, ...target, outcome: 'refused', reason: error.code });
-      return refusedWith(error);
-    },
-    isLastAdmin: async (tx, id) =>
-      !(await activeAdmins(tx)).some((admin) => admin.id !== id && seals.holds('users', admin)),
+    allow: (tx, caller, action, id, details) =>
+      audit.allow(tx, caller, action, { target: { type: 'user', id }, details }),
+    refuse: (tx, caller, action, id, error) =>
+      audit.refuse(tx, caller, action, id === null ? null : { type: 'user', id }, error),
+    isLastAdmin: async (tx, id) => !(await queries.activeAdmins(tx)).some((admin) => admin.id !== id),
   };
 };

@@ -9,9 +9,9 @@ import type { IdempotentRequest } from '../idempotency/index.ts';
 import { integrityBroken } from '../keys/index.ts';
 import { type ChangeUser, updateUser } from './change.ts';
 import { adminNeeded, createContext, isAdmin, lastAdmin, type UsersContext, type UsersDeps } from './context.ts';
-import { insertUser, type NewUser, usernameTaken } from './create.ts';
+import { type Creation, insertUser, type NewUser, usernameTaken } from './create.ts';
 import { cancelReset, setPassword } from './password-change.ts';
-import * as queries from './queries.ts';
+import { anyUser, deleteCredentials, lockAdministration, pageOfIds, type UserQueries } from './queries.ts';
 import { cardOf, refusePassword, refuseUsername, type UserCard, type UserView, usernameKey, viewOf } from './user.ts';
 
 export { createPasswords, type Passwords } from './passwords.ts';
@@ -49,12 +49,13 @@ export interface Users {
   cards(db: Db, ids: readonly UserId[]): Promise<ReadonlyMap<UserId, UserCard>>;
   /** Which of these users are intact and active now. */
   active(db: Db, ids: readonly UserId[]): Promise<ReadonlySet<UserId>>;
-  insert(tx: Tx, user: NewUser): Promise<UserRow>;
+  /** Writes a user with their first owner key and the record of it. Throws name_taken. */
+  insert(tx: Tx, user: NewUser, creation: Creation): Promise<UserId>;
   /** Locks the user and says why this caller may not erase them, or null. */
   mayErase(tx: Tx, caller: Caller, id: UserId): Promise<KeyholdError | null>;
   /**
-   * Turns a user into a stone: the id stays and is never adopted; everything about the person is gone, with their owner
-   * keys, logins and tokens. `mayErase` was asked in this transaction, and the user's secrets are gone already.
+   * Replaces the user with a tombstone: the id is kept and never reused; everything about the person is deleted, with their
+   * owner keys, logins and tokens. The caller has asked `mayErase` in this transaction and deleted the user's secrets.
    */
   erase(tx: Tx, id: UserId): Promise<void>;
   byKey(db: Db, username: string): Promise<UserRow | null>;
@@ -103,54 +104,51 @@ const createUser = async (
   const passwordHash = may && input.password !== undefined ? await context.passwords.hash(input.password) : null;
   const make = async (tx: Tx): Promise<Outcome<readonly string[]>> => {
     if (!may) return await context.refuse(tx, caller, 'user.create', null, adminNeeded());
-    const taken = await queries.userByKey(tx, usernameKey(input.username));
+    const taken = await context.queries.byKey(tx, usernameKey(input.username));
     if (taken) return await context.refuse(tx, caller, 'user.create', null, usernameTaken());
-    const row = await insertUser(context, tx, newUser(input, passwordHash));
-    await context.record(tx, caller, 'user.create', row.id, { role: row.role });
-    return { ok: [row.id] };
+    const user = newUser(input, passwordHash);
+    return { ok: [await insertUser(context, tx, user, { actor: caller, details: { role: user.role } })] };
   };
   const { ids } = await context.mutate(caller, (tx) => context.idempotency.once(tx, caller, request, () => make(tx)));
   return (ids[0] ?? '') as UserId;
 };
 
 const bootstrap = async (context: UsersContext, password: string, origin: RequestOrigin): Promise<UserView | null> => {
-  if (await queries.anyUser(context.db)) return null;
+  if (await anyUser(context.db)) return null;
   const refusal = refusePassword('KEYHOLD_BOOTSTRAP_PASSWORD', password);
   if (refusal) throw refusal;
   const passwordHash = await context.passwords.hash(password);
   return await inTransaction(context.db, async (tx) => {
-    await queries.lockAdministration(tx);
-    if (await queries.anyUser(tx)) return null;
-    const row = await insertUser(context, tx, newUser({ username: 'admin', role: 'admin' }, passwordHash));
-    const target = { type: 'user', id: row.id } as const;
-    await context.audit.record(
-      tx,
-      { origin, userId: null },
-      { action: 'user.create', target, outcome: 'allowed', reason: 'bootstrap', details: { role: 'admin' } },
-    );
+    await lockAdministration(tx);
+    if (await anyUser(tx)) return null;
+    const user = newUser({ username: 'admin', role: 'admin' }, passwordHash);
+    const creation = { actor: { origin, userId: null }, reason: 'bootstrap', details: { role: user.role } } as const;
+    const id = await insertUser(context, tx, user, creation);
+    const row = await context.queries.byId(tx, id);
+    if (!row) throw integrityBroken();
     return viewOf(row);
   });
 };
 
 const mayErase = async (context: UsersContext, tx: Tx, caller: Caller, id: UserId): Promise<KeyholdError | null> => {
   if (caller.userId !== id && !isAdmin(caller)) return adminNeeded();
-  await queries.lockAdministration(tx);
-  const row = context.intact(await queries.lockUser(tx, id));
+  await lockAdministration(tx);
+  const row = await context.queries.lock(tx, id);
   if (!row || row.status === 'erased') return notFound();
   const active = row.role === 'admin' && row.status === 'active';
   return active && (await context.isLastAdmin(tx, id)) ? lastAdmin() : null;
 };
 
 /** An id as it is, or the id that a username has now. */
-const idOf = async (db: Db, reference: UserReference): Promise<UserId | undefined> =>
-  'userId' in reference ? reference.userId : (await queries.userByKey(db, usernameKey(reference.username)))?.id;
+const idOf = async (queries: UserQueries, db: Db, reference: UserReference): Promise<UserId | undefined> =>
+  'userId' in reference ? reference.userId : (await queries.byKey(db, usernameKey(reference.username)))?.id;
 
 export const createUsers = (deps: UsersDeps): Users => {
   const context = createContext(deps);
-  const { db, seals, intact } = context;
+  const { db, queries } = context;
 
   const get = async (caller: Caller, id: UserId): Promise<UserCard | UserView> => {
-    const row = intact(await mapDbErrors(queries.userById(db, id)));
+    const row = await mapDbErrors(queries.byId(db, id));
     const hidden = row?.status === 'erased' || (row?.status === 'disabled' && !isAdmin(caller));
     if (!row || hidden) throw notFound();
     return isAdmin(caller) || caller.userId === row.id ? viewOf(row) : cardOf(row);
@@ -161,10 +159,11 @@ export const createUsers = (deps: UsersDeps): Users => {
       (await get(caller, await createUser(context, caller, input, request))) as UserView,
     list: async (caller, prefix, page) => {
       const key = prefix === null ? null : usernameKey(prefix);
-      const rows = await mapDbErrors(queries.listUsers(db, key, page, isAdmin(caller)));
-      const { items, next_cursor } = pageOf(rows, page.limit, (row) => row.id);
-      const show = isAdmin(caller) ? viewOf : cardOf;
-      return { items: items.filter((row) => seals.holds('users', row)).map(show), next_cursor };
+      const ids = await mapDbErrors(pageOfIds(db, key, page, isAdmin(caller)));
+      const { items, next_cursor } = pageOf(ids, page.limit, (id) => id);
+      const rows = await mapDbErrors(queries.listed(db, items, isAdmin(caller)));
+      const found = key === null ? rows : rows.filter((row) => row.username_key.startsWith(key));
+      return { items: found.map(isAdmin(caller) ? viewOf : cardOf), next_cursor };
     },
     get,
     update: (caller, id, input) => updateUser(context, caller, id, input),
@@ -172,28 +171,28 @@ export const createUsers = (deps: UsersDeps): Users => {
     cancelReset: (caller, id) => cancelReset(context, caller, id),
     bootstrap: (password, origin) => bootstrap(context, password, origin),
     hold: async (tx, reference) => {
-      const id = await idOf(tx, reference);
-      const row = id === undefined ? null : intact(await queries.holdUser(tx, id));
+      const id = await idOf(queries, tx, reference);
+      const row = id === undefined ? null : await queries.lockShared(tx, id);
       const stillNamed = 'userId' in reference || row?.username_key === usernameKey(reference.username);
       return stillNamed && row?.status === 'active' ? row : null;
     },
     cards: async (handle, ids) => {
-      const rows = (await queries.usersByIds(handle, ids)).filter((row) => seals.holds('users', row));
+      const rows = await queries.byIds(handle, ids);
       return new Map(rows.filter((row) => row.status !== 'erased').map((row) => [row.id, cardOf(row)]));
     },
     active: async (handle, ids) => {
-      const rows = (await queries.usersByIds(handle, ids)).filter((row) => seals.holds('users', row));
+      const rows = await queries.byIds(handle, ids);
       return new Set(rows.filter((row) => row.status === 'active').map((row) => row.id));
     },
-    insert: (tx, user) => insertUser(context, tx, user),
+    insert: (tx, user, creation) => insertUser(context, tx, user, creation),
     mayErase: (tx, caller, id) => mayErase(context, tx, caller, id),
     erase: async (tx, id) => {
-      const row = intact(await queries.lockUser(tx, id));
+      const row = await queries.lock(tx, id);
       if (!row) throw integrityBroken();
-      await queries.deleteCredentials(tx, id);
+      await deleteCredentials(tx, id);
       await context.change(tx, row, tombstone(id));
     },
-    byKey: async (handle, username) => intact(await queries.userByKey(handle, usernameKey(username))),
-    bySubject: async (handle, issuer, subject) => intact(await queries.userBySubject(handle, issuer, subject)),
+    byKey: (handle, username) => queries.byKey(handle, usernameKey(username)),
+    bySubject: (handle, issuer, subject) => queries.bySubject(handle, issuer, subject),
   };
 };

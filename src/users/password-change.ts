@@ -7,7 +7,6 @@ import { databaseNow } from '../db/checks.ts';
 import { mapDbErrors, type Tx } from '../db/database.ts';
 import type { UserRow } from '../db/tables/index.ts';
 import { adminNeeded, isAdmin, type UsersContext } from './context.ts';
-import * as queries from './queries.ts';
 import { refusePassword, type UserView, viewOf } from './user.ts';
 
 export const noReset = { previous_password_hash: null, password_reset_at: null, secrets_from: null } as const;
@@ -25,15 +24,14 @@ const endLogins = async (
   userId: UserId,
   since: Date | null,
 ): Promise<void> => {
-  for (const row of await queries.lockLogins(tx, userId, since)) {
-    if (row.id === ownLogin(caller) || !context.seals.holds('logins', row)) continue;
+  for (const row of await context.queries.lockLogins(tx, userId, since)) {
+    if (row.id === ownLogin(caller)) continue;
     await context.seals.update(tx, 'logins', row, { ended_at: context.clock.now() });
   }
 };
 
-const revokeTokens = async (context: UsersContext, tx: Tx, userId: UserId, since: Date): Promise<void> => {
-  for (const row of await queries.lockTokens(tx, userId, since)) {
-    if (!context.seals.holds('tokens', row)) continue;
+const revokeTokens = async (context: UsersContext, tx: Tx, userId: UserId, since: Date | null): Promise<void> => {
+  for (const row of await context.queries.lockTokens(tx, userId, since)) {
     await context.seals.update(tx, 'tokens', row, { revoked_at: context.clock.now() });
   }
 };
@@ -50,18 +48,18 @@ const changeFrom = (
   context.mutate(
     caller,
     async (tx) => {
-      const row = context.intact(await queries.lockUser(tx, caller.userId));
+      const row = await context.queries.lock(tx, caller.userId);
       if (!row || password_hash === null || row.password_hash !== before?.password_hash) {
         return await context.refuse(tx, caller, 'user.password_change', caller.userId, notRight());
       }
       const changed = await context.change(tx, row, { password_hash, ...noReset });
       await endLogins(context, tx, caller, row.id, null);
       // Whoever knew the old password may have made tokens by it.
-      await revokeTokens(context, tx, row.id, new Date(0));
-      await context.record(tx, caller, 'user.password_change', row.id, { revision: changed.revision });
+      await revokeTokens(context, tx, row.id, null);
+      await context.allow(tx, caller, 'user.password_change', row.id, { revision: changed.revision });
       return { ok: viewOf(changed) };
     },
-    (tx) => queries.lockUser(tx, caller.userId),
+    (tx) => context.queries.lock(tx, caller.userId),
   );
 
 const changeOwn = async (
@@ -72,7 +70,7 @@ const changeOwn = async (
 ): Promise<UserView> => {
   if (current === undefined) throw invalid('current_password', 'is needed to change your own password.');
   return await context.throttle.attempt({ own: caller.userId }, null, async () => {
-    const before = context.intact(await mapDbErrors(queries.userById(context.db, caller.userId)));
+    const before = await mapDbErrors(context.queries.byId(context.db, caller.userId));
     const right = await context.passwords.verify(before?.password_hash ?? null, current);
     // Hashed whether it will be needed or not: a right guess takes no longer than a wrong one.
     const hash = await context.passwords.hash(next);
@@ -97,14 +95,14 @@ const resetOther = async (context: UsersContext, caller: Caller, id: UserId, nex
   const password_hash = isAdmin(caller) ? await context.passwords.hash(next) : null;
   return await context.mutate(caller, async (tx) => {
     if (password_hash === null) return await context.refuse(tx, caller, 'user.password_reset', id, adminNeeded());
-    const row = context.intact(await queries.lockUser(tx, id));
+    const row = await context.queries.lock(tx, id);
     const refusal = refuseReset(row);
     if (!row || refusal) return await context.refuse(tx, caller, 'user.password_reset', id, refusal ?? notFound());
     // By the clock that logins are dated by: one made just before must be able to call this off.
     const now = later(context.clock.now(), await databaseNow(tx));
     const changed = await context.change(tx, row, { password_hash, ...resetOf(row, now, context.waitingMs) });
     const details = { revision: changed.revision, secrets_from: changed.secrets_from?.toISOString() ?? null };
-    await context.record(tx, caller, 'user.password_reset', id, details);
+    await context.allow(tx, caller, 'user.password_reset', id, details);
     return { ok: viewOf(changed) };
   });
 };
@@ -141,15 +139,15 @@ export const cancelReset = (context: UsersContext, caller: Caller, id: UserId): 
   context.mutate(
     caller,
     async (tx) => {
-      const row = context.intact(await queries.lockUser(tx, id));
+      const row = await context.queries.lock(tx, id);
       const refusal = refuseCancel(caller, row, id, context.clock.now());
       if (!row || refusal) return await context.refuse(tx, caller, 'user.reset_cancel', id, refusal ?? notFound());
       const since = row.password_reset_at ?? context.clock.now();
       await endLogins(context, tx, caller, id, since);
       await revokeTokens(context, tx, id, since);
       const changed = await context.change(tx, row, { password_hash: row.previous_password_hash, ...noReset });
-      await context.record(tx, caller, 'user.reset_cancel', id, { revision: changed.revision });
+      await context.allow(tx, caller, 'user.reset_cancel', id, { revision: changed.revision });
       return { ok: viewOf(changed) };
     },
-    async (tx) => id === caller.userId && (await queries.lockUser(tx, id)),
+    async (tx) => id === caller.userId && (await context.queries.lock(tx, id)),
   );

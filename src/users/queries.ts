@@ -3,77 +3,110 @@ import type { UserId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
 import type { Db, Tx } from '../db/database.ts';
 import type { LoginRow, TokenRow, UserRow } from '../db/tables/index.ts';
+import { notWritten, type Seals } from '../keys/index.ts';
 
-/** All SQL of this domain. Rows come unverified: whoever decides by one asks for its seal first. */
+/** All SQL of this domain, bound to the seals that verify what it reads. */
+export type UserQueries = ReturnType<typeof createQueries>;
 
-export const userById = (db: Db, id: UserId): Promise<UserRow | undefined> =>
-  db.selectFrom('users').selectAll().where('id', '=', id).executeTakeFirst();
+export const createQueries = (seals: Seals) => ({
+  byId: (db: Db, id: UserId): Promise<UserRow | null> => seals.loadOne(db, 'users', { id }),
 
-export const usersByIds = async (db: Db, ids: readonly UserId[]): Promise<UserRow[]> =>
-  ids.length === 0 ? [] : await db.selectFrom('users').selectAll().where('id', 'in', ids).execute();
+  byIds: async (db: Db, ids: readonly UserId[]): Promise<UserRow[]> =>
+    ids.length === 0 ? [] : await seals.load(db, 'users', { id: ids }),
 
-export const userByKey = (db: Db, key: string): Promise<UserRow | undefined> =>
-  db.selectFrom('users').selectAll().where('username_key', '=', key).executeTakeFirst();
+  byKey: (db: Db, username_key: string): Promise<UserRow | null> => seals.loadOne(db, 'users', { username_key }),
 
-export const userBySubject = (db: Db, issuer: string, subject: string): Promise<UserRow | undefined> =>
-  db.selectFrom('users').selectAll().where('issuer', '=', issuer).where('subject', '=', subject).executeTakeFirst();
+  bySubject: (db: Db, issuer: string, subject: string): Promise<UserRow | null> =>
+    seals.loadOne(db, 'users', { issuer, subject }),
 
-export const lockUser = (tx: Tx, id: UserId): Promise<UserRow | undefined> =>
-  tx.selectFrom('users').selectAll().where('id', '=', id).forUpdate().executeTakeFirst();
+  lock: (tx: Tx, id: UserId): Promise<UserRow | null> => seals.loadOne(tx, 'users', { id }, { lock: 'update' }),
 
-/** Holds a user as they are: nobody disables or erases them before this transaction ends. */
-export const holdUser = (tx: Tx, id: UserId): Promise<UserRow | undefined> =>
-  tx.selectFrom('users').selectAll().where('id', '=', id).forShare().executeTakeFirst();
+  /** Nobody disables or erases the user before this transaction ends. */
+  lockShared: (tx: Tx, id: UserId): Promise<UserRow | null> => seals.loadOne(tx, 'users', { id }, { lock: 'share' }),
 
-/** One lock for every change that could leave no administrator. */
-export const lockAdministration = async (tx: Tx): Promise<void> => {
-  await sql`select pg_advisory_xact_lock(7403117206)`.execute(tx);
-};
+  activeAdmins: (db: Db): Promise<UserRow[]> => seals.load(db, 'users', { role: 'admin', status: 'active' }),
 
-export const activeAdmins = (db: Db): Promise<UserRow[]> =>
-  db.selectFrom('users').selectAll().where('role', '=', 'admin').where('status', '=', 'active').execute();
+  /** Those of these users that a list may show, in the order of ids. */
+  listed: async (db: Db, ids: readonly UserId[], all: boolean): Promise<UserRow[]> =>
+    ids.length === 0
+      ? []
+      : await seals.load(
+          db,
+          'users',
+          { id: ids, status: all ? ['active', 'disabled'] : ['active'] },
+          { orderBy: sql`id` },
+        ),
 
-export const anyUser = async (db: Db): Promise<boolean> =>
-  (await db.selectFrom('users').select('id').limit(1).execute()).length > 0;
+  /** Logins that have not ended, made at `since` or later (null: all), locked. */
+  lockLogins: (tx: Tx, userId: UserId, since: Date | null): Promise<LoginRow[]> =>
+    seals.load(
+      tx,
+      'logins',
+      { user_id: userId, ended_at: null },
+      {
+        narrow: {
+          sql: since === null ? sql`true` : sql`created_at >= ${since}`,
+          holds: (row) => since === null || row.created_at.getTime() >= since.getTime(),
+        },
+        orderBy: sql`id`,
+        lock: 'update',
+      },
+    ),
 
-const likePrefix = (text: string): string => `${text.replaceAll(/[\\%_]/g, (mark) => `\\${mark}`)}%`;
+  /** Tokens that are not revoked, made at `since` or later (null: all), locked. */
+  lockTokens: (tx: Tx, userId: UserId, since: Date | null): Promise<TokenRow[]> =>
+    seals.load(
+      tx,
+      'tokens',
+      { user_id: userId, revoked_at: null },
+      {
+        narrow: {
+          sql: since === null ? sql`true` : sql`created_at >= ${since}`,
+          holds: (row) => since === null || row.created_at.getTime() >= since.getTime(),
+        },
+        orderBy: sql`id`,
+        lock: 'update',
+      },
+    ),
+});
 
-/** One row more than the page, in the order of ids, newest last; without `all`, active users only. */
-export const listUsers = (db: Db, key: string | null, page: Page, all: boolean): Promise<UserRow[]> => {
+/** Ids of one row more than the page, oldest first; without `all`, of active users only. */
+export const pageOfIds = async (db: Db, key: string | null, page: Page, all: boolean): Promise<UserId[]> => {
   let query = db
     .selectFrom('users')
-    .selectAll()
+    .select('id')
     .where('status', '<>', 'erased')
     .orderBy('id')
     .limit(page.limit + 1);
   if (!all) query = query.where('status', '=', 'active');
   if (key !== null) query = query.where('username_key', 'like', likePrefix(key));
-  if (page.cursor !== null) query = query.where('id', '>', page.cursor as UserId);
-  return query.execute();
+  if (page.cursor !== null) query = query.where('id', '>', page.cursor);
+  return (await query.execute()).map((row) => row.id as UserId);
 };
 
-/** Everything by which a user gets in, and the keys of their values. */
+/** Takes the one lock of every change that could leave no administrator. */
+export const lockAdministration = async (tx: Tx): Promise<void> => {
+  await sql`select pg_advisory_xact_lock(7403117206)`.execute(tx);
+};
+
+export const anyUser = async (db: Db): Promise<boolean> =>
+  (await db.selectFrom('users').select('id').limit(1).execute()).length > 0;
+
+const credentialTables = [
+  ['logins', 'user_id'],
+  ['tokens', 'user_id'],
+  ['idempotency_keys', 'user_id'],
+  ['owner_keys', 'owner_id'],
+] as const;
+
+/** Deletes every credential of a user and the keys of their values, broken rows included. Throws `unavailable` if any is left. */
 export const deleteCredentials = async (tx: Tx, id: UserId): Promise<void> => {
-  await tx.deleteFrom('logins').where('user_id', '=', id).execute();
-  await tx.deleteFrom('tokens').where('user_id', '=', id).execute();
-  await tx.deleteFrom('idempotency_keys').where('user_id', '=', id).execute();
-  await tx.deleteFrom('owner_keys').where('owner_id', '=', id).execute();
+  for (const [table, column] of credentialTables) {
+    const rows = sql`from ${sql.table(`public.${table}`)} where ${sql.ref(column)} = ${id}`;
+    await sql`delete ${rows}`.execute(tx);
+    const { rows: left } = await sql`select 1 ${rows} limit 1`.execute(tx);
+    if (left.length > 0) throw notWritten(table);
+  }
 };
 
-/** Logins that have not ended, of a moment or later (null: all), locked. */
-export const lockLogins = (tx: Tx, userId: UserId, since: Date | null): Promise<LoginRow[]> => {
-  const query = tx.selectFrom('logins').selectAll().where('user_id', '=', userId).where('ended_at', 'is', null);
-  return (since === null ? query : query.where('created_at', '>=', since)).orderBy('id').forUpdate().execute();
-};
-
-/** Tokens that are not revoked, of a moment or later, locked. */
-export const lockTokens = (tx: Tx, userId: UserId, since: Date): Promise<TokenRow[]> =>
-  tx
-    .selectFrom('tokens')
-    .selectAll()
-    .where('user_id', '=', userId)
-    .where('revoked_at', 'is', null)
-    .where('created_at', '>=', since)
-    .orderBy('id')
-    .forUpdate()
-    .execute();
+const likePrefix = (text: string): string => `${text.replaceAll(/[\\%_]/g, (mark) => `\\${mark}`)}%`;

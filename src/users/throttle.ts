@@ -5,6 +5,7 @@ import { KeyholdError } from '../core/errors.ts';
 import type { UserId } from '../core/ids.ts';
 import { network } from '../core/network.ts';
 import { type Db, mapDbErrors } from '../db/database.ts';
+import { unavailable } from '../db/postgres-errors.ts';
 import { usernameKey } from './user.ts';
 
 const windowMs = 15 * 60_000;
@@ -55,15 +56,18 @@ export const createThrottle = ({ db, clock, digestKey }: Deps): Throttle => {
   /** The address first: one that is refused closes no account. */
   const subjects = (whose: PasswordOwner, ip: string | null) => [...addresses(ip), account(whose)];
 
-  const count = async (key: Buffer, now: Date): Promise<{ failures: number; window_started_at: Date } | undefined> => {
+  /** Counts one more failure. Throws `unavailable` when it was not written: an attempt that isn't counted is not made. */
+  const count = async (key: Buffer, now: Date): Promise<{ failures: number; window_started_at: Date }> => {
     const oldest = new Date(now.getTime() - windowMs);
     const { rows } = await sql<{ failures: number; window_started_at: Date }>`
-      insert into login_failures as f (subject, failures, window_started_at) values (${key}, 1, ${now})
+      insert into public.login_failures as f (subject, failures, window_started_at) values (${key}, 1, ${now})
       on conflict (subject) do update set
         failures = case when f.window_started_at <= ${oldest} then 1 else least(f.failures + 1, 1000000) end,
         window_started_at = case when f.window_started_at <= ${oldest} then ${now} else f.window_started_at end
       returning failures, window_started_at`.execute(db);
-    return rows[0];
+    const [row] = rows;
+    if (!row) throw unavailable(new Error('a failed login was not counted'));
+    return row;
   };
 
   const forget = async (now: Date): Promise<void> => {
@@ -77,7 +81,7 @@ export const createThrottle = ({ db, clock, digestKey }: Deps): Throttle => {
     const now = clock.now();
     for (const { subject: key, limit } of subjects(whose, ip)) {
       const row = await mapDbErrors(count(key, now));
-      if (row && row.failures > limit) throw tooMany(row.window_started_at, now);
+      if (row.failures > limit) throw tooMany(row.window_started_at, now);
     }
   };
 

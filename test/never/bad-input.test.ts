@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createAudit } from '../../src/audit/index.ts';
 import { loadRootKeys } from '../../src/config/root-keys.ts';
+import { operator } from '../../src/core/caller.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { errorCodes } from '../../src/core/errors.ts';
 import { newId, type UserId } from '../../src/core/ids.ts';
@@ -104,13 +106,14 @@ describe('bad input', () => {
     const rootKeys = loadRootKeys({ KEYHOLD_ROOT_KEYS: rootKey }, '/nonexistent');
     await using own = { ...database.open(2), [Symbol.asyncDispose]: () => own.close() };
     const seals = createSeals(await openServiceKeys(own.db, systemClock, rootKeys));
+    const audit = createAudit({ clock: systemClock, seals, onRecord: () => undefined });
     const ownerKeys = createOwnerKeys({ clock: systemClock, rootKeys, seals });
     const ids = Array.from({ length: size }, () => newId<UserId>());
     await inTransaction(own.db, async (tx) => {
       for (const id of ids) {
         const nothing = { passwordHash: null, email: null, displayName: null, metadata: {}, external: null };
         const user = { ...nothing, id, username: `many ${id}`, role: 'member' as const };
-        await insertUser({ clock: systemClock, seals, ownerKeys }, tx, user);
+        await insertUser({ clock: systemClock, audit, ownerKeys }, tx, user, { actor: operator('test'), details: {} });
       }
     });
     return ids;

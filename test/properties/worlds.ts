@@ -288,7 +288,6 @@ export const insertWorld = (db: Db, seals: Seals, world: World): Promise<void> =
       created_at: at,
       updated_at: at,
     }));
-    await seals.insertAll(tx, 'users', userRows);
     const keyRows = world.users.map((user) => ({
       id: user.keyId,
       owner_id: user.id,
@@ -297,17 +296,6 @@ export const insertWorld = (db: Db, seals: Seals, world: World): Promise<void> =
       state: 'active' as const,
       created_at: at,
     }));
-    await seals.insertAll(tx, 'owner_keys', keyRows);
-    await seals.insertAll(
-      tx,
-      'sessions',
-      world.sessions.map((session) => sessionRow(world, session)),
-    );
-    await seals.insertAll(
-      tx,
-      'session_participants',
-      world.sessions.flatMap((session) => participantRows(world, session)),
-    );
     const secretRows = world.secrets.map((secret) => ({
       id: secret.id,
       owner_id: secret.ownerId,
@@ -332,7 +320,13 @@ export const insertWorld = (db: Db, seals: Seals, world: World): Promise<void> =
       value_set_at: at,
       revision: 1,
     }));
-    await seals.insertAll(tx, 'secrets', secretRows);
+    await seals.insertAll(tx, [
+      { table: 'users', rows: userRows },
+      { table: 'owner_keys', rows: keyRows },
+      { table: 'sessions', rows: world.sessions.map((session) => sessionRow(world, session)) },
+      { table: 'session_participants', rows: world.sessions.flatMap((session) => participantRows(world, session)) },
+      { table: 'secrets', rows: secretRows },
+    ]);
   });
 
 /** True for a session that authentication would verify for this user. */

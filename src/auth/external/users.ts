@@ -3,8 +3,9 @@ import type { Audit } from '../../audit/index.ts';
 import { nobody, type RequestOrigin } from '../../core/caller.ts';
 import { KeyholdError } from '../../core/errors.ts';
 import { isUuid, newId, toId, type UserId } from '../../core/ids.ts';
-import { commitOrThrow, type Db, mapDbErrors, type Outcome, refusedWith, type Tx } from '../../db/database.ts';
+import { commitOrThrow, type Db, mapDbErrors, type Outcome, type Tx } from '../../db/database.ts';
 import type { UserRow } from '../../db/tables/index.ts';
+import { integrityBroken } from '../../keys/index.ts';
 import { refuseUsername, type Users } from '../../users/index.ts';
 import type { ExternalIdentity } from './identity.ts';
 
@@ -30,15 +31,8 @@ const bounded = (text: string | null, length: number): string | null =>
   text !== null && text.length <= length ? text : null;
 
 export const createExternalUsers = ({ db, audit, users }: Deps): ExternalUsers => {
-  const refuse = async (
-    tx: Tx,
-    origin: RequestOrigin,
-    error: KeyholdError,
-    reason: string,
-  ): Promise<Outcome<UserRow>> => {
-    await audit.record(tx, { origin, userId: null }, { action: 'login.refused', outcome: 'refused', reason });
-    return refusedWith(error);
-  };
+  const refuse = (tx: Tx, origin: RequestOrigin, error: KeyholdError, reason: string) =>
+    audit.refuse(tx, { origin, userId: null }, 'login.refused', null, error, reason);
 
   /** The issuer that supplies ids gives its subject as the new id; one that somebody has already is never adopted. */
   const idFor = async (tx: Tx, identity: ExternalIdentity): Promise<UserId | null> => {
@@ -58,7 +52,7 @@ export const createExternalUsers = ({ db, audit, users }: Deps): ExternalUsers =
     const id = await idFor(tx, identity);
     if (id === null)
       return await refuse(tx, origin, taken('The id that your issuer gives you cannot be used here.'), 'id_taken');
-    const row = await users.insert(tx, {
+    const user = {
       id,
       username,
       passwordHash: null,
@@ -67,12 +61,10 @@ export const createExternalUsers = ({ db, audit, users }: Deps): ExternalUsers =
       role: 'member',
       metadata: {},
       external: { issuer: issuer.issuer, subject },
-    });
-    await audit.record(
-      tx,
-      { origin, userId: row.id },
-      { action: 'user.create', target: { type: 'user', id: row.id }, outcome: 'allowed', reason: 'issuer' },
-    );
+    } as const;
+    await users.insert(tx, user, { actor: { origin, userId: id }, reason: 'issuer', details: {} });
+    const row = await users.bySubject(tx, issuer.issuer, subject);
+    if (!row) throw integrityBroken();
     return { ok: row };
   };
 

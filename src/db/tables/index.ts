@@ -1,3 +1,4 @@
+import type { ColumnType } from 'kysely';
 import { type AuditRow, audit_log } from './audit-log.ts';
 import { type IdempotencyRow, idempotency_keys } from './idempotency-keys.ts';
 import type { LoginFailureRow } from './login-failures.ts';
@@ -38,6 +39,17 @@ export interface Tables {
   service_keys: ServiceKeyRow;
   login_failures: LoginFailureRow;
 }
+
+/** Columns of a sealed table for the query builder: any statement may name them, but what it reads has no type yet. */
+type Unverified<Row> = { [Column in keyof Row]: ColumnType<unknown, Row[Column], Row[Column]> };
+
+/**
+ * The database as the query builder sees it. A row read from a sealed table is not typed until `Seals` has verified its seal
+ * and compared it with what it was asked by, so a row that was not verified cannot be used by mistake.
+ */
+export type Schema = {
+  [Table in keyof Tables]: Table extends SealedTableName ? Unverified<Tables[Table]> : Tables[Table];
+};
 
 export const sealedTables = {
   users,
