@@ -23,7 +23,7 @@ export const layers = {
   doctor: ['core', 'config', 'crypto', 'db', 'keys'],
   'app.ts': [...base, 'config', 'crypto', 'users', 'sessions', 'auth', 'secrets', 'lifecycle', 'http'],
   client: [],
-  cli: ['core', 'config', 'crypto', 'db', 'client', 'doctor', 'app.ts'],
+  cli: ['core', 'config', 'crypto', 'db', 'keys', 'client', 'doctor', 'app.ts'],
   'main.ts': ['cli'],
 };
 

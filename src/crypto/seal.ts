@@ -160,6 +160,15 @@ const columnOf = (name: string, column: ColumnKind | LaterColumn): Column => {
   };
 };
 
+const noDefaults: Row = {};
+
+/** What later columns hold in a row that is written without them. */
+export const defaultsOf = ({ sealed }: SealedTable): Row => {
+  const later = Object.entries(sealed).filter(([, column]) => isLater(column, 1));
+  if (later.length === 0) return noDefaults;
+  return Object.fromEntries(later.map(([name, column]) => [name, (column as LaterColumn).default]));
+};
+
 const sinceOf = (column: ColumnKind | LaterColumn): number => (typeof column === 'string' ? 1 : column.since);
 
 const isLater = (column: ColumnKind | LaterColumn, format: number): column is LaterColumn => sinceOf(column) > format;
@@ -231,6 +240,19 @@ const keyIdOf = (key: SealKey): Buffer => {
   const known = keyIds.get(key) ?? uuidBytes(key.id);
   keyIds.set(key, known);
   return known;
+};
+
+/** The format that a seal names, or null for what cannot be a seal. */
+export const formatOf = (seal: unknown): number | null =>
+  seal instanceof Uint8Array && seal.length === sealLength ? (seal[0] ?? null) : null;
+
+/** True when every column later than this format holds its default, so that the row loses nothing without them. */
+export const fitsFormat = (table: SealedTable, row: Row, format: number): boolean => {
+  try {
+    return holdsDefaults(layoutIn(table, format), row);
+  } catch {
+    return false;
+  }
 };
 
 /**

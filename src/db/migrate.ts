@@ -1,22 +1,36 @@
 import { type Kysely, sql } from 'kysely';
 import { type Migration, Migrator, NO_MIGRATIONS } from 'kysely/migration';
 import { KeyholdError } from '../core/errors.ts';
-import * as foundation from './migrations/0001-foundation.ts';
-
-/** Every migration in its order: numbered, listed, frozen once landed. */
-export const migrations: Record<string, Migration> = {
-  '0001-foundation': foundation,
-};
+import { type KeyholdMigration, migrations, type SealFormats } from './migrations/index.ts';
 
 export interface MigrationStatus {
   readonly name: string;
   readonly executedAt: Date | null;
 }
 
-const migrator = (db: Kysely<unknown>): Migrator =>
+/**
+ * Seals the rows of these tables in the format before the one named, within the migration's transaction. Rejects, with
+ * nothing written, where that would lose what the new columns hold.
+ */
+export type SealInOlderFormat = (db: Kysely<unknown>, formats: SealFormats) => Promise<void>;
+
+const takenBack = (migration: KeyholdMigration, reseal: SealInOlderFormat): Migration => ({
+  up: migration.up,
+  down: async (db) => {
+    if (migration.formats) await reseal(db, migration.formats);
+    await migration.down?.(db);
+  },
+});
+
+const noReseal: SealInOlderFormat = async () => undefined;
+
+const migrator = (db: Kysely<unknown>, reseal: SealInOlderFormat = noReseal): Migrator =>
   new Migrator({
     db,
-    provider: { getMigrations: async () => migrations },
+    provider: {
+      getMigrations: async () =>
+        Object.fromEntries(Object.entries(migrations).map(([name, one]) => [name, takenBack(one, reseal)])),
+    },
     migrationTableSchema: 'public',
   });
 
@@ -49,10 +63,20 @@ export const migrateUp = async (db: Kysely<unknown>): Promise<void> => {
   outcome((await migrator(db).migrateToLatest()).error);
 };
 
-/** Takes back the newest migration, or with `all` every one. The data of what it drops is gone. */
-export const migrateDown = async (db: Kysely<unknown>, all = false): Promise<void> => {
+/** Takes back every migration, and with them all data. */
+export const migrateDownAll = async (db: Kysely<unknown>): Promise<void> => {
   await refuseNewerSchema(db);
-  outcome((await (all ? migrator(db).migrateTo(NO_MIGRATIONS) : migrator(db).migrateDown())).error);
+  outcome((await migrator(db).migrateTo(NO_MIGRATIONS)).error);
+};
+
+/**
+ * Takes back the newest migration; the data of what it drops is gone. Rows of tables to which it added sealed columns are
+ * sealed in the format before by `reseal`, in the same transaction: without that, an older Keyhold would find every
+ * such row broken.
+ */
+export const migrateDown = async (db: Kysely<unknown>, reseal: SealInOlderFormat): Promise<void> => {
+  await refuseNewerSchema(db);
+  outcome((await migrator(db, reseal).migrateDown()).error);
 };
 
 /** What taking migrations back can cost, and whether somebody works with it now; null where the tables are not there. */

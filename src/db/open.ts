@@ -7,6 +7,7 @@ import { checkServer } from './checks.ts';
 import { type Database, openDatabase } from './database.ts';
 import { type ConnectionSettings, type EmbeddedServer, joinEmbedded, startEmbedded } from './embedded/index.ts';
 import { prepareSchema, serviceRole } from './grants.ts';
+import { rowTypes } from './pool.ts';
 import { asUnavailable } from './postgres-errors.ts';
 import { reach } from './reach.ts';
 import { holdServer, type ServiceLock } from './service-lock.ts';
@@ -58,6 +59,7 @@ export const asMigrator = async <T>(access: Access, work: (db: Kysely<unknown>) 
     ...access.migrator,
     max: 2,
     connectionTimeoutMillis: 10_000,
+    types: rowTypes,
     options: '-c search_path=public',
   });
   pool.on('error', () => undefined);

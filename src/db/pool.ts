@@ -15,7 +15,7 @@ pg.defaults.parseInputDatesAsUTC = true;
 const int8 = 20;
 
 /** int8 as a number: revisions and counts stay far below 2^53. Everything else as `pg` reads it. */
-const types: pg.CustomTypesConfig = {
+export const rowTypes: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
     oid === int8 ? Number : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
 };
@@ -105,7 +105,7 @@ export class CertainPool {
   constructor(settings: PoolSettings) {
     this.#pool = new pg.Pool({
       ...settings.connection,
-      types,
+      types: rowTypes,
       max: settings.size,
       options: startupOptions(settings.role),
       application_name: 'keyhold',

@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import { KeyholdError } from '../core/errors.ts';
 import type { RowVersion } from '../core/row-version.ts';
-import { kindOf, type SealedTable, type SealKey, sealHolds, sealRow } from '../crypto/seal.ts';
+import { defaultsOf, kindOf, type SealedTable, type SealKey, sealHolds, sealRow } from '../crypto/seal.ts';
 import type { Db, Tx } from '../db/database.ts';
 import { jsonOfRows, type RawRow } from '../db/json-rows.ts';
 import { columnNames } from '../db/tables/columns.ts';
@@ -127,8 +127,10 @@ export const createSeals = (
   keys: readonly [SealKey, ...SealKey[]],
   onBroken: (table: SealedTableName, row: object) => void = () => undefined,
 ): Seals => {
-  const sealed = <T extends SealedTableName>(table: T, row: Unsealed<T>): Tables[T] =>
-    ({ ...row, seal: sealRow(keys[0], sealedTables[table], row) }) as unknown as Tables[T];
+  const sealed = <T extends SealedTableName>(table: T, given: Unsealed<T>): Tables[T] => {
+    const row = { ...defaultsOf(sealedTables[table]), ...given };
+    return { ...row, seal: sealRow(keys[0], sealedTables[table], row) } as unknown as Tables[T];
+  };
 
   const isIntact: Seals['isIntact'] = (table, row) => {
     const intact = sealHolds(keys, sealedTables[table], row);

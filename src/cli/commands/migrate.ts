@@ -1,7 +1,16 @@
 import { readConfig } from '../../config/config.ts';
 import { readEnv } from '../../config/env.ts';
-import { type MigrationStatus, migrateDown, migrationStatus, whatIsStored } from '../../db/migrate.ts';
+import { findRootKeys } from '../../config/root-keys.ts';
+import type { Db } from '../../db/database.ts';
+import {
+  type MigrationStatus,
+  migrateDown,
+  migrationStatus,
+  type SealInOlderFormat,
+  whatIsStored,
+} from '../../db/migrate.ts';
 import { type Migrator, withMigrator } from '../../db/open.ts';
+import { inspectServiceKeys, sealInOlderFormat } from '../../keys/index.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
@@ -29,7 +38,23 @@ const down = async (context: CliContext, { db }: Migrator, { yes = false }: Migr
   if (!yes && !(await context.input.confirm(question, otherwise))) {
     throw new CliFailure(exitCodes.interrupted, 'Nothing was taken back.');
   }
-  await migrateDown(db);
+  await migrateDown(db, resealWithRootKeys);
+};
+
+const noRootKey = (): CliFailure =>
+  new CliFailure(
+    exitCodes.conflict,
+    'Taking this migration back needs the root keys: it seals rows anew for the older version. Set KEYHOLD_CONFIG_DIR, KEYHOLD_ROOT_KEY_FILE or KEYHOLD_ROOT_KEYS as the service has them. Nothing was changed.',
+  );
+
+/** Seals rows for the version before with the seal keys that the configured root keys open. */
+const resealWithRootKeys: SealInOlderFormat = async (db, formats) => {
+  const env = readEnv();
+  const rootKeys = findRootKeys(env, readConfig(env).configDir);
+  if (rootKeys === null) throw noRootKey();
+  const [first, ...rest] = (await inspectServiceKeys(db as unknown as Db, rootKeys)).sealKeys;
+  if (!first) throw noRootKey();
+  await sealInOlderFormat(db, [first, ...rest], formats);
 };
 
 /** `migrate up|down|status`, beside a running service or without one; it joins a running embedded server. */
