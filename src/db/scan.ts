@@ -5,7 +5,7 @@ import { type SealedTableName, sealedTables } from './tables/index.ts';
 const batchSize = 500;
 
 /** The primary key of a row, in the order of its columns. */
-export const keyValuesOf = (table: SealedTableName, row: RawRow): unknown[] =>
+const keyValuesOf = (table: SealedTableName, row: RawRow): unknown[] =>
   sealedTables[table].key.map((column) => row[column]);
 
 /** Every row of a sealed table, unverified, in batches by primary key, so that neither memory nor a long transaction is needed. */
