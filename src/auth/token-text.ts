@@ -1,23 +1,17 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { type TokenId, uuidBytes, uuidFromBytes } from '../core/ids.ts';
+import type { TokenId } from '../core/ids.ts';
+import { formatToken, tokenIdOf, tokenSecretLength } from '../core/token-form.ts';
 
-/** Personal and agent tokens begin with this, so that scanners of repositories can find lost ones. */
-export const tokenPrefix = 'kh_';
-const secretLength = 32;
+export { tokenPrefix } from '../core/token-form.ts';
 
-/** A new token for this row: the row's id, by which it is found, and 32 random bytes. Shown once. */
-export const mintToken = (id: TokenId): string =>
-  `${tokenPrefix}${Buffer.concat([uuidBytes(id), randomBytes(secretLength)]).toString('base64url')}`;
+/** A new token for this row. Shown once. */
+export const mintToken = (id: TokenId): string => formatToken(id, randomBytes(tokenSecretLength));
 
 /** What is stored. The token is random through and through, so one SHA-256 is enough. */
 export const hashToken = (text: string): Buffer => createHash('sha256').update(text).digest();
 
 /** The row that a token names, or null when the text has not exactly the form that we mint. */
-export const readToken = (text: string): TokenId | null => {
-  const bytes = Buffer.from(text.slice(tokenPrefix.length), 'base64url');
-  if (bytes.length !== 16 + secretLength || text !== `${tokenPrefix}${bytes.toString('base64url')}`) return null;
-  return uuidFromBytes(bytes.subarray(0, 16)) as TokenId;
-};
+export const readToken = (text: string): TokenId | null => tokenIdOf(text) as TokenId | null;
 
 export const matchesHash = (text: string, hash: Buffer): boolean =>
   hash.length === 32 && timingSafeEqual(hashToken(text), hash);

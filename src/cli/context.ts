@@ -1,4 +1,5 @@
 import type { Client } from '../client/index.ts';
+import { sessionNamePattern } from '../core/names.ts';
 import { type CliEnv, readCliEnv } from './env.ts';
 import { usage } from './failure.ts';
 import { createInput, type Input } from './input.ts';
@@ -43,7 +44,7 @@ export interface CliContext {
 
 /** A session's name as it may stand in a header and an address. Throws usage. */
 export const sessionName = (name: string): string => {
-  if (/^(?!\.{1,2}$)[A-Za-z0-9._:-]{1,128}$/.test(name)) return name;
+  if (sessionNamePattern.test(name)) return name;
   throw usage('A session’s name has 1 to 128 letters, digits, ".", "_", ":" and "-".');
 };
 

@@ -1,6 +1,8 @@
 import { v7 } from 'uuid';
 import { publicRandom } from './random.ts';
 
+export { isUuid, uuidBytes, uuidFromBytes } from './uuid.ts';
+
 declare const brand: unique symbol;
 type Branded<Name extends string> = string & { readonly [brand]: Name };
 
@@ -35,18 +37,5 @@ export const newId = <Id extends string>(): Id => {
   return v7({ msecs: lastMs, seq: next, random }) as Id;
 };
 
-const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-
-export const isUuid = (text: string): boolean => uuidPattern.test(text);
-
 /** An id as we store it: RFC 9562 allows upper case on input, and output is lower case. */
 export const toId = <Id extends string>(text: string): Id => text.toLowerCase() as Id;
-
-/** The 16 bytes of a UUID in its textual form. */
-export const uuidBytes = (id: string): Buffer => Buffer.from(id.replaceAll('-', ''), 'hex');
-
-/** The textual form of 16 bytes. */
-export const uuidFromBytes = (bytes: Buffer): string => {
-  const hex = bytes.toString('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
-};

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { answered, type Client, NoAnswer, Refusal } from '../../client/index.ts';
+import { tokenIdOf, tokenPrefix } from '../../core/token-form.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
@@ -16,8 +17,6 @@ export interface LoginOptions {
   readonly days: string;
   readonly allowHttp: boolean;
 }
-
-const isOurs = (token: string): boolean => token.startsWith('kh_');
 
 const chosenServer = async (context: CliContext, asked: string | undefined, option: string | undefined) => {
   if (asked !== undefined && option !== undefined) throw usage('Give the server once.');
@@ -135,13 +134,6 @@ const byPassword = async (context: CliContext, server: string, options: LoginOpt
   );
 };
 
-/** The id within a token: what it is revoked by. */
-const idOf = (token: string): string | null => {
-  const hex = Buffer.from(token.slice(3), 'base64url').subarray(0, 16).toString('hex');
-  const parts = /^(.{8})(.{4})(.{4})(.{4})(.{12})$/.exec(hex);
-  return parts === null ? null : parts.slice(1).join('-');
-};
-
 /** A token of ours is stored as it is; with a login's or an external issuer's a lasting one is made. */
 const byToken = async (context: CliContext, server: string, options: LoginOptions): Promise<void> => {
   const seconds = readDays(options.days);
@@ -151,13 +143,13 @@ const byToken = async (context: CliContext, server: string, options: LoginOption
   await refuseUnlessKeyhold(await context.clientOf({ server }), server);
   const client = await context.clientOf({ server, token });
   await context.profiles.prepare();
-  if (!isOurs(token)) {
+  if (!token.startsWith(tokenPrefix)) {
     await uninterrupted(() => remember(context, client, server, seconds));
     return;
   }
   const { user } = await answered(client.GET('/api/v1/auth/me'));
   const name = await chosenProfile(context, server);
-  const known = { server, username: user.username, user_id: user.id, token_id: idOf(token), expires_at: null };
+  const known = { server, username: user.username, user_id: user.id, token_id: tokenIdOf(token), expires_at: null };
   const earlier = await earlierIn(context, name);
   await context.profiles.save(name, known, token);
   await endEarlier(context, name, earlier, token);

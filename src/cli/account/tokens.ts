@@ -1,11 +1,12 @@
 import { answered, type Client, type PermissionName } from '../../client/index.ts';
+import { tokenPrefix } from '../../core/token-form.ts';
+import { isUuid } from '../../core/uuid.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
 import { plain } from '../plain.ts';
 import { serverAddress } from '../profiles/index.ts';
 import { readDays } from '../secrets/instants.ts';
-import { isId } from '../secrets/people.ts';
 import { readSecretLine, refuseInTheClear, refuseUnlessKeyhold, uninterrupted, withLogin } from './entry.ts';
 
 interface PasswordOptions {
@@ -42,7 +43,7 @@ const asLogin = async <T>(
   work: (client: Client) => Promise<T>,
 ): Promise<T> => {
   const given = context.env.own.KEYHOLD_CLI_TOKEN;
-  if (given !== undefined && !given.startsWith('kh_')) return await work(await context.client({ session: null }));
+  if (given !== undefined && !given.startsWith(tokenPrefix)) return await work(await context.client({ session: null }));
   const { server, username } = await holderOf(context);
   await refuseUnlessKeyhold(await context.clientOf({ server }), server);
   const password = await readSecretLine(context, passwordStdin, `Password of ${plain(username)}: `);
@@ -107,7 +108,7 @@ export const listTokens = async (context: CliContext, options: PasswordOptions):
 
 const chosen = async (client: Client, text: string) => {
   const tokens = await tokensOf(client);
-  const found = tokens.filter((token) => (isId(text) ? token.id === text.toLowerCase() : token.name === text));
+  const found = tokens.filter((token) => (isUuid(text) ? token.id === text.toLowerCase() : token.name === text));
   const [only] = found;
   if (only === undefined) throw new CliFailure(exitCodes.notFound, 'You have no token of this name or id.');
   if (found.length > 1) {
@@ -119,7 +120,7 @@ const chosen = async (client: Client, text: string) => {
 
 /** `token revoke` */
 export const revokeToken = async (context: CliContext, text: string, options: PasswordOptions): Promise<void> => {
-  if (text.startsWith('kh_')) throw usage('Name the token by its name or id, never by the token itself.');
+  if (text.startsWith(tokenPrefix)) throw usage('Name the token by its name or id, never by the token itself.');
   const token = await asLogin(context, options, async (client) => {
     const found = await chosen(client, text);
     await revoke(client, found.id);

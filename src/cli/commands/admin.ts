@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { type OnConflict, onConflicts } from '../../core/secret-types.ts';
 import type { CliContext } from '../context.ts';
 import { addReadOptions, type ReadFlags, readOptionsOf } from './import.ts';
 
@@ -64,11 +65,9 @@ const registerUsers = (admin: Command, context: CliContext): void => {
 
 interface ImportFlags extends ReadFlags {
   readonly owner: string;
-  readonly onConflict: string;
+  readonly onConflict: Exclude<OnConflict, 'update'>;
   readonly dryRun: boolean;
 }
-
-const ways = ['fail', 'skip', 'rename'] as const;
 
 const registerAdminImport = (admin: Command, context: CliContext): void => {
   const command = admin
@@ -79,7 +78,7 @@ const registerAdminImport = (admin: Command, context: CliContext): void => {
   addReadOptions(command)
     .addOption(
       new Option('--on-conflict <way>', 'what becomes of a name that the user has already')
-        .choices(ways)
+        .choices(onConflicts.filter((one) => one !== 'update'))
         .default('fail'),
     )
     .option('--dry-run', 'say what would happen, and write nothing', false)
@@ -92,7 +91,7 @@ const registerAdminImport = (admin: Command, context: CliContext): void => {
       await importForOwner(context, file, {
         ...(await readOptionsOf(flags)),
         owner: flags.owner,
-        onConflict: ways.find((one) => one === flags.onConflict) ?? 'fail',
+        onConflict: flags.onConflict,
         dryRun: flags.dryRun,
       });
     });

@@ -1,10 +1,9 @@
 import { type Command, Option } from 'commander';
-import { secretTypes } from '../../core/secret-types.ts';
+import { type OnConflict, onConflicts, type SecretType, secretTypes } from '../../core/secret-types.ts';
 import type { CliContext } from '../context.ts';
 import { collected } from '../repeated.ts';
 
 const formats = ['env', 'json', 'yaml', 'store'];
-const onConflict = ['fail', 'skip', 'update', 'rename'];
 
 const help = `
 What is read:
@@ -34,7 +33,7 @@ export const addReadOptions = (command: Command): Command =>
 
 export interface ReadFlags {
   readonly format?: string;
-  readonly type: string;
+  readonly type: SecretType;
   readonly key?: string;
   readonly keepExpiredWithoutExpiry: boolean;
 }
@@ -42,10 +41,9 @@ export interface ReadFlags {
 /** Those options as the reader takes them. */
 export const readOptionsOf = async (flags: ReadFlags) => {
   const { formats: known } = await import('../transfer/read-file.ts');
-  const { isType } = await import('../transfer/record.ts');
   return {
     format: known.find((one) => one === flags.format) ?? null,
-    type: isType(flags.type) ? flags.type : ('other' as const),
+    type: flags.type,
     keyFile: flags.key ?? null,
     keepExpired: flags.keepExpiredWithoutExpiry,
     now: new Date(),
@@ -53,7 +51,7 @@ export const readOptionsOf = async (flags: ReadFlags) => {
 };
 
 interface ImportFlags extends ReadFlags {
-  readonly onConflict: string;
+  readonly onConflict: OnConflict;
   readonly tag?: readonly string[];
   readonly dryRun: boolean;
   readonly chunked: boolean;
@@ -69,7 +67,7 @@ export const registerImport = (program: Command, context: CliContext): void => {
   addReadOptions(command)
     .addOption(
       new Option('--on-conflict <way>', 'what becomes of a name that you have already')
-        .choices(onConflict)
+        .choices(onConflicts)
         .default('fail'),
     )
     .option('--tag <tags>', 'give these tags to every secret, comma-separated', collected)
@@ -78,10 +76,9 @@ export const registerImport = (program: Command, context: CliContext): void => {
     .addHelpText('after', help)
     .action(async (file: string, flags: ImportFlags) => {
       const { importFile } = await import('../transfer/import.ts');
-      const { onConflicts } = await import('../transfer/request.ts');
       await importFile(context, file, {
         ...(await readOptionsOf(flags)),
-        onConflict: onConflicts.find((one) => one === flags.onConflict) ?? 'fail',
+        onConflict: flags.onConflict,
         tags: flags.tag ?? [],
         dryRun: flags.dryRun,
         chunked: flags.chunked,

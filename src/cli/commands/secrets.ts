@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { secretTypes } from '../../core/secret-types.ts';
+import { exposures, ownerFilters, scopes, secretStates, secretTypes } from '../../core/secret-types.ts';
 import type { CliContext } from '../context.ts';
 import { collected } from '../repeated.ts';
 
@@ -25,10 +25,10 @@ const addReading = (program: Command, context: CliContext): void => {
     .description('list the secrets that you can see, newest first; never a value')
     .argument('[text]', 'only those with this in their name or description')
     .addOption(new Option('--type <type>', 'only of this type').choices(secretTypes))
-    .addOption(new Option('--scope <scope>', 'only of this scope').choices(['user', 'session', 'shared']))
+    .addOption(new Option('--scope <scope>', 'only of this scope').choices(scopes))
     .option('--tag <tag>', 'only with this tag')
-    .addOption(new Option('--owner <owner>', 'only your own, or only others’').choices(['me', 'others', 'any']))
-    .addOption(new Option('--state <state>', 'only in this state').choices(['live', 'inactive', 'expired', 'deleted']))
+    .addOption(new Option('--owner <owner>', 'only your own, or only others’').choices(ownerFilters))
+    .addOption(new Option('--state <state>', 'only in this state').choices(secretStates))
     .option('--limit <count>', 'at most so many')
     .addHelpText(
       'after',
@@ -71,10 +71,12 @@ const addWriting = (program: Command, context: CliContext, excess: Map<Command, 
     .option('--tag <tag>', 'a tag, in place of those that it has; may be repeated', collected)
     .option('--description <text>', 'what it is for')
     .option('--expires <when>', 'an instant, a span such as 90d, or never')
+    .addOption(new Option('--exposure <exposure>', 'whether others may reveal it or only use it').choices(exposures))
     .addOption(
-      new Option('--exposure <exposure>', 'whether others may reveal it or only use it').choices(['reveal', 'use']),
+      new Option('--scope <scope>', 'yours alone, or of the session').choices(
+        scopes.filter((scope) => scope !== 'shared'),
+      ),
     )
-    .addOption(new Option('--scope <scope>', 'yours alone, or of the session').choices(['user', 'session']))
     .addHelpText(
       'after',
       `

@@ -1,21 +1,21 @@
 import { answered, type Client, pages, type Secret } from '../../client/index.ts';
+import { secretNamePattern } from '../../core/names.ts';
+import { isUuid } from '../../core/uuid.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
 import { plain } from '../plain.ts';
-import { createUsernames, isId, userIdOf } from './people.ts';
+import { createUsernames, userIdOf } from './people.ts';
 
 /** What somebody typed for a secret: an id, a name, or owner/NAME. */
 export type Reference = { readonly id: string } | { readonly owner: string | null; readonly name: string };
 
-const namePattern = /^[A-Za-z0-9_.-]{1,256}$/;
-
 export const readReference = (text: string): Reference => {
-  if (isId(text)) return { id: text.toLowerCase() };
+  if (isUuid(text)) return { id: text.toLowerCase() };
   const slash = text.lastIndexOf('/');
   const name = text.slice(slash + 1);
   const owner = slash === -1 ? null : text.slice(0, slash);
-  if (!namePattern.test(name) || owner === '') {
+  if (!secretNamePattern.test(name) || owner === '') {
     throw usage('A secret’s name has 1 to 256 letters, digits, "_", "." and "-"; owner/NAME names that owner’s.');
   }
   return { owner, name };
@@ -23,8 +23,8 @@ export const readReference = (text: string): Reference => {
 
 /** The name of a secret that is to be made or changed by `set`: never an id, never another owner's. */
 export const readOwnName = (text: string): string => {
-  if (!namePattern.test(text)) throw usage('A secret’s name has 1 to 256 letters, digits, "_", "." and "-".');
-  if (isId(text)) throw usage('This is an id. Say the secret’s name; "keyhold get ID --field name" prints it.');
+  if (!secretNamePattern.test(text)) throw usage('A secret’s name has 1 to 256 letters, digits, "_", "." and "-".');
+  if (isUuid(text)) throw usage('This is an id. Say the secret’s name; "keyhold get ID --field name" prints it.');
   return text;
 };
 

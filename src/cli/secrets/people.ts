@@ -1,22 +1,19 @@
 import { answered, type Client, pages, Refusal } from '../../client/index.ts';
+import { isUuid } from '../../core/uuid.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import { plain } from '../plain.ts';
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-
-export const isId = (text: string): boolean => uuid.test(text);
-
 /** A user as a body names them: by id or by username. */
 export const who = (text: string): { user_id: string } | { username: string } =>
-  isId(text) ? { user_id: text } : { username: text };
+  isUuid(text) ? { user_id: text } : { username: text };
 
 const sameName = (left: string, right: string): boolean =>
   left.normalize('NFKC').toLowerCase() === right.normalize('NFKC').toLowerCase();
 
 /** A user's id by username. Throws notFound. */
 export const userIdOf = async (client: Client, text: string): Promise<string> => {
-  if (isId(text)) return text;
+  if (isUuid(text)) return text;
   const query = { q: text, limit: 200 };
   for await (const page of pages((cursor) =>
     answered(client.GET('/api/v1/users', { params: { query: { ...query, ...cursor } } })),

@@ -1,4 +1,5 @@
 import { answered, type Client, pages, Refusal, type Secret, type SecretsQuery } from '../../client/index.ts';
+import type { OwnerFilter, Scope, SecretState, SecretType } from '../../core/secret-types.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
@@ -6,11 +7,11 @@ import { ambiguous, findSecret, nothingNamed, readReference } from './finding.ts
 import { createUsernames } from './people.ts';
 
 export interface ListOptions {
-  readonly type?: NonNullable<SecretsQuery['type']>;
-  readonly scope?: NonNullable<SecretsQuery['scope']>;
+  readonly type?: SecretType;
+  readonly scope?: Scope;
   readonly tag?: string;
-  readonly owner?: NonNullable<SecretsQuery['owner']>;
-  readonly state?: NonNullable<SecretsQuery['state']>;
+  readonly owner?: OwnerFilter;
+  readonly state?: SecretState;
   readonly limit?: string;
 }
 

@@ -1,4 +1,5 @@
 import { answered, type Client, type Secret } from '../../client/index.ts';
+import type { Exposure, Scope, SecretType } from '../../core/secret-types.ts';
 import type { CliContext } from '../context.ts';
 import { usage } from '../failure.ts';
 import { lastStep } from '../steps.ts';
@@ -6,27 +7,28 @@ import { readOwnName, secretsNamed } from './finding.ts';
 import { readInstant } from './instants.ts';
 import { readValue, type ValueOptions } from './value.ts';
 
+/** Where `set` puts a secret. */
+type Place = Exclude<Scope, 'shared'>;
+
 export interface SetOptions extends ValueOptions {
-  readonly type?: NonNullable<Secret['type']>;
+  readonly type?: SecretType;
   readonly tag?: readonly string[];
   readonly description?: string;
   readonly expires?: string;
-  readonly exposure?: Secret['exposure'];
-  readonly scope?: 'user' | 'session';
+  readonly exposure?: Exposure;
+  readonly scope?: Place;
 }
 
 interface Known {
-  readonly type?: TypeName;
+  readonly type?: SecretType;
   readonly tags?: string[];
   readonly description?: string;
   readonly expires_at?: string | null;
-  readonly exposure?: Secret['exposure'];
+  readonly exposure?: Exposure;
 }
 
-type TypeName = NonNullable<import('../../client/index.ts').SecretsQuery['type']>;
-
 const knownOf = ({ type, tag, description, expires, exposure }: SetOptions): Known => ({
-  ...(type === undefined ? {} : { type: type as TypeName }),
+  ...(type === undefined ? {} : { type }),
   ...(tag === undefined ? {} : { tags: [...tag] }),
   ...(description === undefined ? {} : { description }),
   ...(expires === undefined ? {} : { expires_at: expires === 'never' ? null : readInstant('--expires', expires) }),
@@ -34,7 +36,7 @@ const knownOf = ({ type, tag, description, expires, exposure }: SetOptions): Kno
 });
 
 /** Into the session only when it was asked for on this command line: a variable of the environment exposes nothing. */
-const placeOf = (context: CliContext, scope: SetOptions['scope']): 'user' | 'session' => {
+const placeOf = (context: CliContext, scope: Place | undefined): Place => {
   if (scope !== undefined) {
     if (scope === 'session' && context.session === null) throw usage('--scope session needs --session.');
     return scope;
@@ -43,7 +45,7 @@ const placeOf = (context: CliContext, scope: SetOptions['scope']): 'user' | 'ses
 };
 
 /** One's own secret of this name in this place; names are unique there. */
-const existing = async (client: Client, name: string, place: 'user' | 'session'): Promise<Secret | null> => {
+const existing = async (client: Client, name: string, place: Place): Promise<Secret | null> => {
   const own = await secretsNamed(client, name, { owner: 'me' });
   if (place === 'user') return own.find((secret) => secret.scope !== 'session') ?? null;
   const { session_id } = await answered(client.GET('/api/v1/auth/me'));
@@ -83,14 +85,7 @@ const change = async (
   );
 };
 
-const create = (
-  context: CliContext,
-  client: Client,
-  name: string,
-  place: 'user' | 'session',
-  known: Known,
-  value: string,
-) =>
+const create = (context: CliContext, client: Client, name: string, place: Place, known: Known, value: string) =>
   answered(
     client.POST('/api/v1/secrets', {
       body: {

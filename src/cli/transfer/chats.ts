@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import { sessionNamePattern } from '../../core/names.ts';
 
-const fits = /^(?!\.{1,2}$)[A-Za-z0-9._:-]{1,128}$/;
 const hashLength = 16;
 
 /**
@@ -8,7 +8,7 @@ const hashLength = 16;
  * to what fits of it and a hash of the whole, so that two chats never become one session.
  */
 export const externalIdOf = (chatId: string): string => {
-  if (fits.test(chatId)) return chatId;
+  if (sessionNamePattern.test(chatId)) return chatId;
   const hash = createHash('sha256').update(chatId).digest('hex').slice(0, hashLength);
   const readable = chatId.replaceAll(/[^A-Za-z0-9._:-]+/g, '_').slice(0, 128 - hashLength - 1);
   return `${readable}-${hash}`;

@@ -1,4 +1,5 @@
 import type { Client } from '../../client/index.ts';
+import type { OnConflict } from '../../core/secret-types.ts';
 import type { CliContext } from '../context.ts';
 import { usage } from '../failure.ts';
 import { lastStep } from '../steps.ts';
@@ -6,7 +7,7 @@ import { type ChatSessions, findChatSessions, startChatSessions, startedSessions
 import type { Item } from './item.ts';
 import { startProgress } from './progress.ts';
 import { type ReadOptions, readSecretsFile } from './read-file.ts';
-import { chunksOf, type OnConflict, type Place, type RequestItem, refuseTooLarge, requestItem } from './request.ts';
+import { chunksOf, type Place, type RequestItem, refuseTooLarge, requestItem } from './request.ts';
 import { type Outcome, sendItems } from './send.ts';
 import { tell } from './summary.ts';
 

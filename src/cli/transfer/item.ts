@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../core/json.ts';
-import type { SecretType } from '../../core/secret-types.ts';
+import { secretNamePattern } from '../../core/names.ts';
+import type { Exposure, SecretType } from '../../core/secret-types.ts';
 
 /** One secret as a file holds it, its name already one that Keyhold takes. */
 export interface Item {
@@ -13,7 +14,7 @@ export interface Item {
   /** As in the file, read as UTC where it names no zone; null for never. */
   readonly expiresAt: Date | null;
   readonly metadata: JsonObject;
-  readonly exposure: 'reveal' | 'use';
+  readonly exposure: Exposure;
   /** The chat of the old store that it belongs to; null for its owner alone. */
   readonly chatId: string | null;
 }
@@ -42,11 +43,9 @@ export const plainItem = {
   chatId: null,
 } as const satisfies Partial<Item>;
 
-const fits = /^[A-Za-z0-9_.-]{1,256}$/;
-
 /** A name that fits, and where it had to be changed the original for the metadata. */
 export const fittingName = (original: string): { name: string; metadata: JsonObject } => {
-  if (fits.test(original)) return { name: original, metadata: {} };
+  if (secretNamePattern.test(original)) return { name: original, metadata: {} };
   const name = original
     .normalize('NFKD')
     .replaceAll(/\p{M}/gu, '')

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../core/json.ts';
-import { type SecretType, secretTypes } from '../../core/secret-types.ts';
+import { type Exposure, exposures, type SecretType, secretTypes } from '../../core/secret-types.ts';
 import { usage } from '../failure.ts';
 import { readInstant } from './instant.ts';
 import { type Item, plainItem } from './item.ts';
@@ -47,6 +47,8 @@ export const readFields = (source: string, fields: Fields) => {
 export const isType = (text: string | null): text is SecretType =>
   text !== null && (secretTypes as readonly string[]).includes(text);
 
+const isExposure = (text: string): text is Exposure => (exposures as readonly string[]).includes(text);
+
 const known = new Set(['name', 'type', 'value', 'description', 'tags', 'expires_at', 'metadata', 'exposure']);
 
 /** One record of a list of secrets, as `keyhold export --format json` writes it. `value` was read by the caller. */
@@ -58,7 +60,7 @@ export const itemOfRecord = (source: string, fields: Fields, value: string, type
   const named = read.text('type');
   if (named !== null && !isType(named)) throw usage(`${source}: type must be one of ${secretTypes.join(', ')}.`);
   const exposure = read.text('exposure') ?? 'reveal';
-  if (exposure !== 'reveal' && exposure !== 'use') throw usage(`${source}: exposure must be reveal or use.`);
+  if (!isExposure(exposure)) throw usage(`${source}: exposure must be one of ${exposures.join(', ')}.`);
   return {
     ...plainItem,
     source,

@@ -4,8 +4,6 @@ import type { Item } from './item.ts';
 
 type ImportBody = paths['/api/v1/secrets/import']['post']['requestBody']['content']['application/json'];
 export type RequestItem = ImportBody['items'][number];
-export type OnConflict = ImportBody['on_conflict'];
-export const onConflicts = ['fail', 'skip', 'update', 'rename'] as const satisfies readonly OnConflict[];
 
 /** Where a secret goes: to its owner alone, or into a session. */
 export type Place = Pick<RequestItem, 'scope' | 'session_id'>;

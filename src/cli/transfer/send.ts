@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { answered, type Client, Refusal } from '../../client/index.ts';
+import type { OnConflict } from '../../core/secret-types.ts';
 import type { CliContext } from '../context.ts';
 import { plain } from '../plain.ts';
 import type { Item } from './item.ts';
-import type { Imported, OnConflict, RequestItem } from './request.ts';
+import type { Imported, RequestItem } from './request.ts';
 
 export interface Outcome {
   readonly source: string;
