@@ -67,3 +67,19 @@ export const sessionNotJoined = (): KeyholdError =>
 
 export const invalid = (field: string, detail: string): KeyholdError =>
   new KeyholdError('invalid_request', `${field}: ${detail}`, { errors: [{ field, detail }] });
+
+/** Runs the work of one item of a list. A refusal that it throws is thrown on as `ofItem` says it; other errors as they are. */
+export const atItem = <T>(index: number, work: () => T): T => {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof KeyholdError ? ofItem(index, error) : error;
+  }
+};
+
+/** The refusal of one item of a list: the same code, with `items/<index>` in front of its sentence and its fields. */
+export const ofItem = (index: number, error: KeyholdError): KeyholdError =>
+  new KeyholdError(error.code, `items/${index}: ${error.message}`, {
+    errors: error.errors.map(({ field, detail }) => ({ field: `items/${index}/${field}`, detail })),
+    cause: error,
+  });

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { invalid, KeyholdError } from '../core/errors.ts';
+import { atItem, invalid, KeyholdError } from '../core/errors.ts';
 import { readJsonText } from './json-body.ts';
 
 const megabyte = 1024 * 1024;
@@ -129,21 +129,6 @@ const decodeWith = (decoder: TextDecoder, chunk: Uint8Array | undefined): string
   } catch (cause) {
     throw malformed('The body is not valid UTF-8.', cause);
   }
-};
-
-const atItem = <T>(index: number, work: () => T): T => {
-  try {
-    return work();
-  } catch (cause) {
-    throw ofItem(index, cause);
-  }
-};
-
-/** An error of one item, with its number, so that a file of thousands can be mended. */
-const ofItem = (index: number, cause: unknown): unknown => {
-  if (!(cause instanceof KeyholdError)) return cause;
-  const errors = cause.errors.map(({ field, detail }) => ({ field: `items/${index}/${field}`, detail }));
-  return new KeyholdError(cause.code, `items/${index}: ${cause.message}`, { errors, cause });
 };
 
 /**

@@ -1,20 +1,11 @@
 import { type Caller, isOperator } from '../core/caller.ts';
-import { invalid, KeyholdError } from '../core/errors.ts';
+import { atItem, invalid, KeyholdError, ofItem } from '../core/errors.ts';
 import type { UserId, VerifiedSessionId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import { checkMetadata } from '../core/metadata.ts';
 import { type Outcome, refusedWith, type Tx } from '../db/database.ts';
 import { orNameTaken, type SecretsContext } from './context.ts';
-import {
-  atItem,
-  type ImportResult,
-  type ImportSecrets,
-  insertPlanned,
-  namesOf,
-  ofItem,
-  planItems,
-  resultOf,
-} from './import.ts';
+import { type ImportResult, type ImportSecrets, insertPlanned, namesOf, planItems, resultOf } from './import.ts';
 import { type CreateSecret, refuseUnlessFuture, valueBytes } from './input.ts';
 
 /** One secret for somebody else: to its owner alone, or into their session of this name, which is started if needed. */

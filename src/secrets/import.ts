@@ -1,5 +1,5 @@
 import type { Caller } from '../core/caller.ts';
-import { KeyholdError } from '../core/errors.ts';
+import { atItem, KeyholdError, ofItem } from '../core/errors.ts';
 import { isUuid, type SecretId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
 import { mapDbErrors, type Outcome, refusedWith, type Tx } from '../db/database.ts';
 import type { IdempotentRequest } from '../idempotency/index.ts';
@@ -33,21 +33,6 @@ export interface ImportResult {
   readonly renamed: number;
   readonly items: readonly ImportedItem[];
 }
-
-/** Names the item in a problem, so that a file of thousands can be mended. */
-export const atItem = <T>(index: number, work: () => T): T => {
-  try {
-    return work();
-  } catch (error) {
-    throw error instanceof KeyholdError ? ofItem(index, error) : error;
-  }
-};
-
-export const ofItem = (index: number, error: KeyholdError): KeyholdError =>
-  new KeyholdError(error.code, `items/${index}: ${error.message}`, {
-    errors: error.errors.map((one) => ({ field: `items/${index}/${one.field}`, detail: one.detail })),
-    cause: error,
-  });
 
 interface Plan {
   readonly index: number;
