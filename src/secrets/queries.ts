@@ -87,22 +87,24 @@ const stateCondition = (state: SecretFilter['state'], now: Date) => {
 };
 
 const filtered = (db: Db, branch: Branch, filter: SecretFilter, me: UserId, now: Date) => {
-  let query = db.selectFrom('secrets').where(branch.condition).where(stateCondition(filter.state, now));
-  if (filter.scope !== undefined) query = query.where('secrets.scope', '=', filter.scope);
-  if (filter.type !== undefined) query = query.where('secrets.type', '=', filter.type);
-  if (filter.sessionId !== undefined) query = query.where('secrets.session_id', '=', filter.sessionId);
-  if (filter.onlySession !== undefined) {
+  const { scope, type, tag, q, owner, sessionId, state, names, onlySession, ...unhandled } = filter;
+  // A filter that this function does not handle would be ignored without a word, so that it must not compile.
+  unhandled satisfies Record<string, never>;
+  let query = db.selectFrom('secrets').where(branch.condition).where(stateCondition(state, now));
+  if (scope !== undefined) query = query.where('secrets.scope', '=', scope);
+  if (type !== undefined) query = query.where('secrets.type', '=', type);
+  if (sessionId !== undefined) query = query.where('secrets.session_id', '=', sessionId);
+  if (onlySession !== undefined) {
     query = query.where((eb) =>
-      eb.or([eb('secrets.scope', '<>', 'session'), eb('secrets.session_id', '=', filter.onlySession ?? null)]),
+      eb.or([eb('secrets.scope', '<>', 'session'), eb('secrets.session_id', '=', onlySession)]),
     );
   }
-  if (filter.names !== undefined) query = query.where('secrets.name', 'in', filter.names);
-  if (filter.owner === 'me') query = query.where('secrets.owner_id', '=', me);
-  if (filter.owner === 'others') query = query.where('secrets.owner_id', '<>', me);
-  if (filter.tag !== undefined)
-    query = query.where(sql<boolean>`secrets.tags @> ${JSON.stringify([filter.tag])}::jsonb`);
-  if (filter.q !== undefined) {
-    const pattern = anywhere(filter.q);
+  if (names !== undefined) query = query.where('secrets.name', 'in', names);
+  if (owner === 'me') query = query.where('secrets.owner_id', '=', me);
+  if (owner === 'others') query = query.where('secrets.owner_id', '<>', me);
+  if (tag !== undefined) query = query.where(sql<boolean>`secrets.tags @> ${JSON.stringify([tag])}::jsonb`);
+  if (q !== undefined) {
+    const pattern = anywhere(q);
     query = query.where((eb) =>
       eb.or([eb('secrets.name', 'ilike', pattern), eb('secrets.description', 'ilike', pattern)]),
     );

@@ -66,13 +66,16 @@ const changeOf = (body: Static<typeof schema.ChangeSecretBody>): ChangeSecret =>
   return { ...rest, ...described(body) };
 };
 
+/** A field of the query that is no filter of the domain is `never` here: it must not be accepted and then ignored. */
+type Filters<Fields> = { readonly [F in keyof Fields]: F extends keyof SecretFilter ? SecretFilter[F] : never };
+
 const filterOf = (query: Static<typeof schema.SecretsQuery>): SecretFilter => {
   const { limit: _limit, cursor: _cursor, session_id, name, ...rest } = query;
   return {
-    ...rest,
+    ...(rest satisfies Filters<typeof rest>),
     ...(name === undefined ? {} : { names: [name] }),
     ...(session_id === undefined ? {} : { sessionId: session_id }),
-  } satisfies Record<string, unknown> as SecretFilter;
+  };
 };
 
 const itemOf = (item: RevealItem) => {
