@@ -1,6 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, lstat, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  chmod,
+  chown,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
@@ -112,6 +125,34 @@ const killService = async (child: ChildProcess): Promise<void> => {
 const ready = async (child: ChildProcess): Promise<void> => {
   const [message] = await Promise.race([once(child, 'message'), once(child, 'exit')]);
   expect(message).toBe('ready');
+};
+
+/** The data directory of a service that ran before and was stopped in order. */
+const stoppedDataDir = async (): Promise<string> => {
+  const dataDir = await usedDataDir();
+  await (await start(dataDir)).stop();
+  return dataDir;
+};
+
+/** Leaves a lock file of PostgreSQL as a crash or a start under way may leave it; resolves to its path. */
+const writeLock = async (dataDir: string, content: string, name = 'postmaster.pid'): Promise<string> => {
+  const path = join(dataDir, 'pg', name === 'postmaster.pid' ? 'data' : 'socket', name);
+  const as = await databaseUserOf(dataDir);
+  await writeFile(path, content, { mode: 0o600 });
+  if (as !== null) await chown(path, as.uid, as.gid);
+  return path;
+};
+
+/** A process that looks like a server of this cluster which was frozen before it wrote anything. */
+const spawnHungServer = async (dataDir: string): Promise<ChildProcess> => {
+  const program = join(dataDir, 'postgres');
+  await run('cp', ['/bin/sleep', program], { as: null });
+  await chmod(program, 0o755);
+  const as = await databaseUserOf(dataDir);
+  const server = spawn(program, ['600'], { cwd: join(dataDir, 'pg', 'data'), ...as });
+  await once(server, 'spawn');
+  stack.defer(() => void server.kill('SIGKILL'));
+  return server;
 };
 
 const modeOf = async (path: string): Promise<string> => ((await lstat(path)).mode & 0o7777).toString(8);
@@ -341,6 +382,61 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     const again = await start(dataDir);
     expect(await ask(again, 'service', 'select 1')).toBe(1);
     expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
+  });
+
+  it('waits for another start that has just created its lock file', async () => {
+    const dataDir = await stoppedDataDir();
+    const lock = await writeLock(dataDir, '');
+    const starting = start(dataDir);
+    // Longer than any attempt takes; then the other start gives up, as PostgreSQL does: by removing its file.
+    await sleep(1500);
+    expect((await stat(lock)).size).toBe(0);
+    await rm(lock);
+    expect(await ask(await starting, 'service', 'select 1')).toBe(1);
+  });
+
+  it.each([
+    ['postmaster.pid', ''],
+    ['postmaster.pid', '\0\0\0\0'],
+    ['.s.PGSQL.5432.lock', ''],
+  ])('is started once by two services although a crash left %s with %j in it', async (name, content) => {
+    const dataDir = await stoppedDataDir();
+    await writeLock(dataDir, content, name);
+    const services = [startService(dataDir), startService(dataDir)];
+    await Promise.all(services.map(ready));
+    const pid = await postmasterOf(dataDir);
+    expect(await ask(await start(dataDir), 'service', 'select 1')).toBe(1);
+    expect(await postmasterOf(dataDir)).toBe(pid);
+    expect(await leftoversIn(dataDir)).toEqual([]);
+  });
+
+  it.runIf(onLinux)('leaves an empty lock file alone while a server process may still fill it', async () => {
+    const dataDir = await stoppedDataDir();
+    const lock = await writeLock(dataDir, '');
+    const created = await stat(lock);
+    const other = await spawnHungServer(dataDir);
+    let settled = false;
+    const starting = start(dataDir).finally(() => {
+      settled = true;
+    });
+    // Longer than an empty lock file has to stay to be removed.
+    await sleep(8000);
+    expect(settled).toBe(false);
+    expect(await stat(lock)).toMatchObject({ ino: created.ino, size: 0 });
+    other.kill('SIGKILL');
+    expect(await ask(await starting, 'service', 'select 1')).toBe(1);
+  });
+
+  it('waits for a recovery that takes longer than one attempt to start it', async () => {
+    const dataDir = await stoppedDataDir();
+    const as = await databaseUserOf(dataDir);
+    const cluster = join(dataDir, 'pg', 'data');
+    await appendFile(join(cluster, 'postgresql.conf'), "restore_command = 'sleep 3; false'\n");
+    await writeFile(join(cluster, 'recovery.signal'), '');
+    if (as !== null) await chown(join(cluster, 'recovery.signal'), as.uid, as.gid);
+    const server = await start(dataDir);
+    expect(await ask(server, 'service', 'select 1')).toBe(1);
+    expect(await readFile(join(dataDir, 'pg', 'server.log'), 'utf8')).toContain('server did not start in time');
   });
 
   it('works in a directory whose name is long and odd', async () => {

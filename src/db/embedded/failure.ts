@@ -12,10 +12,15 @@ const remedies: Record<string, string> = {
   EROFS: 'the file system is read-only. Set KEYHOLD_DATA_DIR to a directory that can be written.',
   EACCES: 'permission denied. Give the directory to the user that runs Keyhold, or set KEYHOLD_DATA_DIR to another.',
   EPERM: 'permission denied. Give the directory to the user that runs Keyhold, or set KEYHOLD_DATA_DIR to another.',
+  ENOMEM:
+    'the system grants too little shared memory. Raise its limits (kernel.shmmni and kernel.shmall; in a container the ' +
+    'size of /dev/shm) and start again.',
   ENOTDIR: 'a part of this path is not a directory. Set KEYHOLD_DATA_DIR to a directory.',
 };
 
 const complaints: readonly (readonly [RegExp, string])[] = [
+  // First, since the system reports this as "No space left on device" too.
+  [/could not .*(shared memory|semaphores).*: (no space left on device|cannot allocate memory)/i, 'ENOMEM'],
   [/no space left on device/i, 'ENOSPC'],
   [/disk quota exceeded/i, 'EDQUOT'],
   [/read-only file system/i, 'EROFS'],
@@ -37,10 +42,15 @@ export const explainOutput = (what: string, output: string, where: string): Keyh
 };
 
 const lastComplaint = (output: string): string => {
-  const lines = output.split('\n').filter((line) => line.trim() !== '');
+  const lines = output.split('\n').filter((line) => line.trim() !== '' && !givesNoReason(line));
   const complaint = lines.findLast((line) => /fatal|panic|error/i.test(line)) ?? lines.at(-1);
-  return complaint?.trim() ?? 'it said nothing.';
+  return complaint?.trim() ?? 'it gave no reason.';
 };
+
+// Answers to clients that tried to connect meanwhile, and lines of pg_ctl that only point to the log.
+const givesNoReason = (line: string): boolean =>
+  /the database system is (starting up|shutting down|in recovery mode|not (yet )?accepting connections)/.test(line) ||
+  /^pg_ctl: (another server might be running|could not start server)|^Examine the log output/.test(line);
 
 /** Runs `work` and turns a file error in it into a sentence about `path`. */
 export const explained = async <T>(path: string, work: () => Promise<T>): Promise<T> => {
