@@ -1,28 +1,38 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { conditionsFor, describeCondition } from '../support/access-table/conditions.ts';
+import { checkDestination, creationNames, destinations } from '../support/access-table/creating.ts';
 import { managingNames, operationOf } from '../support/access-table/operations.ts';
-import { nameOf, placesFor } from '../support/access-table/places.ts';
-import { checkDestination, creationNames, destinations } from '../support/access-table/placing.ts';
-import { checkRow, poolFor } from '../support/access-table/row.ts';
+import { checkRow, endedSecretsFor } from '../support/access-table/row.ts';
 import { buildWorld, type World } from '../support/access-table/world.ts';
 import { some } from '../support/counts.ts';
 
-/** The second half of the access table, whose first is in access-table.test.ts: two files, so that two workers share it. */
-describe('who may change a secret, cell by cell', () => {
+/** The second half of the tables of access, whose first half is in access-table.test.ts, so that two workers share them. */
+describe('managing and creating a secret', () => {
   let world: World;
   beforeAll(async () => {
-    world = await buildWorld(poolFor(managingNames));
+    world = await buildWorld(endedSecretsFor(managingNames));
   });
   afterAll(() => world.close());
 
   const rows = managingNames.flatMap((name) =>
-    placesFor(operationOf(name).route).map((place) => ({ name, place, where: nameOf(place) })),
+    conditionsFor(operationOf(name).route).map((condition) => ({
+      name,
+      condition,
+      described: describeCondition(condition),
+    })),
   );
-  it.each(some(rows, 0))('$name: $where', async ({ name, place }) => {
-    expect(await checkRow(world, name, place)).toBeGreaterThan(0);
-  });
+  it.each(some(rows, 0, 3, ({ name, described }) => `${name}: ${described}`))(
+    '$name of a secret of $described answers every caller as the tables say',
+    async ({ name, condition }) => {
+      expect(await checkRow(world, name, condition)).toBeGreaterThan(0);
+    },
+  );
 
   const columns = creationNames.flatMap((creation) => destinations.map((to) => ({ creation, to })));
-  it.each(columns)('$creation: to $to', async ({ creation, to }) => {
-    expect(await checkDestination(world, creation, to)).toBeGreaterThan(0);
-  });
+  it.each(columns)(
+    '$creation of a secret for "$to" answers every caller as the table says',
+    async ({ creation, to }) => {
+      expect(await checkDestination(world, creation, to)).toBeGreaterThan(0);
+    },
+  );
 });

@@ -1,4 +1,4 @@
-/** Who asks: everybody of the cast has a role towards the owner's secrets; see world.ts for how they came to it. */
+/** What a user is to the owner's secrets; world.ts makes them so. */
 export type Role =
   | 'owner'
   | 'participant'
@@ -11,7 +11,7 @@ export type Role =
   | 'disabled'
   | 'disabled owner';
 
-/** By what they ask; a login where nothing is said. */
+/** The credential of a request. */
 export type Credential =
   | 'login'
   | 'login that was ended'
@@ -31,11 +31,12 @@ export type Credential =
 
 export interface CallerKind {
   readonly who: Role;
+  /** A login where nothing is said. */
   readonly by?: Credential;
-  /** The session that X-Session-Id names: the secret's own (for other scopes one with the owner), another, or none there is. */
+  /** The session in X-Session-Id: the secret's own (in other scopes one in which the owner is), another, or an unknown one. */
   readonly names?: 'inside' | 'elsewhere' | 'unknown';
-  /** Secrets that were prepared for this kind, in place of the owner's ordinary ones. */
-  readonly secret?: 'its owner has left' | 'its owner is disabled' | 'the asker is disabled';
+  /** Which special secrets this caller asks about, in place of the owner's ordinary ones. */
+  readonly secret?: 'its owner has left' | 'its owner is disabled' | 'the caller is disabled';
 }
 
 export const callers = {
@@ -56,8 +57,8 @@ export const callers = {
   'stranger, naming the session': { who: 'stranger', names: 'inside' },
   admin: { who: 'admin' },
   auditor: { who: 'auditor' },
-  'disabled user': { who: 'disabled', secret: 'the asker is disabled' },
-  'disabled user, naming the session': { who: 'disabled', names: 'inside', secret: 'the asker is disabled' },
+  'disabled user': { who: 'disabled', secret: 'the caller is disabled' },
+  'disabled user, naming the session': { who: 'disabled', names: 'inside', secret: 'the caller is disabled' },
   'disabled owner': { who: 'disabled owner', secret: 'its owner is disabled' },
   'grantee of a disabled owner': { who: 'grantee', secret: 'its owner is disabled' },
   'participant, inside, the owner is disabled': {

@@ -1,15 +1,15 @@
-import { lookingNames, managingNames, operationOf, writingNames } from './operations.ts';
+import { creations } from './creating.ts';
+import { managingNames, operationOf, readingNames, writingNames } from './operations.ts';
 import { otherRoutes } from './other-routes.ts';
-import { creations } from './placing.ts';
 
-/** Read whole by the listing test: what they answer depends on the caller and not on one secret. */
-const alongside = ['GET /api/v1/secrets/types', 'GET /api/v1/secrets/stats'];
+/** Routes that the test of lists covers. Their answer depends on the caller and not on one secret. */
+const coveredByLists = ['GET /api/v1/secrets/types', 'GET /api/v1/secrets/stats'];
 
-/** Every route that the tables speak of. */
+/** Every route that is in one of the tables. */
 const tabled: ReadonlySet<string> = new Set([
-  ...[...lookingNames, ...writingNames, ...managingNames].map((name) => operationOf(name).route),
+  ...[...readingNames, ...writingNames, ...managingNames].map((name) => operationOf(name).route),
   ...Object.values(creations).map(({ route }) => route),
-  ...alongside,
+  ...coveredByLists,
   ...otherRoutes,
 ]);
 
@@ -22,7 +22,7 @@ const routesOf = ({ paths }: Document): readonly string[] =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   );
 
-/** Routes of the document that no table speaks of, and routes of the tables that the document has not. */
+/** Routes of the document that are in no table, and routes of the tables that are not in the document. */
 export const differences = (document: Document): { readonly missing: string[]; readonly stale: string[] } => {
   const routes = routesOf(document);
   return {

@@ -5,14 +5,14 @@ import type { Credential } from './callers.ts';
 export const onSecrets = permissions.filter((one) => one.startsWith('secrets:') && one !== 'secrets:own');
 
 export const permissionsOfMember = permissions.filter((one) => one !== 'admin');
-export const permissionsBesideSecrets = permissionsOfMember.filter((one) => !one.startsWith('secrets:'));
+export const permissionsNotOnSecrets = permissionsOfMember.filter((one) => !one.startsWith('secrets:'));
 
 const makeToken = async (who: Person, chosen: readonly Permission[], session?: string, expires_in = 86_400) => {
   const body = { name: 'a token', agent: 'an agent', permissions: chosen, session_id: session ?? null, expires_in };
   return expectStatus(await who.call('POST', '/auth/tokens', { body }), 201).body;
 };
 
-/** Makes each credential once; those of sessions are made before the sessions end. */
+/** Makes each credential once. */
 export const createCredentials = (elsewhere: string) => {
   const made = new Map<string, Promise<string>>();
   const once = (name: string, make: () => Promise<string>): Promise<string> => {
@@ -25,10 +25,10 @@ export const createCredentials = (elsewhere: string) => {
       `${who.username} bound ${session} ${own}`,
       async () => (await makeToken(who, own ? [...onSecrets, 'secrets:own'] : onSecrets, session)).token,
     );
-  const some = (who: Person, chosen: readonly Permission[]): Promise<string> =>
+  const withPermissions = (who: Person, chosen: readonly Permission[]): Promise<string> =>
     once(`${who.username} ${chosen.join()}`, async () => (await makeToken(who, chosen)).token);
 
-  /** A credential that was good once, and is ended here. */
+  /** A credential that was valid, and is ended here. */
   const gone = (by: 'login that was ended' | 'revoked token' | 'expired token', who: Person): Promise<string> =>
     once(`${who.username} ${by}`, async () => {
       if (by === 'login that was ended') {
@@ -43,7 +43,7 @@ export const createCredentials = (elsewhere: string) => {
 
   return {
     once,
-    some,
+    withPermissions,
     of: async (who: Person, by: Credential, inside: string, needs: Permission): Promise<string | undefined> => {
       switch (by) {
         case 'login':
@@ -53,9 +53,9 @@ export const createCredentials = (elsewhere: string) => {
         case 'garbage':
           return 'kh_not-a-token';
         case 'needed':
-          return await some(who, [needs]);
+          return await withPermissions(who, [needs]);
         case 'all but needed':
-          return await some(
+          return await withPermissions(
             who,
             permissionsOfMember.filter((one) => one !== needs),
           );
@@ -66,7 +66,7 @@ export const createCredentials = (elsewhere: string) => {
         case 'bound elsewhere, own':
           return await bound(who, elsewhere, by.endsWith('own'));
         case 'login after a reset':
-          return await once(`${who.username} reset`, () => Promise.reject(new Error('nobody reset this password')));
+          return await once(`${who.username} reset`, () => Promise.reject(new Error('this password was not reset')));
         case 'login that was ended':
         case 'revoked token':
         case 'expired token':

@@ -1,19 +1,21 @@
 import { type CallerName, callerNames } from './callers.ts';
-import { cell, grid, type Line } from './grid.ts';
+import { type Condition, columnOf } from './conditions.ts';
+import { cell, grid, type Line, located } from './grid.ts';
 import { type OperationName, operationNames } from './operations.ts';
-import { columnOf, type Place } from './places.ts';
 
 /*
- * The access rule of the design as two tables, looked up and nothing else: what each kind of caller is to a secret, and
- * what somebody who is that gets for each operation. `ok` is the whole answer; everything else is status and code.
+ * The access rule of the design as two tables. The first says in which relation each caller is to a secret, the second
+ * what a caller in that relation gets for each operation: `ok` for the right answer, or status and code of the refusal.
+ * Nothing here is computed.
  */
 
 /**
- * What a caller is to a secret of each scope. *inside* and *elsewhere* say whether the owner asks from inside the
- * secret's session: it matters for names. *bound owner* is the owner by a token that stays in its session.
+ * The caller's relation to a secret of each scope. *inside* and *elsewhere* say whether the owner's request names the
+ * secret's session, which matters where secrets are asked for by name. *bound owner* is the owner by a token that is bound
+ * to the secret's session.
  */
-const standings = grid(`
-caller                                               | user            | session                 | session ended           | shared
+const relations = grid(`
+caller                                               | user            | session                 | ended session           | shared
 owner                                                | owner           | owner elsewhere         | owner elsewhere         | owner
 owner, inside                                        | owner           | owner inside            | not joined              | owner
 owner, inside another session                        | owner           | owner elsewhere         | owner elsewhere         | owner
@@ -64,20 +66,20 @@ no token, naming the session                         | no credential   | no cred
 not a token                                          | no credential   | no credential           | no credential           | no credential
 `);
 
-/** Words for several operations and several standings, so that the table below says each thing once. */
+/** Words for several operations or several relations, so that the table below says everything once. */
 const groups: Readonly<Record<string, readonly string[]>> = {
-  'reveal, by whatever': ['reveal', 'reveal by id', 'reveal by name'],
-  'the owner’s to read': ['access', 'versions'],
-  'the owner’s to write': ['patch', 'set value'],
-  'the owner’s to switch': ['activate', 'deactivate', 'recover', 'delete', 'purge'],
+  'any reveal': ['reveal', 'reveal by id', 'reveal by name'],
+  'owner reads': ['access', 'versions'],
+  'owner writes': ['patch', 'set value'],
+  'owner switches': ['activate', 'deactivate', 'recover', 'delete', 'purge'],
   transfers: ['transfer to user', 'transfer into a session'],
-  'every owner': ['owner', 'owner inside', 'owner elsewhere', 'bound owner'],
-  'owner, of a session’s secret': ['owner inside', 'owner elsewhere', 'bound owner'],
+  'any owner': ['owner', 'owner inside', 'owner elsewhere', 'bound owner'],
+  'owner of a session secret': ['owner inside', 'owner elsewhere', 'bound owner'],
   'owner, not bound': ['owner', 'owner inside', 'owner elsewhere'],
   'owner, not elsewhere': ['owner', 'owner inside', 'bound owner'],
   readers: ['participant', 'grantee'],
   'waiting owners': ['waiting owner', 'waiting owner elsewhere'],
-  'anybody waiting': ['waiting owner', 'waiting owner elsewhere', 'waiting reader', 'waiting nothing'],
+  'anyone waiting': ['waiting owner', 'waiting owner elsewhere', 'waiting reader', 'waiting nothing'],
   'everything but list': operationNames.filter((name) => name !== 'list'),
   'every change': [
     'patch',
@@ -85,7 +87,7 @@ const groups: Readonly<Record<string, readonly string[]>> = {
     'restore',
     'share',
     'unshare',
-    'take oneself off',
+    'leave share',
     'activate',
     'deactivate',
     'recover',
@@ -97,80 +99,80 @@ const groups: Readonly<Record<string, readonly string[]>> = {
   everything: operationNames,
 };
 
-/** What who gets, by the state of the secret. A secret of an ended session is live, to those who have something. */
+/** The outcome by the state of the secret. A secret of an ended session is live. */
 const outcomes = grid(`
-operation             | who                          | live                   | use only               | inactive               | expired                | deleted
-everything            | no credential                | 401 unauthenticated    | 401 unauthenticated    | 401 unauthenticated    | 401 unauthenticated    | 401 unauthenticated
-everything            | not joined                   | 403 session_not_joined | 403 session_not_joined | 403 session_not_joined | 403 session_not_joined | 403 session_not_joined
-everything            | no permission                | 403 permission_missing | 403 permission_missing | 403 permission_missing | 403 permission_missing | 403 permission_missing
-everything but list   | nothing                      | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found
-every change          | anybody waiting              | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 403 waiting_period
+operation           | relation                  | live                   | use only               | inactive               | expired                | deleted
+everything          | no credential             | 401 unauthenticated    | 401 unauthenticated    | 401 unauthenticated    | 401 unauthenticated    | 401 unauthenticated
+everything          | not joined                | 403 session_not_joined | 403 session_not_joined | 403 session_not_joined | 403 session_not_joined | 403 session_not_joined
+everything          | no permission             | 403 permission_missing | 403 permission_missing | 403 permission_missing | 403 permission_missing | 403 permission_missing
+everything but list | nothing                   | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found
+every change        | anyone waiting            | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 403 waiting_period
 
-list                  | every owner                  | ok                     | ok                     | ok                     | ok                     | ok
-list                  | readers                      | ok                     | ok                     | 200 unseen             | 200 unseen             | 200 unseen
-list                  | waiting owners               | ok                     | ok                     | ok                     | ok                     | ok
-list                  | waiting reader               | ok                     | ok                     | 200 unseen             | 200 unseen             | 200 unseen
-list                  | nothing                      | 200 unseen             | 200 unseen             | 200 unseen             | 200 unseen             | 200 unseen
-list                  | waiting nothing              | 200 unseen             | 200 unseen             | 200 unseen             | 200 unseen             | 200 unseen
+list                | any owner                 | ok                     | ok                     | ok                     | ok                     | ok
+list                | readers                   | ok                     | ok                     | 200 not listed         | 200 not listed         | 200 not listed
+list                | waiting owners            | ok                     | ok                     | ok                     | ok                     | ok
+list                | waiting reader            | ok                     | ok                     | 200 not listed         | 200 not listed         | 200 not listed
+list                | nothing                   | 200 not listed         | 200 not listed         | 200 not listed         | 200 not listed         | 200 not listed
+list                | waiting nothing           | 200 not listed         | 200 not listed         | 200 not listed         | 200 not listed         | 200 not listed
 
-get                   | every owner                  | ok                     | ok                     | ok                     | ok                     | ok
-get                   | readers                      | ok                     | ok                     | 404 not_found          | 404 not_found          | 404 not_found
-get                   | waiting owners               | ok                     | ok                     | ok                     | ok                     | ok
-get                   | waiting reader               | ok                     | ok                     | 404 not_found          | 404 not_found          | 404 not_found
-get                   | waiting nothing              | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found
+get                 | any owner                 | ok                     | ok                     | ok                     | ok                     | ok
+get                 | readers                   | ok                     | ok                     | 404 not_found          | 404 not_found          | 404 not_found
+get                 | waiting owners            | ok                     | ok                     | ok                     | ok                     | ok
+get                 | waiting reader            | ok                     | ok                     | 404 not_found          | 404 not_found          | 404 not_found
+get                 | waiting nothing           | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found
 
-reveal                | every owner                  | ok                     | ok                     | 409 state_conflict     | 409 state_conflict     | 409 state_conflict
-reveal by id          | every owner                  | ok                     | ok                     | 409 state_conflict     | 409 state_conflict     | 409 state_conflict
-reveal by name        | owner, not elsewhere         | ok                     | ok                     | 409 state_conflict     | 409 state_conflict     | 404 not_found
-reveal by name        | owner elsewhere              | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found
-reveal, by whatever   | readers                      | ok                     | 403 use_only           | 404 not_found          | 404 not_found          | 404 not_found
-reveal                | waiting owners               | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 403 waiting_period
-reveal by id          | waiting owners               | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 403 waiting_period
-reveal by name        | waiting owner                | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 404 not_found
-reveal by name        | waiting owner elsewhere      | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found
-reveal, by whatever   | waiting reader               | 403 waiting_period     | 403 waiting_period     | 404 not_found          | 404 not_found          | 404 not_found
-reveal, by whatever   | waiting nothing              | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found
+reveal              | any owner                 | ok                     | ok                     | 409 state_conflict     | 409 state_conflict     | 409 state_conflict
+reveal by id        | any owner                 | ok                     | ok                     | 409 state_conflict     | 409 state_conflict     | 409 state_conflict
+reveal by name      | owner, not elsewhere      | ok                     | ok                     | 409 state_conflict     | 409 state_conflict     | 404 not_found
+reveal by name      | owner elsewhere           | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found
+any reveal          | readers                   | ok                     | 403 use_only           | 404 not_found          | 404 not_found          | 404 not_found
+reveal              | waiting owners            | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 403 waiting_period
+reveal by id        | waiting owners            | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 403 waiting_period
+reveal by name      | waiting owner             | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 404 not_found
+reveal by name      | waiting owner elsewhere   | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found
+any reveal          | waiting reader            | 403 waiting_period     | 403 waiting_period     | 404 not_found          | 404 not_found          | 404 not_found
+any reveal          | waiting nothing           | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found
 
-the owner’s to read   | every owner                  | ok                     | ok                     | ok                     | ok                     | ok
-the owner’s to read   | readers                      | 403 owner_only         | 403 owner_only         | 404 not_found          | 404 not_found          | 404 not_found
-the owner’s to read   | waiting owners               | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 403 waiting_period
-the owner’s to read   | waiting reader               | 403 waiting_period     | 403 waiting_period     | 404 not_found          | 404 not_found          | 404 not_found
-the owner’s to read   | waiting nothing              | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found
+owner reads         | any owner                 | ok                     | ok                     | ok                     | ok                     | ok
+owner reads         | readers                   | 403 owner_only         | 403 owner_only         | 404 not_found          | 404 not_found          | 404 not_found
+owner reads         | waiting owners            | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 403 waiting_period     | 403 waiting_period
+owner reads         | waiting reader            | 403 waiting_period     | 403 waiting_period     | 404 not_found          | 404 not_found          | 404 not_found
+owner reads         | waiting nothing           | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found
 
-the owner’s to write  | every owner                  | ok                     | ok                     | ok                     | ok                     | 409 state_conflict
-the owner’s to write  | readers                      | 403 owner_only         | 403 owner_only         | 404 not_found          | 404 not_found          | 404 not_found
+owner writes        | any owner                 | ok                     | ok                     | ok                     | ok                     | 409 state_conflict
+owner writes        | readers                   | 403 owner_only         | 403 owner_only         | 404 not_found          | 404 not_found          | 404 not_found
 
-restore               | every owner                  | ok                     | ok                     | ok                     | ok                     | 409 state_conflict
-restore               | readers                      | 403 owner_only         | 403 owner_only         | 404 not_found          | 404 not_found          | 404 not_found
+restore             | any owner                 | ok                     | ok                     | ok                     | ok                     | 409 state_conflict
+restore             | readers                   | 403 owner_only         | 403 owner_only         | 404 not_found          | 404 not_found          | 404 not_found
 
-share                 | owner                        | ok                     | ok                     | ok                     | ok                     | 409 state_conflict
-share                 | owner, of a session’s secret | 409 state_conflict     | 409 state_conflict     | 409 state_conflict     | 409 state_conflict     | 409 state_conflict
-share                 | readers                      | 403 owner_only         | 403 owner_only         | 404 not_found          | 404 not_found          | 404 not_found
-unshare               | every owner                  | ok                     | ok                     | ok                     | ok                     | 409 state_conflict
-unshare               | readers                      | 403 owner_only         | 403 owner_only         | 404 not_found          | 404 not_found          | 404 not_found
-take oneself off      | grantee                      | ok                     | ok                     | 404 not_found          | 404 not_found          | 404 not_found
-take oneself off      | participant                  | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found
-take oneself off      | every owner                  | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found
+share               | owner                     | ok                     | ok                     | ok                     | ok                     | 409 state_conflict
+share               | owner of a session secret | 409 state_conflict     | 409 state_conflict     | 409 state_conflict     | 409 state_conflict     | 409 state_conflict
+share               | readers                   | 403 owner_only         | 403 owner_only         | 404 not_found          | 404 not_found          | 404 not_found
+unshare             | any owner                 | ok                     | ok                     | ok                     | ok                     | 409 state_conflict
+unshare             | readers                   | 403 owner_only         | 403 owner_only         | 404 not_found          | 404 not_found          | 404 not_found
+leave share         | grantee                   | ok                     | ok                     | 404 not_found          | 404 not_found          | 404 not_found
+leave share         | participant               | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found
+leave share         | any owner                 | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found          | 404 not_found
 
-the owner’s to switch | every owner                  | ok                     | ok                     | ok                     | ok                     | ok
-the owner’s to switch | readers                      | 403 owner_only         | 403 owner_only         | 404 not_found          | 404 not_found          | 404 not_found
+owner switches      | any owner                 | ok                     | ok                     | ok                     | ok                     | ok
+owner switches      | readers                   | 403 owner_only         | 403 owner_only         | 404 not_found          | 404 not_found          | 404 not_found
 
-transfers             | owner, not bound             | ok                     | ok                     | ok                     | ok                     | 409 state_conflict
-transfers             | bound owner                  | 403 permission_missing | 403 permission_missing | 403 permission_missing | 403 permission_missing | 409 state_conflict
-transfers             | readers                      | 403 owner_only         | 403 owner_only         | 404 not_found          | 404 not_found          | 404 not_found
+transfers           | owner, not bound          | ok                     | ok                     | ok                     | ok                     | 409 state_conflict
+transfers           | bound owner               | 403 permission_missing | 403 permission_missing | 403 permission_missing | 403 permission_missing | 409 state_conflict
+transfers           | readers                   | 403 owner_only         | 403 owner_only         | 404 not_found          | 404 not_found          | 404 not_found
 `);
 
 const words = (text: string): readonly string[] => groups[text] ?? [text];
 
-const key = (operation: string, standing: string): string => `${operation} / ${standing}`;
+const key = (operation: string, relation: string): string => `${operation} by ${relation}`;
 
 const linesByKey = (): ReadonlyMap<string, Line> => {
   const found = new Map<string, Line>();
   for (const line of outcomes) {
     for (const operation of words(cell(line, 'operation'))) {
-      for (const standing of words(cell(line, 'who'))) {
-        const at = key(operation, standing);
-        if (found.has(at)) throw new Error(`the table says twice what becomes of ${at}`);
+      for (const relation of words(cell(line, 'relation'))) {
+        const at = key(operation, relation);
+        if (found.has(at)) throw new Error(`the table of outcomes has two lines for ${at}`);
         found.set(at, line);
       }
     }
@@ -179,23 +181,35 @@ const linesByKey = (): ReadonlyMap<string, Line> => {
 };
 
 const outcomeLines = linesByKey();
-const standingLines = new Map(standings.map((line) => [cell(line, 'caller'), line]));
+const relationLines = new Map(relations.map((line) => [cell(line, 'caller'), line]));
 
-export const standingOf = (caller: CallerName, place: Place): string => {
-  const line = standingLines.get(caller);
-  if (!line) throw new Error(`the table does not say what ${caller} is`);
-  return cell(line, columnOf(place));
+const relationLine = (caller: CallerName): Line => {
+  const line = relationLines.get(caller);
+  if (!line) throw new Error(`the table of relations has no line for ${caller}`);
+  return line;
 };
 
-/** What the table says of one cell. Throws where it says nothing. */
-export const expected = (operation: OperationName, caller: CallerName, place: Place): string => {
-  const standing = standingOf(caller, place);
-  const line = outcomeLines.get(key(operation, standing));
-  if (!line) throw new Error(`the table does not say what becomes of ${key(operation, standing)}`);
-  return cell(line, place.state);
+const outcomeLine = (operation: OperationName, relation: string): Line => {
+  const line = outcomeLines.get(key(operation, relation));
+  if (!line) throw new Error(`the table of outcomes has no line for ${key(operation, relation)}`);
+  return line;
 };
 
-/** To these the secret looks like one that never was, whatever they ask. */
+export const relationOf = (caller: CallerName, condition: Condition): string =>
+  cell(relationLine(caller), columnOf(condition));
+
+/** The outcome that the tables expect of one cell. */
+export const expected = (operation: OperationName, caller: CallerName, condition: Condition): string =>
+  cell(outcomeLine(operation, relationOf(caller, condition)), condition.state);
+
+/** The two lines from which `expected` takes the outcome of a cell, for the message of a test that fails. */
+export const linesOf = (operation: OperationName, caller: CallerName, condition: Condition): string =>
+  [
+    located('table of relations', relationLine(caller), columnOf(condition)),
+    located('table of outcomes', outcomeLine(operation, relationOf(caller, condition)), condition.state),
+  ].join('\n');
+
+/** In these relations the secret looks like one that never existed, whatever the operation. */
 const hidden: ReadonlySet<string> = new Set([
   'nothing',
   'not joined',
@@ -204,12 +218,14 @@ const hidden: ReadonlySet<string> = new Set([
   'waiting nothing',
 ]);
 
-export const looksLikeNothing = (operation: OperationName, caller: CallerName, place: Place): boolean =>
-  hidden.has(standingOf(caller, place)) || ['404 not_found', '200 unseen'].includes(expected(operation, caller, place));
+/** Whether the caller must get the same bytes for the secret as for one that never existed. */
+export const looksLikeNothing = (operation: OperationName, caller: CallerName, condition: Condition): boolean =>
+  hidden.has(relationOf(caller, condition)) ||
+  ['404 not_found', '200 not listed'].includes(expected(operation, caller, condition));
 
-/** What the tables name and nobody bears: a misspelt line would otherwise stand there unread. */
-export const strayNames = (): readonly string[] => {
+/** Names in the tables that are no caller's and no operation's: a misspelt line would never be read. */
+export const unknownNames = (): readonly string[] => {
   const known = new Set<string>([...callerNames, ...operationNames]);
-  const named = [...standingLines.keys(), ...outcomes.flatMap((line) => words(cell(line, 'operation')))];
+  const named = [...relationLines.keys(), ...outcomes.flatMap((line) => words(cell(line, 'operation')))];
   return named.filter((name) => !known.has(name));
 };

@@ -1,16 +1,16 @@
 import type { Permission } from '../../../src/core/permissions.ts';
 import type { TestApp } from '../app.ts';
 import { expectStatus, logIn, type Person, password, startSession } from '../people.ts';
-import type { Credentials, Question } from './asking.ts';
 import { cell, grid } from './grid.ts';
+import type { Credentials, TableRequest } from './requests.ts';
 
-export const kinds = ['no token', 'member', 'auditor', 'admin', 'other token', 'bound token'] as const;
-export type Kind = (typeof kinds)[number];
+export const callerKinds = ['no token', 'member', 'auditor', 'admin', 'other token', 'bound token'] as const;
+export type Kind = (typeof callerKinds)[number];
 
 /**
- * Every route that is not about a secret, by who asks. *other token* is a member's token with none of the permissions
- * that the route is behind; *bound token* a member's with every permission but secrets:own, bound to a session of theirs.
- * What stands in brackets tells two uses of one route apart.
+ * The outcome of every route that is not about a secret, by the kind of caller. *other token* is a member's token without
+ * the permissions that the route needs; *bound token* is a member's token for one session with every permission but
+ * secrets:own. Text in brackets distinguishes two uses of one route.
  */
 const table = grid(`
 operation                                             | no token            | member                 | auditor                | admin | other token            | bound token
@@ -52,63 +52,67 @@ export const otherOperations = table.map((line) => cell(line, 'operation'));
 export const otherRoutes = otherOperations.map((operation) => operation.replace(/ \(.*\)$/, ''));
 
 export const expectedOf = (operation: string, kind: Kind): string => {
-  const line = table.find((one) => one['operation'] === operation);
-  if (!line) throw new Error(`the table does not say what becomes of ${operation}`);
+  const line = table.find((one) => cell(one, 'operation') === operation);
+  if (!line) throw new Error(`the table of routes has no line for ${operation}`);
   return cell(line, kind);
 };
 
-export interface Stage {
+/** The table's line for an operation, for the message of a test that fails. */
+export const lineOf = (operation: string): string =>
+  table.find((one) => cell(one, 'operation') === operation)?.text ?? '';
+
+export interface Fixture {
   readonly app: TestApp;
   readonly root: Person;
-  /** A user of this kind whom nothing happened to yet. */
-  newcomer(kind: Kind): Promise<Person>;
-  /** Somebody of this kind who stays. */
-  readonly regulars: Readonly<Record<Kind, Person>>;
+  /** A new user of this kind. */
+  newUser(kind: Kind): Promise<Person>;
+  /** A user of each kind, for the routes that leave the caller's credential valid. */
+  readonly users: Readonly<Record<Kind, Person>>;
 }
 
 let made = 0;
 const roleOf = (kind: Kind): string => (kind === 'auditor' || kind === 'admin' ? kind : 'member');
 
-export const setStage = async (app: TestApp, root: Person): Promise<Stage> => {
-  const newcomer = async (kind: Kind): Promise<Person> => {
+export const createFixture = async (app: TestApp, root: Person): Promise<Fixture> => {
+  const newUser = async (kind: Kind): Promise<Person> => {
     made += 1;
-    const body = { username: `newcomer-${made}`, password, role: roleOf(kind) };
+    const body = { username: `user-${made}`, password, role: roleOf(kind) };
     expectStatus(await root.call('POST', '/users', { body }), 201);
     return await logIn(app, body.username);
   };
-  const regulars = {} as Record<Kind, Person>;
-  for (const kind of kinds) regulars[kind] = await newcomer(kind);
-  return { app, root, newcomer, regulars };
+  const users = {} as Record<Kind, Person>;
+  for (const kind of callerKinds) users[kind] = await newUser(kind);
+  return { app, root, newUser, users };
 };
 
-/** What the question is about: things of the asker's own, and somebody else. */
-interface Props {
+/** What a request is about: the caller, a session of theirs, and another user. */
+interface RequestContext {
   readonly self: Person;
   readonly session: string;
   other(): Promise<Person>;
-  readonly stage: Stage;
+  readonly fixture: Fixture;
 }
 
-const json = (method: string, path: string, body?: unknown): Question => ({ method, path, body });
-const api = (method: string, path: string, body?: unknown): Question => json(method, `/api/v1${path}`, body);
+const json = (method: string, path: string, body?: unknown): TableRequest => ({ method, path, body });
+const api = (method: string, path: string, body?: unknown): TableRequest => json(method, `/api/v1${path}`, body);
 
-/** After the logins that are there: those go on, and can call it off. */
-const reset = async ({ stage }: Props, who: Person): Promise<void> => {
-  stage.app.clock.advance(1);
+/** Resets a password. The clock moves on first, so that earlier logins are earlier, and can cancel the reset. */
+const reset = async ({ fixture }: RequestContext, who: Person): Promise<void> => {
+  fixture.app.clock.advance(1);
   const body = { new_password: 'a password that was reset' };
-  expectStatus(await stage.root.call('POST', `/users/${who.id}/password`, { body }), 200);
+  expectStatus(await fixture.root.call('POST', `/users/${who.id}/password`, { body }), 200);
 };
 
 const aToken = { name: 'a token', permissions: ['graph:read'], expires_in: 60 };
 
-const questions: Readonly<Record<string, (props: Props) => Question | Promise<Question>>> = {
+const requests: Readonly<Record<string, (context: RequestContext) => TableRequest | Promise<TableRequest>>> = {
   'GET /healthz': () => json('GET', '/healthz'),
   'GET /readyz': () => json('GET', '/readyz'),
   'GET /.well-known/jwks.json': () => json('GET', '/.well-known/jwks.json'),
   'GET /metrics': () => json('GET', '/metrics'),
   'POST /api/v1/auth/login': ({ self: { username } }) => api('POST', '/auth/login', { username, password }),
-  'POST /api/v1/auth/refresh': async ({ self, stage }) =>
-    api('POST', '/auth/refresh', { refresh_token: (await logIn(stage.app, self.username)).refreshToken }),
+  'POST /api/v1/auth/refresh': async ({ self, fixture }) =>
+    api('POST', '/auth/refresh', { refresh_token: (await logIn(fixture.app, self.username)).refreshToken }),
   'POST /api/v1/auth/logout': () => api('POST', '/auth/logout'),
   'GET /api/v1/auth/logins': () => api('GET', '/auth/logins'),
   'DELETE /api/v1/auth/logins/{id}': async ({ self }) =>
@@ -122,8 +126,8 @@ const questions: Readonly<Record<string, (props: Props) => Question | Promise<Qu
       `/auth/tokens/${expectStatus(await self.call('POST', '/auth/tokens', { body: aToken }), 201).body.id}`,
     ),
   'POST /api/v1/users': ({ session }) => api('POST', '/users', { username: `made-${session}` }),
-  'GET /api/v1/users': () => api('GET', '/users?q=newcomer-1'),
-  'GET /api/v1/users/{id}': ({ stage }) => api('GET', `/users/${stage.root.id}`),
+  'GET /api/v1/users': () => api('GET', '/users?q=user-1'),
+  'GET /api/v1/users/{id}': ({ fixture }) => api('GET', `/users/${fixture.root.id}`),
   'PATCH /api/v1/users/{id} (one’s own name)': ({ self }) =>
     api('PATCH', `/users/${self.id}`, { display_name: 'Ada Lovelace' }),
   'PATCH /api/v1/users/{id} (another’s status)': async ({ other }) =>
@@ -134,13 +138,13 @@ const questions: Readonly<Record<string, (props: Props) => Question | Promise<Qu
     api('POST', `/users/${self.id}/password`, { current_password: password, new_password: 'another password' }),
   'POST /api/v1/users/{id}/password (another’s)': async ({ other }) =>
     api('POST', `/users/${(await other()).id}/password`, { new_password: 'another password' }),
-  'POST /api/v1/users/{id}/password/cancel (one’s own)': async (props) => {
-    await reset(props, props.self);
-    return api('POST', `/users/${props.self.id}/password/cancel`);
+  'POST /api/v1/users/{id}/password/cancel (one’s own)': async (context) => {
+    await reset(context, context.self);
+    return api('POST', `/users/${context.self.id}/password/cancel`);
   },
-  'POST /api/v1/users/{id}/password/cancel (another’s)': async (props) => {
-    const other = await props.other();
-    await reset(props, other);
+  'POST /api/v1/users/{id}/password/cancel (another’s)': async (context) => {
+    const other = await context.other();
+    await reset(context, other);
     return api('POST', `/users/${other.id}/password/cancel`);
   },
   'GET /api/v1/sessions': () => api('GET', '/sessions'),
@@ -148,15 +152,15 @@ const questions: Readonly<Record<string, (props: Props) => Question | Promise<Qu
   'GET /api/v1/sessions/{id}': ({ session }) => api('GET', `/sessions/${session}`),
   'PATCH /api/v1/sessions/{id}': ({ session }) => api('PATCH', `/sessions/${session}`, { title: 'A title' }),
   'GET /api/v1/sessions/{id}/cleanup': ({ session }) => api('GET', `/sessions/${session}/cleanup`),
-  'POST /api/v1/sessions/{id}/participants': ({ session, stage }) =>
-    api('POST', `/sessions/${session}/participants`, { user_id: stage.root.id }),
-  'DELETE /api/v1/sessions/{id}/participants/{user_id}': ({ session, stage }) =>
-    api('DELETE', `/sessions/${session}/participants/${stage.root.id}`),
+  'POST /api/v1/sessions/{id}/participants': ({ session, fixture }) =>
+    api('POST', `/sessions/${session}/participants`, { user_id: fixture.root.id }),
+  'DELETE /api/v1/sessions/{id}/participants/{user_id}': ({ session, fixture }) =>
+    api('DELETE', `/sessions/${session}/participants/${fixture.root.id}`),
   'POST /api/v1/sessions/{id}/end': ({ session }) => api('POST', `/sessions/${session}/end`),
 };
 
-/** These take away what their asker is known by, so each asker is a new one. */
-const spends = /logout|logins\/\{id\}|oneself|one’s own\)$/;
+/** These operations end the caller's credential, so that each caller is a new user. */
+const endsItsCredential = /logout|logins\/\{id\}|oneself|one’s own\)$/;
 
 const boundPermissions: readonly Permission[] = [
   'secrets:list',
@@ -182,19 +186,19 @@ const tokenOf = async (kind: Kind, self: Person, session: string): Promise<strin
   return expectStatus(await self.call('POST', '/auth/tokens', { body }), 201).body.token;
 };
 
-/** One cell made ready: what is asked, and by what. */
+/** Makes the request of one cell, and its credentials. */
 export const prepare = async (
-  stage: Stage,
+  fixture: Fixture,
   operation: string,
   kind: Kind,
-): Promise<{ readonly question: Question; readonly credentials: Credentials }> => {
-  const question = questions[operation];
-  if (!question) throw new Error(`nobody knows how to ask ${operation}`);
-  const self = spends.test(operation) ? await stage.newcomer(kind) : stage.regulars[kind];
+): Promise<{ readonly request: TableRequest; readonly credentials: Credentials }> => {
+  const request = requests[operation];
+  if (!request) throw new Error(`there is no request for ${operation}`);
+  const self = endsItsCredential.test(operation) ? await fixture.newUser(kind) : fixture.users[kind];
   const session = (await startSession(self)).id;
   const token = await tokenOf(kind, self, session);
-  // The service is ready only while its clock is the database's: this one goes with the time of day.
-  stage.app.clock.set(new Date(Math.max(Date.now(), stage.app.clock.now().getTime())));
-  const props: Props = { self, session, stage, other: () => stage.newcomer('member') };
-  return { question: await question(props), credentials: { token } };
+  // The service is ready only while its clock agrees with the database's, which does not stand still.
+  fixture.app.clock.set(new Date(Math.max(Date.now(), fixture.app.clock.now().getTime())));
+  const context: RequestContext = { self, session, fixture, other: () => fixture.newUser('member') };
+  return { request: await request(context), credentials: { token } };
 };

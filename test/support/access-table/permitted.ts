@@ -1,12 +1,12 @@
 import type { Permission } from '../../../src/core/permissions.ts';
-import { permissionsBesideSecrets } from './credentials.ts';
+import { permissionsNotOnSecrets } from './credentials.ts';
 import { cell, grid } from './grid.ts';
 import { type OperationName, operationOf, type Target } from './operations.ts';
 import type { World } from './world.ts';
 
 /**
- * The one permission that lets a token of the owner's (of the grantee's, to take oneself off) do it: with only that it
- * succeeds, with only any other it is refused. `–` is 403 permission_missing.
+ * The one permission that each operation needs. A token of the owner's (for `leave share`, the grantee's) succeeds with
+ * only that permission and is refused with only any other one. `–` is 403 permission_missing.
  */
 const permitted = grid(`
 operation               | list | reveal | use | write | share | manage | own | others
@@ -22,7 +22,7 @@ set value               | –    | –      | –   | ok    | –     | –     
 restore                 | –    | –      | –   | –     | –     | ok     | –   | –
 share                   | –    | –      | –   | –     | ok    | –      | –   | –
 unshare                 | –    | –      | –   | –     | ok    | –      | –   | –
-take oneself off        | –    | –      | –   | –     | ok    | –      | –   | –
+leave share             | –    | –      | –   | –     | ok    | –      | –   | –
 activate                | –    | –      | –   | –     | –     | ok     | –   | –
 deactivate              | –    | –      | –   | –     | –     | ok     | –   | –
 recover                 | –    | –      | –   | –     | –     | ok     | –   | –
@@ -35,15 +35,15 @@ purge                   | –    | –      | –   | –     | –     | ok    
 export const permissionColumns = ['list', 'reveal', 'use', 'write', 'share', 'manage', 'own', 'others'] as const;
 
 const permissionsOf = (column: string): readonly Permission[] =>
-  column === 'others' ? permissionsBesideSecrets : [`secrets:${column}` as Permission];
+  column === 'others' ? permissionsNotOnSecrets : [`secrets:${column}` as Permission];
 
 export const expectedWith = (operation: OperationName, column: string): string => {
-  const line = permitted.find((one) => one['operation'] === operation);
-  if (!line) throw new Error(`the table does not say which permission ${operation} takes`);
+  const line = permitted.find((one) => cell(one, 'operation') === operation);
+  if (!line) throw new Error(`the table of permissions has no line for ${operation}`);
   return cell(line, column) === 'ok' ? 'ok' : '403 permission_missing';
 };
 
-/** What the operation comes to with a token that holds only what the column says. */
+/** The outcome with a token that has only the permissions of the column. */
 export const outcomeWith = async (
   world: World,
   name: OperationName,
@@ -51,7 +51,7 @@ export const outcomeWith = async (
   target: Target,
 ): Promise<string> => {
   const operation = operationOf(name);
-  const token = await world.token(operation.twin ?? 'owner', permissionsOf(column));
-  const reply = await world.ask(operation.question(target, world.around), { token });
-  return operation.outcome(reply, target, world.around);
+  const token = await world.token(operation.control ?? 'owner', permissionsOf(column));
+  const reply = await world.send(operation.request(target, world.others), { token });
+  return operation.outcome(reply, target, world.others);
 };

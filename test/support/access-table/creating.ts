@@ -1,21 +1,21 @@
 import { expect } from 'vitest';
-import { outcomeOf, type Question, type Reply } from './asking.ts';
 import { type CallerName, callerNames, kindOf } from './callers.ts';
+import type { Condition } from './conditions.ts';
 import { cell, grid } from './grid.ts';
-import type { Place } from './places.ts';
+import { outcomeOf, type Reply, type TableRequest } from './requests.ts';
 import { nextName, type World } from './world.ts';
 
-/** Where a new secret goes: to its owner alone, into a session that is active or has ended, or to somebody else as well. */
-export const destinations = ['user', 'session', 'session ended', 'shared'] as const;
+/** Where a new secret goes: to its owner alone, into an active or an ended session, or shared with another user. */
+export const destinations = ['user', 'session', 'ended session', 'shared'] as const;
 export type Destination = (typeof destinations)[number];
 
 /**
- * What each kind of caller gets for keeping a new secret of their own there. The session is the one that the callers of
- * the other table are or were in, named in the body: who is present needs no header for it. To share takes
- * secrets:share as well, which an agent that is permitted to write only has not.
+ * The outcome for each caller who creates a secret of their own. The body names the session in which the callers of
+ * expectations.ts are or were; a participant needs no X-Session-Id for it. Sharing takes secrets:share as well, which an
+ * agent that may only write does not have.
  */
 const table = grid(`
-caller                                               | user                   | session                | session ended          | shared
+caller                                               | user                   | session                | ended session          | shared
 owner                                                | ok                     | ok                     | 403 session_not_joined | ok
 owner, inside                                        | ok                     | ok                     | 403 session_not_joined | ok
 owner, inside another session                        | ok                     | ok                     | 403 session_not_joined | ok
@@ -70,25 +70,25 @@ const lines = new Map(table.map((line) => [cell(line, 'caller'), line]));
 
 const expectedAt = (caller: CallerName, destination: Destination): string => {
   const line = lines.get(caller);
-  if (!line) throw new Error(`the table does not say where ${caller} keeps a secret`);
+  if (!line) throw new Error(`the table of creations has no line for ${caller}`);
   return cell(line, destination);
 };
 
 interface Creation {
   readonly route: string;
-  question(item: object): Question;
+  request(item: object): TableRequest;
   outcome(reply: Reply): string;
 }
 
 export const creations = {
   create: {
     route: 'POST /api/v1/secrets',
-    question: (item) => ({ method: 'POST', path: '/api/v1/secrets', body: item }),
+    request: (item) => ({ method: 'POST', path: '/api/v1/secrets', body: item }),
     outcome: (reply) => (reply.status === 201 && reply.body.value === undefined ? 'ok' : outcomeOf(reply)),
   },
   import: {
     route: 'POST /api/v1/secrets/import',
-    question: (item) => ({
+    request: (item) => ({
       method: 'POST',
       path: '/api/v1/secrets/import',
       body: { items: [item], on_conflict: 'fail' },
@@ -100,27 +100,27 @@ export const creations = {
 export type CreationName = keyof typeof creations;
 export const creationNames = Object.keys(creations) as CreationName[];
 
-const sessionFor = ({ chats }: World, caller: CallerName, destination: Destination): string =>
-  chats[kindOf(caller).secret ?? 'ordinary'][destination === 'session ended' ? 'over' : 'active'].id;
+const sessionFor = ({ sessions }: World, caller: CallerName, destination: Destination): string =>
+  sessions[kindOf(caller).secret ?? 'ordinary'][destination === 'ended session' ? 'ended' : 'active'].id;
 
 const itemFor = (world: World, caller: CallerName, destination: Destination, name: string): object => {
   const value = `the value of ${name}`;
   if (destination === 'user') return { name, type: 'api_key', value };
   if (destination === 'shared')
-    return { name, type: 'api_key', value, scope: 'shared', shared_with: [world.around.newcomer] };
+    return { name, type: 'api_key', value, scope: 'shared', shared_with: [world.others.newcomer] };
   return { name, type: 'api_key', value, scope: 'session', session_id: sessionFor(world, caller, destination) };
 };
 
-const placeOf = (destination: Destination): Place => ({
-  scope: destination === 'session ended' ? 'session' : destination,
+const conditionOf = (destination: Destination): Condition => ({
+  scope: destination === 'ended session' ? 'session' : destination,
   state: 'live',
-  ended: destination === 'session ended',
+  ended: destination === 'ended session',
 });
 
-const place = async (world: World, creation: CreationName, caller: CallerName, to: Destination, name: string) => {
-  const { question, outcome } = creations[creation];
-  const credentials = await world.credentials(caller, placeOf(to), 'secrets:write');
-  return outcome(await world.ask(question(itemFor(world, caller, to, name)), credentials));
+const create = async (world: World, creation: CreationName, caller: CallerName, to: Destination, name: string) => {
+  const { request, outcome } = creations[creation];
+  const credentials = await world.credentials(caller, conditionOf(to), 'secrets:write');
+  return outcome(await world.send(request(itemFor(world, caller, to, name)), credentials));
 };
 
 const secretsNamed = async ({ app }: World, names: readonly string[]): Promise<readonly string[]> => {
@@ -131,13 +131,13 @@ const secretsNamed = async ({ app }: World, names: readonly string[]): Promise<r
 };
 
 /**
- * One column: everybody keeps a secret there. What was kept is there and what was refused is not. Nobody may in an ended
- * session; the twin is then the same creation in the active one.
+ * Tries one column: every caller creates a secret there. The secrets that were created exist, those that were refused do
+ * not. Nobody may create one in an ended session, so there the same creation must succeed in the active one.
  */
 export const checkDestination = async (world: World, creation: CreationName, to: Destination): Promise<number> => {
   const asked = callerNames.map((caller) => ({ caller, name: nextName(), expected: expectedAt(caller, to) }));
   const came = await Promise.all(
-    asked.map(async ({ caller, name }) => [caller, await place(world, creation, caller, to, name)] as const),
+    asked.map(async ({ caller, name }) => [caller, await create(world, creation, caller, to, name)] as const),
   );
   expect(Object.fromEntries(came)).toEqual(Object.fromEntries(asked.map(({ caller, expected }) => [caller, expected])));
   const kept = asked.filter(({ expected }) => expected === 'ok').map(({ name }) => name);
@@ -147,6 +147,6 @@ export const checkDestination = async (world: World, creation: CreationName, to:
       asked.map(({ name }) => name),
     ),
   ).toEqual(kept.toSorted());
-  if (kept.length === 0) expect(await place(world, creation, 'owner', 'session', nextName())).toBe('ok');
+  if (kept.length === 0) expect(await create(world, creation, 'owner', 'session', nextName())).toBe('ok');
   return asked.length;
 };

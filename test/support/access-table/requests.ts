@@ -1,13 +1,10 @@
 import { Agent, request } from 'node:http';
-import { setTimeout } from 'node:timers/promises';
+import { unlessOverloaded } from '../overload.ts';
 
-const second = 1000;
-const mostTries = 40;
-
-/** One request of the table, as it goes over the wire. */
-export interface Question {
+/** One request, as it goes over the wire. */
+export interface TableRequest {
   readonly method: string;
-  /** From the root: the table also asks what stands outside of the base. */
+  /** From the root, since some routes are outside of /api/v1. */
   readonly path: string;
   readonly body?: unknown;
 }
@@ -17,7 +14,7 @@ export interface Credentials {
   readonly session?: string | undefined;
 }
 
-/** The answer as it came, header by header in its order: what is compared byte for byte. */
+/** The answer as it came, with its headers in order, to be compared byte by byte. */
 export interface Reply {
   readonly status: number;
   readonly rawHeaders: readonly string[];
@@ -41,27 +38,12 @@ const headersOf = ({ token, session }: Credentials, text: string | undefined): R
     : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) }),
 });
 
-export type Ask = (question: Question, credentials: Credentials) => Promise<Reply>;
+export type Send = (request: TableRequest, credentials: Credentials) => Promise<Reply>;
 
-/**
- * A machine that stalls makes the service say so before anything is decided, with Retry-After: come again, as every client
- * would. Any other 503 is an answer, and no cell of the table expects it.
- */
-export const patiently = async <T extends { readonly status: number; readonly text: string }>(
-  ask: () => Promise<T>,
-): Promise<T> => {
-  for (let tries = 1; ; tries += 1) {
-    const reply = await ask();
-    const overloaded = reply.status === 503 && reply.text.includes('"overloaded"');
-    if (!overloaded || tries === mostTries) return reply;
-    await setTimeout(second);
-  }
-};
-
-/** Asks over kept-alive connections, a few at a time: the table has some ten thousand cells. */
-export const asker = (url: string): Ask => {
+/** Sends over a few connections that are kept alive, since the tables have some ten thousand cells. */
+export const createSender = (url: string): Send => {
   const agent = new Agent({ keepAlive: true, maxSockets: 12 });
-  const once: Ask = ({ method, path, body }, credentials) =>
+  const once: Send = ({ method, path, body }, credentials) =>
     new Promise((resolve, reject) => {
       const text = body === undefined ? undefined : JSON.stringify(body);
       const sent = request(
@@ -86,19 +68,19 @@ export const asker = (url: string): Ask => {
       sent.on('error', reject);
       sent.end(text);
     });
-  return (question, credentials) => patiently(() => once(question, credentials));
+  return (request, credentials) => unlessOverloaded(() => once(request, credentials));
 };
 
-/** `404 not_found` and the like; only the status for an answer that is no problem. */
+/** Status and code of a problem, such as `404 not_found`; only the status of any other answer. */
 export const outcomeOf = ({ status, body }: Pick<Reply, 'status' | 'body'>): string =>
   typeof body?.code === 'string' ? `${status} ${body.code}` : String(status);
 
-/** Every byte of the answer but the request's own id, the clock's Date, and what was asked for. */
-export const bytesOf = ({ status, rawHeaders, text }: Reply, asked: readonly string[]): string => {
+/** The whole answer but for the request's id, the Date header, and the words that the request itself named. */
+export const bytesOf = ({ status, rawHeaders, text }: Reply, named: readonly string[]): string => {
   const headers: string[] = [];
   for (let at = 0; at < rawHeaders.length; at += 2) {
     if (rawHeaders[at]?.toLowerCase() !== 'date') headers.push(`${rawHeaders[at]}: ${rawHeaders[at + 1]}`);
   }
-  const plain = asked.reduce((rest, word) => rest.replaceAll(word, '*'), text);
+  const plain = named.reduce((rest, word) => rest.replaceAll(word, '*'), text);
   return [status, ...headers, plain.replace(/"request_id":"[^"]*"/, '"request_id":"*"')].join('\n');
 };

@@ -1,0 +1,74 @@
+import { expect } from 'vitest';
+import { expectStatus, type Person } from '../people.ts';
+import type { CallerName } from './callers.ts';
+import type { Condition } from './conditions.ts';
+import type { Target } from './operations.ts';
+import { outcomeOf } from './requests.ts';
+import type { World } from './world.ts';
+
+const inSession: Condition = { scope: 'session', state: 'live', ended: false };
+const shared: Condition = { scope: 'shared', state: 'live', ended: false };
+
+const targetAt = async (world: World, caller: CallerName, condition: Condition): Promise<Target> => {
+  const target = world.specialSecret(caller, condition) ?? (await world.newSecrets(condition, 1))[0];
+  if (!target) throw new Error('no secret to reveal');
+  return target;
+};
+
+/** The caller is refused; once one thing is restored, the same request reveals the same secret. */
+const refusedUntilRestored = async (
+  world: World,
+  caller: CallerName,
+  condition: Condition,
+  refusal: string,
+  restore: (target: Target) => Promise<unknown>,
+): Promise<void> => {
+  const target = await targetAt(world, caller, condition);
+  const reveal = async () =>
+    await world.send(
+      { method: 'GET', path: `/api/v1/secrets/${target.id}/value` },
+      await world.credentials(caller, condition, 'secrets:reveal'),
+    );
+  expect(outcomeOf(await reveal())).toBe(refusal);
+  await restore(target);
+  expect((await reveal()).body).toMatchObject({ id: target.id, value: target.value });
+};
+
+const addBack = async ({ users }: World, session: string, who: Person): Promise<void> => {
+  const body = { user_id: who.id };
+  expectStatus(await users.host.call('POST', `/sessions/${session}/participants`, { body }), 201);
+};
+
+const enable = async ({ users }: World, who: Person): Promise<void> => {
+  expectStatus(await users.admin.call('PATCH', `/users/${who.id}`, { body: { status: 'active' } }), 200);
+};
+
+/** For each caller who lost something: it is the only reason for the refusal. Titles of tests, each with its check. */
+export const restorations: Readonly<Record<string, (world: World) => Promise<void>>> = {
+  'a participant of a session reveals a secret again once its owner is back in the session': (world) =>
+    refusedUntilRestored(world, 'participant, inside, the owner has left', inSession, '404 not_found', () =>
+      addBack(world, world.sessions['its owner has left'].active.id, world.users.owner),
+    ),
+  'a participant who had left a session reveals its secrets again once added back': (world) =>
+    refusedUntilRestored(world, 'ex-participant, naming the session', inSession, '403 session_not_joined', () =>
+      addBack(world, world.sessions.ordinary.active.id, world.users['ex-participant']),
+    ),
+  'a grantee whose share was taken back reveals the secret once it is shared again': (world) =>
+    refusedUntilRestored(world, 'unshared again', shared, '404 not_found', async ({ id }) => {
+      const body = { user_id: world.users['ex-grantee'].id };
+      expectStatus(await world.users.owner.call('POST', `/secrets/${id}/share`, { body }), 200);
+    }),
+  'a disabled grantee reveals a shared secret again once enabled': (world) =>
+    refusedUntilRestored(world, 'disabled user', shared, '401 unauthenticated', () =>
+      enable(world, world.users.disabled),
+    ),
+  'a participant reveals the secret of a disabled owner again once the owner is enabled': (world) =>
+    refusedUntilRestored(world, 'participant, inside, the owner is disabled', inSession, '404 not_found', () =>
+      enable(world, world.users['disabled owner']),
+    ),
+  'a grantee reveals the secret of a disabled owner again once the owner is enabled': async (world) => {
+    const who = world.users['disabled owner'];
+    expectStatus(await world.users.admin.call('PATCH', `/users/${who.id}`, { body: { status: 'disabled' } }), 200);
+    await refusedUntilRestored(world, 'grantee of a disabled owner', shared, '404 not_found', () => enable(world, who));
+  },
+};
