@@ -75,6 +75,39 @@ describe('importing secrets', () => {
     expect((await load(grace, { on_conflict: 'fail', items })).status).toBe(201);
   });
 
+  it.each(['first', 'last'])(
+    'an import that updates a damaged secret, the %s of its items, writes nothing',
+    async (at) => {
+      const [created, updated, damaged] = [uniqueName('CREATED'), uniqueName('UPDATED'), uniqueName('DAMAGED')];
+      const sound = await keepSecret(ada, { name: updated, value: 'old' });
+      const broken = await keepSecret(ada, { name: damaged, value: 'old' });
+      const { client } = app.database;
+      const describeAs = (text: string | null) =>
+        client.query('update secrets set description = $1 where id = $2', [text, broken.id]);
+      const stored = async () =>
+        (
+          await client.query(
+            `select (select json_agg(s order by s.id) from secrets s) as secrets,
+            (select json_agg(v order by v.secret_id, v.version) from secret_versions v) as versions,
+            (select count(*)::int from idempotency_keys) as keys,
+            (select count(*)::int from audit_log where outcome = 'allowed' and action in
+              ('secret.create', 'secret.value_set', 'secret.import')) as records`,
+          )
+        ).rows[0];
+      const sent = [item(created, 'new'), item(updated, 'new'), item(damaged, 'new')];
+      const body = { on_conflict: 'update', items: at === 'last' ? sent : sent.toReversed() };
+      const headers = { 'idempotency-key': uniqueName('damaged') };
+      await describeAs('written by somebody else');
+      const before = await stored();
+      const refused = await load(ada, body, headers);
+      expect([refused.status, refused.body.code], refused.text).toEqual([409, 'integrity_broken']);
+      expect(await stored()).toEqual(before);
+      await describeAs(null);
+      expect((await load(ada, body, headers)).body).toMatchObject({ created: 1, updated: 2 });
+      expect([await revealed(ada, sound.id), await revealed(ada, broken.id)]).toEqual(['new', 'new']);
+    },
+  );
+
   it('tells what it would do, and does nothing, on a dry run', async () => {
     const before = await countOf(ada);
     const answer = await load(ada, { on_conflict: 'fail', dry_run: true, items: [item(uniqueName())] });

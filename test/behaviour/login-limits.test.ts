@@ -121,6 +121,70 @@ describe('failed logins', () => {
     await other.database.drop();
   });
 
+  it('every refused login leaves one record with its cause, and nothing of what was typed', async () => {
+    anew();
+    const person = await logIn(app, 'cyd');
+    const { client } = app.database;
+    const recordsOf = async (answer: Answer<any>) =>
+      (
+        await client.query(
+          `select action, outcome, reason, actor_id, target_type, target_id, audit_log::text as whole
+           from audit_log where request_id = $1`,
+          [answer.body.request_id],
+        )
+      ).rows;
+    const typed = 'Zq7-typed-by-mistake';
+    const root = await logInAdmin(app);
+    const change = { current_password: typed, new_password: 'a password that is new' };
+    const disabled = (await people(app, root, 'fay')).fay;
+    expectStatus(await root.call('PATCH', `/users/${disabled.id}`, { body: { status: 'disabled' } }), 200);
+    const refused = { outcome: 'refused', target_type: 'user' };
+    const cases: readonly [Answer<any>, object][] = [
+      [
+        await attempt('cyd', typed),
+        { ...refused, action: 'login.refused', reason: 'wrong_password', actor_id: person.id, target_id: person.id },
+      ],
+      [
+        await attempt(typed, typed),
+        {
+          ...refused,
+          action: 'login.refused',
+          reason: 'unknown_user',
+          actor_id: null,
+          target_type: null,
+          target_id: null,
+        },
+      ],
+      [
+        await attempt('fay', password),
+        { ...refused, action: 'login.refused', reason: 'disabled', actor_id: disabled.id, target_id: disabled.id },
+      ],
+      [
+        await person.call('POST', `/users/${person.id}/password`, { body: change }),
+        {
+          ...refused,
+          action: 'user.password_change',
+          reason: 'login_failed',
+          actor_id: person.id,
+          target_id: person.id,
+        },
+      ],
+    ];
+    for (const [answer, expected] of cases) {
+      expectStatus(answer, 401);
+      const records = await recordsOf(answer);
+      expect(records.map(({ whole: _whole, ...rest }) => rest)).toEqual([expected]);
+      expect(records[0].whole).not.toContain(typed);
+    }
+    const newest = async () => (await client.query('select max(id::text) as id from audit_log')).rows[0].id;
+    const before = await newest();
+    expectStatus(await attempt('cyd', password), 200);
+    const { rows } = await client.query('select action, outcome, actor_id from audit_log where id::text > $1', [
+      before,
+    ]);
+    expect(rows).toEqual([{ action: 'login.create', outcome: 'allowed', actor_id: person.id }]);
+  });
+
   it('look alike for a wrong password, somebody unknown and somebody disabled', async () => {
     anew();
     const { eve } = { eve: await logIn(app, 'eve') };

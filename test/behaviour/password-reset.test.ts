@@ -141,6 +141,22 @@ describe('a password that an administrator reset', () => {
     expect(expectStatus(await callOff(earlier), 409).body.code).toBe('state_conflict');
   });
 
+  it('cancelling a reset revokes the tokens that were made after it, and no earlier ones', async () => {
+    const { earlier, token, tokenBody, value, callOff } = await afterReset();
+    const made = expectStatus(await earlier.call('POST', '/auth/tokens', { body: tokenBody }), 201).body;
+    const since = earlier.with(made.token);
+    expectStatus(await since.call('GET', '/auth/me'), 200).body;
+    expect((await value(since)).body.code).toBe('waiting_period');
+    expectStatus(await callOff(earlier), 200);
+    expectStatus(await since.call('GET', '/auth/me'), 401);
+    expectStatus(await value(since), 401);
+    const { tokens } = (await earlier.call('GET', '/auth/tokens')).body;
+    expect(tokens.map(({ id }: { id: string }) => id)).not.toContain(made.id);
+    expect((await value(earlier.with(token))).body.value).toBe('swordfish');
+    const again = expectStatus(await earlier.call('POST', '/auth/tokens', { body: tokenBody }), 201).body;
+    expect((await value(earlier.with(again.token))).body.value).toBe('swordfish');
+  });
+
   it('may be called off by an administrator, and by nobody else', async () => {
     const { admin, name, callOff } = await afterReset();
     const stranger = (await people(app, admin, `stranger-${made}`))[`stranger-${made}`] as Person;

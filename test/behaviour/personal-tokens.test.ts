@@ -89,7 +89,40 @@ describe('a personal token', () => {
     }
   });
 
-  it('has at most its own permissions, and never more than its user', async () => {
+  it('a token loses the permissions that its user’s role loses, and has them again with the role', async () => {
+    const admin = await logInAdmin(app);
+    const { eve } = await people(app, admin, 'eve');
+    const setRole = async (role: string) =>
+      expectStatus(await admin.call('PATCH', `/users/${eve.id}`, { body: { role } }), 200);
+    await setRole('admin');
+    const { token } = await makeToken(eve, { permissions: ['admin', 'secrets:list', 'secrets:reveal'] });
+    const asAdmin: readonly [string, string, object?][] = [
+      ['PATCH', `/users/${bob.id}`, { role: 'member' }],
+      ['POST', `/users/${bob.id}/password`, { new_password: 'chosen by an administrator' }],
+      ['POST', `/users/${bob.id}/password/cancel`],
+      ['POST', '/users', { username: `made-in-time-${Math.random()}` }],
+    ];
+    const answers = async (): Promise<number[]> => {
+      const statuses: number[] = [];
+      for (const [method, path, body] of asAdmin)
+        statuses.push((await app.call(method, path, { token, ...(body ? { body } : {}) })).status);
+      return statuses;
+    };
+    const permissions = async () => expectStatus(await me(token), 200).body.permissions.sort();
+    const wholeView = async () => 'email' in (await app.call('GET', `/users/${bob.id}`, { token })).body;
+    expect(await answers()).toEqual([200, 200, 200, 201]);
+    expect([await permissions(), await wholeView()]).toEqual([['admin', 'secrets:list', 'secrets:reveal'], true]);
+    await setRole('member');
+    const refused = await app.call('GET', '/users?q=bob', { token });
+    expect(refused.status).toBe(403);
+    expect(await answers()).toEqual([403, 403, 403, 403]);
+    expect([await permissions(), await wholeView()]).toEqual([['secrets:list', 'secrets:reveal'], false]);
+    expectStatus(await app.call('GET', '/secrets', { token }), 200);
+    await setRole('admin');
+    expectStatus(await app.call('PATCH', `/users/${bob.id}`, { token, body: { role: 'member' } }), 200);
+  });
+
+  it('a token has at most its own permissions, and is never made with more than its user’s', async () => {
     const secret = await keepSecret(ada);
     const { token } = await makeToken(ada, { permissions: ['secrets:list'] });
     expectStatus(await app.call('GET', `/secrets/${secret.id}`, { token }), 200);
