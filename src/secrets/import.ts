@@ -1,3 +1,4 @@
+import type { AuditEntry } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { atItem, KeyholdError, ofItem } from '../core/errors.ts';
 import { isUuid, type SecretId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
@@ -6,6 +7,7 @@ import type { IdempotentRequest } from '../idempotency/index.ts';
 import { orNameTaken, type SecretsContext } from './context.ts';
 import { holdPlace, insertSecrets, newSecretRow, refuseGrantees } from './create.ts';
 import { type CreateSecret, checkPlacement, refuseUnlessFuture, valueBytes } from './input.ts';
+import { refusalEntry } from './load.ts';
 import { namesInPlace } from './queries.ts';
 import { setValueIn } from './versions.ts';
 
@@ -139,13 +141,45 @@ const updatePlanned = async (
   tx: Tx,
   caller: Caller,
   plans: readonly Plan[],
-): Promise<KeyholdError | null> => {
+): Promise<void> => {
   for (const plan of plans) {
     if (plan.outcome !== 'updated' || plan.existing === null) continue;
-    const outcome = await setValueIn(context, tx, caller, { id: plan.existing, name: plan.name }, plan.input.value);
-    if (outcome !== null) return ofItem(plan.index, outcome);
+    const refusal = await setValueIn(context, tx, caller, { id: plan.existing, name: plan.name }, plan.input.value);
+    if (refusal !== null) throw new UpdateRefused(ofItem(plan.index, refusal), plan.existing);
   }
-  return null;
+};
+
+/** Rolls back an import of which some items are written already. Its records go with it, so they are written anew. */
+class UpdateRefused extends Error {
+  readonly refusal: KeyholdError;
+  readonly secretId: SecretId;
+
+  constructor(refusal: KeyholdError, secretId: SecretId) {
+    super('an import is rolled back');
+    this.refusal = refusal;
+    this.secretId = secretId;
+  }
+}
+
+const rolledBackEntries = ({ refusal, secretId }: UpdateRefused): AuditEntry[] => {
+  const broken = refusalEntry('secret.value_set', secretId, { kind: 'broken', error: refusal });
+  const refused: AuditEntry = { action: 'secret.import', outcome: 'refused', reason: refusal.code };
+  return refusal.code === 'integrity_broken' ? [broken, refused] : [refused];
+};
+
+/** Records what was rolled back, and throws the refusal. */
+const orRolledBack = async <T>(context: SecretsContext, caller: Caller, work: Promise<T>): Promise<T> => {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof UpdateRefused)) throw error;
+    const entries = rolledBackEntries(error);
+    await context.audit.commit(
+      context.db,
+      entries.map((entry) => ({ actor: caller, entry })),
+    );
+    throw error.refusal;
+  }
 };
 
 export const resultOf = (dryRun: boolean, plans: readonly Plan[], ids: ReadonlyMap<number, SecretId>): ImportResult => {
@@ -215,8 +249,7 @@ const runImport = async (
     );
   if (input.dry_run) return { ok: resultOf(true, plans, new Map()) };
   const ids = await insertPlanned(context, tx, caller, caller.userId, plans);
-  const failed = await updatePlanned(context, tx, caller, plans);
-  if (failed) throw failed;
+  await updatePlanned(context, tx, caller, plans);
   const result = resultOf(false, plans, ids);
   const { created, updated, skipped, renamed } = result;
   await context.audit.allow(tx, caller, 'secret.import', { details: { created, updated, skipped, renamed } });
@@ -240,16 +273,15 @@ export const importSecrets = async (
     });
   });
   let result: ImportResult | null = null;
-  const { ids, repeated } = await orNameTaken(
-    context.mutate(caller, (tx) =>
-      context.idempotency.once(tx, caller, input.dry_run ? null : request, async () => {
-        const outcome = await runImport(context, tx, caller, input);
-        if ('refused' in outcome) return outcome;
-        result = outcome.ok;
-        return { ok: outcome.ok.items.map((item) => item.id ?? '') };
-      }),
-    ),
+  const written = context.mutate(caller, (tx) =>
+    context.idempotency.once(tx, caller, input.dry_run ? null : request, async () => {
+      const outcome = await runImport(context, tx, caller, input);
+      if ('refused' in outcome) return outcome;
+      result = outcome.ok;
+      return { ok: outcome.ok.items.map((item) => item.id ?? '') };
+    }),
   );
+  const { ids, repeated } = await orRolledBack(context, caller, orNameTaken(written));
   if (!repeated && result) return result;
   return await repeatedResult(context, caller, ids as SecretId[]);
 };

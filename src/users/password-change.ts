@@ -4,7 +4,7 @@ import { later } from '../core/clock.ts';
 import { invalid, KeyholdError, notFound } from '../core/errors.ts';
 import type { LoginId, UserId } from '../core/ids.ts';
 import { databaseNow } from '../db/checks.ts';
-import { mapDbErrors, type Tx } from '../db/database.ts';
+import { mapDbErrors, refusedWith, type Tx } from '../db/database.ts';
 import type { UserRow } from '../db/tables/index.ts';
 import { adminNeeded, isAdmin, type UsersContext } from './context.ts';
 import { refusePassword, type UserView, viewOf } from './user.ts';
@@ -118,7 +118,9 @@ export const setPassword = async (
   current: string | undefined,
   next: string,
 ): Promise<UserView> => {
-  const refusal = caller.waiting ? waitingPeriod() : refusePassword('new_password', next);
+  // The gate refuses a login that waits, on the record, and before any password is looked at.
+  if (caller.waiting) return await context.mutate(caller, async () => refusedWith(waitingPeriod()));
+  const refusal = refusePassword('new_password', next);
   if (refusal) throw refusal;
   return id === caller.userId
     ? await changeOwn(context, caller, current, next)

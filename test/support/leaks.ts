@@ -43,6 +43,12 @@ const spellings = (value: string): readonly string[] => {
   return [...new Set(all)];
 };
 
+/** Every piece of this many characters in a row: the beginning of a value tells almost as much as all of it. */
+export const piecesOf = (text: string, length = 6): readonly string[] => {
+  if (text.length < length) throw new Error(`a text is too short to be looked for in pieces: ${text}`);
+  return Array.from({ length: text.length - length + 1 }, (_, at) => text.slice(at, at + length));
+};
+
 export interface Leak {
   /** What was found, by the name under which it was planted. */
   readonly planted: string;
