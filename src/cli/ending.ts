@@ -3,7 +3,7 @@ import { NoAnswer, type ProblemCode, Refusal } from '../client/index.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { CliFailure } from './failure.ts';
-import { plain } from './plain.ts';
+import { printable } from './printable.ts';
 
 const exitOfProblem = {
   invalid_request: exitCodes.usage,
@@ -51,7 +51,7 @@ const replaced: readonly ProblemCode[] = ['unauthenticated', 'session_not_joined
 
 const sentenceOf = ({ problem, retryAfter }: Refusal): string => {
   const next = advice[problem.code];
-  const own = replaced.includes(problem.code) ? [] : [plain(problem.detail)];
+  const own = replaced.includes(problem.code) ? [] : [printable(problem.detail)];
   const wait = retryAfter === null ? [] : [`Try again in ${retryAfter} s.`];
   const id = problem.code === 'internal' && problem.request_id ? [`Request ${problem.request_id}.`] : [];
   return [...own, ...(next === undefined ? [] : [next]), ...wait, ...id].join(' ');
@@ -102,7 +102,7 @@ export const endingOf = (error: unknown, byEnvironment = false): Ending => {
   if (error instanceof Refusal) return endingOfRefusal(error, byEnvironment);
   if (error instanceof NoAnswer) {
     const next = error.kind === 'not-keyhold' ? 'Check the address that you logged in to.' : 'Is the service running?';
-    return { code: exitCodes.unreachable, message: `${plain(error.message)} ${next}` };
+    return { code: exitCodes.unreachable, message: `${printable(error.message)} ${next}` };
   }
   if (error instanceof KeyholdError) return { code: exitOfOwn[error.code] ?? exitCodes.usage, message: error.message };
   const kind = error instanceof Error ? error.name : typeof error;

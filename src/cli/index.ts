@@ -2,7 +2,7 @@ import { CommanderError } from 'commander';
 import { type CliContext, createContext } from './context.ts';
 import { exitCodes } from './exit-codes.ts';
 import { OutputLost } from './output.ts';
-import { plainLines } from './plain.ts';
+import { printableLines } from './printable.ts';
 import { createProgram } from './program.ts';
 
 /** What is still to be said when a change was made, but not what became of it. */
@@ -24,7 +24,7 @@ export const run = async (args: readonly string[]): Promise<void> => {
     const { endingOf } = await import('./ending.ts');
     const { code, message } = endingOf(error, context?.env.own.KEYHOLD_CLI_TOKEN !== undefined);
     const more = error instanceof OutputLost && context?.changed ? doneAllTheSame : '';
-    if (message !== '') process.stderr.write(`${plainLines(`keyhold: ${message}${more}`)}\n`);
+    if (message !== '') process.stderr.write(`${printableLines(`keyhold: ${message}${more}`)}\n`);
     return finish(code);
   };
   // Node would print the line that failed and what was thrown, which may hold a value.

@@ -1,7 +1,7 @@
 import { styleText } from 'node:util';
 import { exitCodes } from './exit-codes.ts';
 import { CliFailure, troubleOf } from './failure.ts';
-import { plain, plainLines } from './plain.ts';
+import { printable, printableLines } from './printable.ts';
 
 /**
  * Where everything that a command says goes: data to stdout, everything else to stderr. Notes are for people and leave
@@ -83,10 +83,10 @@ export const createOutput = (options: () => OutputOptions, { stdout, stderr }: S
   stdout.on('error', () => undefined);
   stderr.on('error', () => undefined);
   const say = (text: string): void => {
-    stderr.write(`${plainLines(text)}\n`);
+    stderr.write(`${printableLines(text)}\n`);
   };
   const table: Output['table'] = (headings, rows) => {
-    const cells = rows.map((row) => row.map(plain));
+    const cells = rows.map((row) => row.map(printable));
     if (!stdout.isTTY) return cells.map((row) => `${row.join('\t')}\n`).join('');
     const [head = '', ...lines] = aligned([headings, ...cells]);
     return [styleText('bold', head, { stream: stdout }), ...lines].map((line) => `${line}\n`).join('');
@@ -102,7 +102,7 @@ export const createOutput = (options: () => OutputOptions, { stdout, stderr }: S
     },
     table,
     facts: (rows) => {
-      const cells = rows.map((row) => row.map(plain));
+      const cells = rows.map((row) => row.map(printable));
       const lines = stdout.isTTY ? aligned(cells) : cells.map((row) => row.join('\t'));
       return lines.map((line) => `${line}\n`).join('');
     },

@@ -1,8 +1,5 @@
 import { answered, type Client, pages, type Secret } from '../client/index.ts';
-
-/** The session that the client is in, by our id; null where it is in none. */
-const sessionOf = async (client: Client): Promise<string | null> =>
-  (await answered(client.GET('/api/v1/auth/me'))).session_id ?? null;
+import { currentSessionId } from './secrets/current-session.ts';
 
 const list = async (client: Client, tag: string | null): Promise<Secret[]> => {
   const found: Secret[] = [];
@@ -21,7 +18,7 @@ const list = async (client: Client, tag: string | null): Promise<Secret[]> => {
  */
 export const ownSecrets = async (client: Client, tag: string | null): Promise<Secret[]> => {
   const all = await list(client, tag);
-  const session = all.some((one) => one.scope === 'session') ? await sessionOf(client) : null;
+  const session = all.some((one) => one.scope === 'session') ? await currentSessionId(client) : null;
   const outside = all.filter((one) => one.scope !== 'session');
   const inside = all.filter((one) => one.session_id !== null && one.session_id === session);
   return [...new Map([...outside, ...inside].map((secret) => [secret.name, secret])).values()];

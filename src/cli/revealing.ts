@@ -1,8 +1,8 @@
 import { answered, type Client } from '../client/index.ts';
 import { exitCodes } from './exit-codes.ts';
 import { CliFailure } from './failure.ts';
-import { plain } from './plain.ts';
-import { ambiguous } from './secrets/finding.ts';
+import { printable } from './printable.ts';
+import { ambiguous } from './secrets/resolve.ts';
 
 /** A secret with its plaintext. */
 export interface RevealedSecret {
@@ -22,9 +22,9 @@ const ask = async (client: Client, body: Asked) =>
 const refusalOf = async (client: Client, { problem, candidates }: Item, shown: string): Promise<CliFailure> => {
   if (candidates) return await ambiguous(client, shown, candidates);
   if (problem?.code === 'not_found') {
-    return new CliFailure(exitCodes.notFound, `There is no secret ${plain(shown)} that you can reach here.`);
+    return new CliFailure(exitCodes.notFound, `There is no secret ${printable(shown)} that you can reach here.`);
   }
-  return new CliFailure(exitCodes.refused, plain(`${shown}: ${problem?.detail ?? 'it was not revealed.'}`));
+  return new CliFailure(exitCodes.refused, printable(`${shown}: ${problem?.detail ?? 'it was not revealed.'}`));
 };
 
 /**

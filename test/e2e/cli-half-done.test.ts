@@ -1,45 +1,29 @@
 import { writeFile } from 'node:fs/promises';
-import { createServer, type IncomingMessage, request, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startWithCommandLines } from '../support/keyhold-cli.ts';
 import { expectStatus, keepSecret, startSession } from '../support/people.ts';
+import { type ServiceProxy, startServiceProxy } from '../support/service-proxy.ts';
 
 let world: Awaited<ReturnType<typeof startWithCommandLines<'ada' | 'grace' | 'edith'>>>;
-/** What the way to the service does with a request: lets it through, or cuts the connection off before it arrives. */
-let cuts: (request: IncomingMessage) => boolean = () => false;
-let way: Server;
+let proxy: ServiceProxy;
 
 beforeAll(async () => {
   world = await startWithCommandLines('ada', 'grace', 'edith');
-  way = createServer((incoming, answer) => {
-    if (cuts(incoming)) {
-      incoming.destroy();
-      return;
-    }
-    const { method, url, headers } = incoming;
-    const onward = request(`${world.service.url}${url}`, { method, headers }, (from) => {
-      answer.writeHead(from.statusCode ?? 0, from.headers);
-      from.pipe(answer);
-    });
-    incoming.pipe(onward);
-  });
-  await new Promise<void>((resolve) => way.listen(0, '127.0.0.1', resolve));
+  proxy = await startServiceProxy(world.service.url);
 });
 afterAll(async () => {
-  way.close();
+  proxy.close();
   await world.close();
 });
 
-/** A command whose requests go over the way that is cut off at one of them. */
-const cutAt = async (cut: typeof cuts, args: readonly string[]) => {
-  cuts = cut;
-  const ended = await world.ada.run(args, {
-    KEYHOLD_CLI_SERVER: `http://127.0.0.1:${(way.address() as AddressInfo).port}`,
-  });
-  cuts = () => false;
+/** Runs a command whose connection is dropped at the requests that `drop` names. */
+const cutAt = async (drop: Parameters<ServiceProxy['dropIf']>[0], args: readonly string[]) => {
+  proxy.dropIf(drop);
+  const ended = await world.ada.run(args, { KEYHOLD_CLI_SERVER: proxy.url });
+  proxy.dropIf(() => false);
   return ended;
 };
 

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startWithCommandLines } from '../support/keyhold-cli.ts';
 import { type Ran, type RunOptions, runKeyhold } from '../support/keyhold-process.ts';
+import { expectStatus } from '../support/people.ts';
+import { startServiceProxy } from '../support/service-proxy.ts';
 
 type World = Awaited<ReturnType<typeof startWithCommandLines<'ada' | 'grace' | 'linus'>>>;
 type Name = 'ada' | 'grace' | 'linus';
@@ -163,6 +165,26 @@ describe.concurrent('sharing', () => {
     const [id] = (await done('linus', ['get', 'ada/TWICE', '--field', 'id'])).split('\n');
     expect(await done('linus', ['get', String(id)])).toBe('of ada');
     expect(await done('ada', ['get', 'TWICE'])).toBe('of ada');
+  });
+});
+
+describe.concurrent('a name on the command line', () => {
+  it('a name is looked up by exactly that name, in one request, however many secrets mention it', async () => {
+    const items = Array.from({ length: 205 }, (_, at) => ({
+      ...{ name: `MENTIONS_${at}`, type: 'other', value: 'x', scope: 'user' },
+      description: 'stands in for EXACT',
+    }));
+    const body = { items, on_conflict: 'fail' };
+    await done('ada', ['set', 'EXACT'], { input: 'the one that is meant' });
+    expectStatus(await world.ada.person.call('POST', '/secrets/import', { body }), 201);
+    const proxy = await startServiceProxy(world.service.url);
+    const env = { KEYHOLD_CLI_SERVER: proxy.url };
+    expect(await done('ada', ['get', 'EXACT', '--field', 'name'], { env })).toBe('EXACT\n');
+    await done('ada', ['set', 'EXACT'], { input: 'another value', env });
+    proxy.close();
+    const lists = proxy.requests.filter((line) => line.startsWith('GET /api/v1/secrets?'));
+    expect(lists).toHaveLength(2);
+    for (const line of lists) expect(new URLSearchParams(line.split('?')[1]).get('name')).toBe('EXACT');
   });
 });
 

@@ -4,7 +4,7 @@ import { tokenIdOf, tokenPrefix } from '../../core/token-form.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
-import { plain } from '../plain.ts';
+import { printable } from '../printable.ts';
 import { isProfileName, type Profile, serverAddress } from '../profiles/index.ts';
 import { readDays } from '../secrets/instants.ts';
 import { readSecretLine, refuseInTheClear, refuseUnlessKeyhold, uninterrupted, withLogin } from './entry.ts';
@@ -91,7 +91,7 @@ const endEarlier = async (context: CliContext, name: string, earlier: Earlier | 
     if (earlier.token === null) throw noToken();
     await revokeStored(await context.clientOf({ server, token: earlier.token }));
   } catch {
-    context.out.warn(`keyhold: the earlier login of ${plain(username)} at ${server} could not be revoked.`);
+    context.out.warn(`keyhold: the earlier login of ${printable(username)} at ${server} could not be revoked.`);
   }
 };
 
@@ -114,7 +114,7 @@ const remember = async (context: CliContext, client: Client, server: string, sec
 
 const welcome = async (context: CliContext, name: string, server: string, username: string): Promise<void> => {
   if (!(context.options().profile ?? context.env.own.KEYHOLD_CLI_PROFILE)) await context.profiles.use(name);
-  context.out.note(`Logged in to ${server} as ${plain(username)} (profile ${name}).`);
+  context.out.note(`Logged in to ${server} as ${printable(username)} (profile ${name}).`);
   if (context.env.own.KEYHOLD_CLI_TOKEN !== undefined) {
     context.out.warn('keyhold: KEYHOLD_CLI_TOKEN is set and comes before this login.');
   }
@@ -128,7 +128,11 @@ const byPassword = async (context: CliContext, server: string, options: LoginOpt
   await context.profiles.prepare();
   await refuseUnlessKeyhold(open, server);
   const username = options.username ?? (await context.input.line(`Username at ${server}: `));
-  const password = await readSecretLine(context, options.passwordStdin ?? false, `Password of ${plain(username)}: `);
+  const password = await readSecretLine(
+    context,
+    options.passwordStdin ?? false,
+    `Password of ${printable(username)}: `,
+  );
   await uninterrupted(() =>
     withLogin(context, { server, username, password }, (client) => remember(context, client, server, seconds)),
   );
@@ -203,7 +207,7 @@ export const logOut = async (context: CliContext, { forget = false }: { forget?:
   }
   await profiles.remove(name);
   const how = token === null ? 'forgotten; its token is good until it is revoked or expires' : 'revoked and forgotten';
-  context.out.note(`The login of ${plain(profile.username)} at ${profile.server} is ${how}.`);
+  context.out.note(`The login of ${printable(profile.username)} at ${profile.server} is ${how}.`);
 };
 
 /** `whoami` */

@@ -4,7 +4,7 @@ import { isUuid } from '../../core/uuid.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
-import { plain } from '../plain.ts';
+import { printable } from '../printable.ts';
 import { serverAddress } from '../profiles/index.ts';
 import { readDays } from '../secrets/instants.ts';
 import { readSecretLine, refuseInTheClear, refuseUnlessKeyhold, uninterrupted, withLogin } from './entry.ts';
@@ -46,7 +46,7 @@ const asLogin = async <T>(
   if (given !== undefined && !given.startsWith(tokenPrefix)) return await work(await context.client({ session: null }));
   const { server, username } = await holderOf(context);
   await refuseUnlessKeyhold(await context.clientOf({ server }), server);
-  const password = await readSecretLine(context, passwordStdin, `Password of ${plain(username)}: `);
+  const password = await readSecretLine(context, passwordStdin, `Password of ${printable(username)}: `);
   return await uninterrupted(() => withLogin(context, { server, username, password }, work));
 };
 
@@ -81,7 +81,7 @@ export const createToken = async (context: CliContext, name: string, options: Cr
       await revoke(client, made.id);
       throw notShown(error);
     }
-    context.out.note(`This is the token "${plain(name)}", shown this once. It is good until ${made.expires_at}.`);
+    context.out.note(`This is the token "${printable(name)}", shown this once. It is good until ${made.expires_at}.`);
   });
 };
 
@@ -126,5 +126,5 @@ export const revokeToken = async (context: CliContext, text: string, options: Pa
     await revoke(client, found.id);
     return found;
   });
-  context.out.note(`The token "${plain(token.name)}" is revoked.`);
+  context.out.note(`The token "${printable(token.name)}" is revoked.`);
 };

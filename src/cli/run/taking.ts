@@ -3,7 +3,7 @@ import type { CliContext } from '../context.ts';
 import { usage } from '../failure.ts';
 import { ownSecrets } from '../own-secrets.ts';
 import { revealAll } from '../revealing.ts';
-import { findSecret, readReference } from '../secrets/finding.ts';
+import { readReference, resolveSecret } from '../secrets/resolve.ts';
 import type { Taken } from './variables.ts';
 
 /** Which secrets the command is to have. */
@@ -21,7 +21,7 @@ const takeOnly = async (context: CliContext, client: Client, only: readonly stri
     const reference = readReference(text);
     if ('id' in reference) ids.push(reference.id);
     else if (reference.owner === null) names.push(reference.name);
-    else ids.push((await findSecret(context, client, text)).id);
+    else ids.push((await resolveSecret(context, client, text)).id);
   }
   const taken = [...(await revealAll(client, 'names', names)), ...(await revealAll(client, 'ids', ids))];
   return [...new Map(taken.map((one) => [one.id, one])).values()];

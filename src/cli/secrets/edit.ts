@@ -7,7 +7,7 @@ import { answered } from '../../client/index.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, interrupted, troubleOf, usage } from '../failure.ts';
-import { findSecret } from './finding.ts';
+import { resolveSecret } from './resolve.ts';
 import { textOf } from './value.ts';
 
 const tmpfsMagic = 0x01021994;
@@ -109,7 +109,7 @@ const asBefore = (before: string, after: string): string =>
 export const edit = async (context: CliContext, text: string): Promise<void> => {
   editorOf(context);
   const client = await context.client();
-  const secret = await findSecret(context, client, text);
+  const secret = await resolveSecret(context, client, text);
   if (secret.access !== 'owner') throw new CliFailure(exitCodes.refused, 'Only the owner of the secret may do this.');
   const path = { id: secret.id };
   const { value } = await answered(client.GET('/api/v1/secrets/{id}/value', { params: { path } }));

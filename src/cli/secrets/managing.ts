@@ -2,8 +2,8 @@ import { answered, Refusal } from '../../client/index.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
-import { findSecret } from './finding.ts';
 import { createUsernames } from './people.ts';
+import { resolveSecret } from './resolve.ts';
 
 /** `rm`: asks first on a terminal, and elsewhere wants to be told by --yes. */
 export const remove = async (
@@ -27,17 +27,17 @@ export const remove = async (
 const find = async (context: CliContext, text: string, purge: boolean) => {
   const client = await context.client();
   try {
-    return await findSecret(context, client, text);
+    return await resolveSecret(context, client, text);
   } catch (error) {
     if (!purge || !(error instanceof CliFailure) || error.exitCode !== exitCodes.notFound) throw error;
-    return await findSecret(context, client, text, { state: 'deleted' });
+    return await resolveSecret(context, client, text, { state: 'deleted' });
   }
 };
 
 /** `recover` */
 export const recover = async (context: CliContext, text: string): Promise<void> => {
   const client = await context.client();
-  const { id } = await findSecret(context, client, text, { state: 'deleted' });
+  const { id } = await resolveSecret(context, client, text, { state: 'deleted' });
   const secret = await answered(client.POST('/api/v1/secrets/{id}/recover', { params: { path: { id } } }));
   context.out.note(`${secret.name} is back.`);
   await context.out.result(secret, () => null);
@@ -46,7 +46,7 @@ export const recover = async (context: CliContext, text: string): Promise<void> 
 /** `history` */
 export const history = async (context: CliContext, text: string): Promise<void> => {
   const client = await context.client();
-  const { id } = await findSecret(context, client, text);
+  const { id } = await resolveSecret(context, client, text);
   const { versions } = await answered(client.GET('/api/v1/secrets/{id}/versions', { params: { path: { id } } }));
   const usernames = createUsernames(client);
   await context.out.result(versions, async () => {
@@ -80,7 +80,7 @@ const orNoVersion = async <T>(text: string, version: string, asked: Promise<T>):
 export const restore = async (context: CliContext, text: string, version: string): Promise<void> => {
   if (!/^[1-9]\d{0,8}$/.test(version)) throw usage('A version is a whole number; "keyhold history" lists them.');
   const client = await context.client();
-  const { id } = await findSecret(context, client, text);
+  const { id } = await resolveSecret(context, client, text);
   const secret = await answered(
     orNoVersion(
       text,
@@ -100,7 +100,7 @@ export const transfer = async (
 ): Promise<void> => {
   if (toSession === undefined && !toUser) throw usage('Say where to: --to-session <session> or --to-user.');
   const client = await context.client();
-  const { id } = await findSecret(context, client, text);
+  const { id } = await resolveSecret(context, client, text);
   const body =
     toSession === undefined ? ({ scope: 'user' } as const) : ({ scope: 'session', session_id: toSession } as const);
   const secret = await answered(client.POST('/api/v1/secrets/{id}/transfer', { params: { path: { id } }, body }));
@@ -117,7 +117,7 @@ export const switchState = async (
   verb: 'activate' | 'deactivate',
 ): Promise<void> => {
   const client = await context.client();
-  const { id } = await findSecret(context, client, text);
+  const { id } = await resolveSecret(context, client, text);
   const params = { path: { id } };
   const secret = await answered(
     verb === 'activate'

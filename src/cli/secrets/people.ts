@@ -2,7 +2,7 @@ import { answered, type Client, pages, Refusal } from '../../client/index.ts';
 import { isUuid } from '../../core/uuid.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
-import { plain } from '../plain.ts';
+import { printable } from '../printable.ts';
 
 /** A user as a body names them: by id or by username. */
 export const who = (text: string): { user_id: string } | { username: string } =>
@@ -21,7 +21,7 @@ export const userIdOf = async (client: Client, text: string): Promise<string> =>
     const user = page.users.find((one) => sameName(one.username, text));
     if (user) return user.id;
   }
-  throw new CliFailure(exitCodes.notFound, `There is no user ${plain(text)}.`);
+  throw new CliFailure(exitCodes.notFound, `There is no user ${printable(text)}.`);
 };
 
 /** Usernames by id, each asked for once; an id stands for itself where the user is gone. */

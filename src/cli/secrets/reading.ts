@@ -3,8 +3,8 @@ import type { OwnerFilter, Scope, SecretState, SecretType } from '../../core/sec
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
-import { ambiguous, findSecret, nothingNamed, readReference } from './finding.ts';
 import { createUsernames } from './people.ts';
+import { ambiguous, nothingNamed, readReference, resolveSecret } from './resolve.ts';
 
 export interface ListOptions {
   readonly type?: SecretType;
@@ -109,7 +109,7 @@ export const revealOne = async (context: CliContext, client: Client, text: strin
   const reference = readReference(text);
   if ('id' in reference) return await valueById(client, reference.id);
   if (reference.owner === null) return await valueByName(context, client, reference.name);
-  return await valueById(client, (await findSecret(context, client, text)).id);
+  return await valueById(client, (await resolveSecret(context, client, text)).id);
 };
 
 const fieldOf = (secret: Secret, field: string): string => {
@@ -130,7 +130,7 @@ const withLineEnd = (context: CliContext, text: string): string => (context.out.
 export const get = async (context: CliContext, text: string, { field }: { field?: string }): Promise<void> => {
   const client = await context.client();
   if (field !== undefined && field !== 'value') {
-    const secret = await findSecret(context, client, text);
+    const secret = await resolveSecret(context, client, text);
     const shown = fieldOf(secret, field);
     await context.out.result(secret[field as keyof Secret], () => `${shown}\n`);
     return;

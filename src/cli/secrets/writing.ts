@@ -3,8 +3,9 @@ import type { Exposure, Scope, SecretType } from '../../core/secret-types.ts';
 import type { CliContext } from '../context.ts';
 import { usage } from '../failure.ts';
 import { lastStep } from '../steps.ts';
-import { readOwnName, secretsNamed } from './finding.ts';
+import { currentSessionId } from './current-session.ts';
 import { readInstant } from './instants.ts';
+import { readOwnName, secretsNamed } from './resolve.ts';
 import { readValue, type ValueOptions } from './value.ts';
 
 /** Where `set` puts a secret. */
@@ -48,8 +49,8 @@ const placeOf = (context: CliContext, scope: Place | undefined): Place => {
 const existing = async (client: Client, name: string, place: Place): Promise<Secret | null> => {
   const own = await secretsNamed(client, name, { owner: 'me' });
   if (place === 'user') return own.find((secret) => secret.scope !== 'session') ?? null;
-  const { session_id } = await answered(client.GET('/api/v1/auth/me'));
-  return own.find((secret) => secret.scope === 'session' && secret.session_id === session_id) ?? null;
+  const session = await currentSessionId(client);
+  return own.find((secret) => secret.scope === 'session' && secret.session_id === session) ?? null;
 };
 
 const tagOf = ({ revision }: Secret): string => `"${revision}"`;

@@ -7,7 +7,7 @@ import { withServiceDatabase } from '../../db/attach.ts';
 import { type Check, type DoctorTarget, examineDatabase, examineMachine } from '../../doctor/index.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { plain } from '../plain.ts';
+import { printable } from '../printable.ts';
 
 const notReached = (error: KeyholdError): Check => ({
   name: 'database',
@@ -37,8 +37,8 @@ const lookAtDatabase = async (
 };
 
 const shown = ({ name, seen, findings }: Check): string => {
-  const head = `${findings.length === 0 ? 'ok ' : '!! '} ${name}: ${plain(seen)}\n`;
-  return head + findings.map(({ what, remedy }) => `     ${plain(what)}\n       → ${plain(remedy)}\n`).join('');
+  const head = `${findings.length === 0 ? 'ok ' : '!! '} ${name}: ${printable(seen)}\n`;
+  return head + findings.map(({ what, remedy }) => `     ${printable(what)}\n       → ${printable(remedy)}\n`).join('');
 };
 
 /** `keyhold doctor`: says what is wrong, and what to do about it; ends in 1 when anything is. */

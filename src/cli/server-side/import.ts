@@ -3,7 +3,7 @@ import { KeyholdError } from '../../core/errors.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
-import { plain } from '../plain.ts';
+import { printable } from '../printable.ts';
 import { externalIdOf } from '../transfer/chats.ts';
 import type { Item } from '../transfer/item.ts';
 import { type ReadOptions, readSecretsFile } from '../transfer/read-file.ts';
@@ -37,7 +37,7 @@ const requestOf = (item: Item): ImportFor['items'][number] => ({
 const named = (error: unknown, items: readonly Item[]): unknown => {
   if (!(error instanceof KeyholdError)) return error;
   const message = error.message.replace(/\bitems\/(\d+)/, (whole, index: string) =>
-    plain(items[Number(index)]?.source ?? whole),
+    printable(items[Number(index)]?.source ?? whole),
   );
   const code = error.code === 'name_taken' || error.code === 'state_conflict' ? exitCodes.conflict : exitCodes.usage;
   return new CliFailure(

@@ -2,7 +2,7 @@ import { answered, type Client, pages, type Session } from '../../client/index.t
 import { type CliContext, sessionName } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
-import { plain } from '../plain.ts';
+import { printable } from '../printable.ts';
 import { readInstant } from '../secrets/instants.ts';
 import { createUsernames, userIdOf, who } from '../secrets/people.ts';
 import { lastStep } from '../steps.ts';
@@ -34,7 +34,7 @@ export const start = async (context: CliContext, name: string | undefined, optio
   const session = await answered(
     client.POST('/api/v1/sessions', { body: { ...external, ...title, ...expires, participants } }),
   );
-  context.out.note(`Session ${nameOf(session)} is started, with ${plain(participantsOf(session))}.`);
+  context.out.note(`Session ${nameOf(session)} is started, with ${printable(participantsOf(session))}.`);
   await context.out.result(session, () => `${session.id}\n`);
 };
 
@@ -105,13 +105,13 @@ export const add = async (context: CliContext, name: string, users: readonly str
   const ids = await Promise.all(users.map((user) => userIdOf(client, user)));
   let session: Session | null = null;
   for (const [at, user] of ids.entries()) {
-    const left = at === 0 ? null : `added were ${users.slice(0, at).map(plain).join(', ')}.`;
+    const left = at === 0 ? null : `added were ${users.slice(0, at).map(printable).join(', ')}.`;
     session = await lastStep(context, left, () =>
       answered(client.POST('/api/v1/sessions/{id}/participants', { params: { path: { id } }, body: who(user) })),
     );
   }
   if (session === null) return;
-  context.out.note(`In session ${nameOf(session)}: ${plain(participantsOf(session))}.`);
+  context.out.note(`In session ${nameOf(session)}: ${printable(participantsOf(session))}.`);
   await context.out.result(session, () => null);
 };
 
@@ -126,7 +126,7 @@ export const remove = async (context: CliContext, name: string, user: string): P
   const client = await clientFor(context);
   const session = await one(client, name);
   const removed = await removeUser(client, session, await userIdOf(client, user));
-  context.out.note(`${plain(user)} is no longer in session ${nameOf(session)}.`);
+  context.out.note(`${printable(user)} is no longer in session ${nameOf(session)}.`);
   await context.out.result(removed, () => null);
 };
 
@@ -148,7 +148,9 @@ const tellCleanup = async (context: CliContext, client: Client, { secrets }: Cle
   if (secrets.length === 0) return context.out.note('No secret that you see is in it.');
   context.out.note('At once these are closed to everybody but their owners:');
   for (const secret of secrets) {
-    context.out.note(`  ${secret.name}  ${secret.mine ? 'yours' : `of ${plain(await usernames(secret.owner_id))}`}`);
+    context.out.note(
+      `  ${secret.name}  ${secret.mine ? 'yours' : `of ${printable(await usernames(secret.owner_id))}`}`,
+    );
   }
 };
 

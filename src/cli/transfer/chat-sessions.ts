@@ -2,7 +2,7 @@ import { answered, type Client, pages } from '../../client/index.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
-import { plain } from '../plain.ts';
+import { printable } from '../printable.ts';
 import { lastStep } from '../steps.ts';
 import { externalIdOf } from './chats.ts';
 import type { Item } from './item.ts';
@@ -13,7 +13,7 @@ export type ChatSessions = ReadonlyMap<string, string | null>;
 const ended = (chatId: string): CliFailure =>
   new CliFailure(
     exitCodes.conflict,
-    `Your session for the chat ${plain(chatId)} has ended, and no secret enters an ended session. Nothing was imported.`,
+    `Your session for the chat ${printable(chatId)} has ended, and no secret enters an ended session. Nothing was imported.`,
   );
 
 const ownSessions = async (client: Client) => {

@@ -4,7 +4,7 @@ import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
 import { ownSecrets } from '../own-secrets.ts';
-import { plain } from '../plain.ts';
+import { printable } from '../printable.ts';
 import { revealAll } from '../revealing.ts';
 import { writePrivateFile } from './private-file.ts';
 import { writeEnv } from './write-env.ts';
@@ -51,7 +51,7 @@ const namesOf = (secrets: readonly Secret[], format: 'env' | 'json'): string =>
         null,
         2,
       )}\n`
-    : secrets.map((one) => `${plain(one.name)}=\n`).join('');
+    : secrets.map((one) => `${printable(one.name)}=\n`).join('');
 
 const valuesOf = async (client: Client, secrets: readonly Secret[], format: 'env' | 'json'): Promise<string> => {
   const names = new Map(secrets.map((one) => [one.id, one.name]));

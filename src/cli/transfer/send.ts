@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { answered, type Client, Refusal } from '../../client/index.ts';
 import type { OnConflict } from '../../core/secret-types.ts';
 import type { CliContext } from '../context.ts';
-import { plain } from '../plain.ts';
+import { printable } from '../printable.ts';
 import type { Item } from './item.ts';
 import type { Imported, RequestItem } from './request.ts';
 
@@ -18,7 +18,7 @@ const withSources = (error: unknown, items: readonly Item[], chunked: boolean): 
   if (!(error instanceof Refusal)) return error;
   const detail = error.problem.detail.replace(/\bitems\/(\d+)(\/[a-z_]+)?/, (whole, index: string, field = '') => {
     const source = items[Number(index)]?.source;
-    return source === undefined ? whole : `${plain(source)}${field === '' ? '' : ` (${field.slice(1)})`}`;
+    return source === undefined ? whole : `${printable(source)}${field === '' ? '' : ` (${field.slice(1)})`}`;
   });
   const advice = [
     ...(chunked ? [] : ['Nothing was imported.']),

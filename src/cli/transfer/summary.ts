@@ -1,5 +1,5 @@
 import type { CliContext } from '../context.ts';
-import { plain } from '../plain.ts';
+import { printable } from '../printable.ts';
 import type { Skipped } from './item.ts';
 import type { Outcome } from './send.ts';
 
@@ -18,7 +18,7 @@ const words = ['created', 'updated', 'renamed', 'skipped'] as const;
 const countsOf = (outcomes: readonly Outcome[]) =>
   words.map((word) => ({ word, count: outcomes.filter((one) => one.outcome === word).length }));
 
-const line = ({ source, name }: Outcome): string => `  ${plain(source)} is now ${plain(name)}`;
+const line = ({ source, name }: Outcome): string => `  ${printable(source)} is now ${printable(name)}`;
 
 /** Renamed because of a clash, or because its name does not fit. */
 const isRenamed = ({ source, name, outcome }: Outcome): boolean =>
@@ -27,13 +27,15 @@ const isRenamed = ({ source, name, outcome }: Outcome): boolean =>
 const text = ({ path, outcomes, skipped, sessions, dryRun }: Summary): string => {
   const counts = countsOf(outcomes).filter(({ count }) => count > 0);
   const told = counts.map(({ word, count }) => `${count} ${word}`).join(', ');
-  const head = `${plain(path)}: ${told === '' ? 'nothing to import' : told}${dryRun ? ' (dry run: nothing was written)' : ''}.`;
+  const head = `${printable(path)}: ${told === '' ? 'nothing to import' : told}${dryRun ? ' (dry run: nothing was written)' : ''}.`;
   const changed = outcomes.filter(isRenamed);
   const lines = [
     head,
     ...(sessions === 0 ? [] : [`Sessions that ${dryRun ? 'would be' : 'were'} started: ${sessions}.`]),
     ...(changed.length === 0 ? [] : ['Renamed:', ...changed.map(line)]),
-    ...(skipped.length === 0 ? [] : ['Left out:', ...skipped.map((one) => `  ${plain(one.source)}: ${one.reason}`)]),
+    ...(skipped.length === 0
+      ? []
+      : ['Left out:', ...skipped.map((one) => `  ${printable(one.source)}: ${one.reason}`)]),
   ];
   return `${lines.join('\n')}\n`;
 };
