@@ -42,7 +42,7 @@ export type Refusal =
   | 'deleted';
 
 export type Decision =
-  | { readonly allowed: true; readonly because: AccessBasis }
+  | { readonly allowed: true; readonly basis: AccessBasis }
   | { readonly allowed: false; readonly reason: Refusal };
 
 const refused = (reason: Refusal): Decision => ({ allowed: false, reason });
@@ -87,14 +87,14 @@ const decideForOwner = (action: Action, facts: SecretFacts, now: Date): Decision
   const resting = restingState(facts, now);
   if (resting !== null && appliesValue(action)) return refused(resting);
   if (resting === 'deleted' && (action === 'write' || action === 'share')) return refused('deleted');
-  return { allowed: true, because: 'owner' };
+  return { allowed: true, basis: 'owner' };
 };
 
-const decideForOthers = (action: Action, facts: SecretFacts, because: 'session' | 'shared', now: Date): Decision => {
+const decideForOthers = (action: Action, facts: SecretFacts, basis: 'session' | 'shared', now: Date): Decision => {
   if (restingState(facts, now) !== null) return refused('nothing');
   if (action !== 'list' && !appliesValue(action)) return refused('owner_only');
   if (action === 'reveal' && facts.exposure === 'use') return refused('use_only');
-  return { allowed: true, because };
+  return { allowed: true, basis };
 };
 
 /**
@@ -104,10 +104,9 @@ const decideForOthers = (action: Action, facts: SecretFacts, because: 'session' 
  */
 export const decide = (subject: Subject, action: Action, facts: SecretFacts | null, now: Date): Decision => {
   if (!subject.permissions.has(permissionOf[action])) return refused('permission');
-  const because = relation(subject, facts);
-  if (facts === null || because === null) return refused('nothing');
-  const decision =
-    because === 'owner' ? decideForOwner(action, facts, now) : decideForOthers(action, facts, because, now);
+  const basis = relation(subject, facts);
+  if (facts === null || basis === null) return refused('nothing');
+  const decision = basis === 'owner' ? decideForOwner(action, facts, now) : decideForOthers(action, facts, basis, now);
   // Behind the 404 of those who have nothing, so that a waiting credential is no oracle either.
   const hidden = !decision.allowed && decision.reason === 'nothing';
   return subject.waiting && action !== 'list' && !hidden ? refused('waiting') : decision;

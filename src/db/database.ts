@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect, type PostgresPool, type Transaction } from 'kysely';
+import { Kysely, PostgresDialect, type PostgresPool, sql, type Transaction } from 'kysely';
 import type { KeyholdError } from '../core/errors.ts';
 import { CertainPool, type PoolSettings } from './pool.ts';
 import { asUnavailable, isRetryable } from './postgres-errors.ts';
@@ -53,6 +53,20 @@ export const mapDbErrors = async <T>(query: Promise<T>): Promise<T> => {
 export type Outcome<T> = { readonly ok: T } | { readonly refused: KeyholdError };
 
 export const refusedWith = (error: KeyholdError): { readonly refused: KeyholdError } => ({ refused: error });
+
+/**
+ * Runs `work` inside a transaction and undoes what it wrote if it refuses. The transaction goes on, so that the refusal can
+ * be recorded in it.
+ */
+export const undoIfRefused = async <T, Refused extends { readonly refused: KeyholdError }>(
+  tx: Tx,
+  work: () => Promise<{ readonly ok: T } | Refused>,
+): Promise<{ readonly ok: T } | Refused> => {
+  await sql`savepoint before_work`.execute(tx);
+  const outcome = await work();
+  await sql.raw(`${'refused' in outcome ? 'rollback to' : 'release'} savepoint before_work`).execute(tx);
+  return outcome;
+};
 
 /** Runs `work` in one transaction, commits, and only then throws the refusal that it returned. */
 export const commitOrThrow = async <T>(db: Db, work: (tx: Tx) => Promise<Outcome<T>>): Promise<T> => {

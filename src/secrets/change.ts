@@ -1,111 +1,120 @@
+import type { Action, Mutate } from '../access/index.ts';
+import type { Audit, AuditAction, AuditDetails } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
-import { invalid, KeyholdError } from '../core/errors.ts';
+import type { Clock } from '../core/clock.ts';
+import { KeyholdError } from '../core/errors.ts';
 import type { SecretId } from '../core/ids.ts';
-import type { SecretRow } from '../db/tables/index.ts';
-import type { ChangeOptions, SecretsContext } from './context.ts';
-import { holdPlace } from './create.ts';
-import { type ChangeSecret, refuseUnlessFuture } from './input.ts';
-import type { Loaded } from './load.ts';
-import { activate, deactivate } from './secret.ts';
-import type { SecretView } from './view.ts';
+import { type Outcome, refusedWith, type Tx } from '../db/database.ts';
+import type { SealedTableName, SecretRow } from '../db/tables/index.ts';
+import { integrityBroken, type Seals } from '../keys/index.ts';
+import { type Load, type Loaded, refusalEntry } from './load.ts';
+import { orNameTaken } from './names.ts';
+import { type SecretView, viewOf } from './view.ts';
 
-type Revision = Pick<ChangeOptions, 'revision'>;
+/** Actions that change one secret. Their records name its new revision. */
+export type ChangeAction = {
+  [A in AuditAction]: A extends `secret.${string}` ? (AuditDetails[A] extends { revision: number } ? A : never) : never;
+}[AuditAction];
 
-const given = (change: ChangeSecret): Partial<SecretRow> =>
-  Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
+/** What the record of a change says beside the revision. */
+export type ChangeDetails<A extends ChangeAction> = Omit<AuditDetails[A], 'revision'>;
 
-/** Changes what is known about a secret; the value has a way of its own. */
-export const updateSecret = (
-  context: SecretsContext,
-  caller: Caller,
-  id: SecretId,
-  change: ChangeSecret,
-  revision: Revision,
-): Promise<SecretView> =>
-  context.change(caller, { id, action: 'write', as: 'secret.update', ...revision }, async (locked) => {
-    const { row, now } = locked.loaded;
-    const changes = given(change);
-    if (change.expires_at !== undefined && change.expires_at?.getTime() !== row.expires_at?.getTime())
-      refuseUnlessFuture('expires_at', change.expires_at, now);
-    const taken = change.name === undefined ? null : await context.nameTaken(locked.tx, { ...row, name: change.name });
-    if (taken) return await locked.refuse(taken);
-    return { ok: await locked.write(changes, { fields: Object.keys(changes) }) };
-  });
-
-const switchTo =
-  (state: () => Pick<SecretRow, 'is_active'>, as: 'secret.activate' | 'secret.deactivate') =>
-  (context: SecretsContext, caller: Caller, id: SecretId, revision: Revision): Promise<SecretView> =>
-    context.change(caller, { id, action: 'manage', as, ...revision }, async (locked) => ({
-      ok: await locked.write(state(), {}),
-    }));
-
-export const activateSecret = switchTo(activate, 'secret.activate');
-export const deactivateSecret = switchTo(deactivate, 'secret.deactivate');
-
-/** Deletes softly: nobody reveals it from now on, and the owner can recover it. Deleting twice is the same as once. */
-export const deleteSoftly = (
-  context: SecretsContext,
-  caller: Caller,
-  id: SecretId,
-  revision: Revision,
-): Promise<void> =>
-  context.change(caller, { id, action: 'manage', as: 'secret.delete', ...revision }, async (locked) => {
-    if (locked.loaded.row.deleted_at === null) await locked.write({ deleted_at: locked.loaded.now }, {});
-    return { ok: undefined };
-  });
-
-/** Erases value and versions for good. */
-export const purge = (context: SecretsContext, caller: Caller, id: SecretId, revision: Revision): Promise<void> =>
-  context.change(caller, { id, action: 'manage', as: 'secret.purge', ...revision }, async (locked) => {
-    await context.seals.remove(locked.tx, 'secrets', [locked.loaded.row]);
-    await locked.record({});
-    return { ok: undefined };
-  });
-
-/** Brings a deleted secret back as it was, unless its name was taken since. */
-export const recoverSecret = (
-  context: SecretsContext,
-  caller: Caller,
-  id: SecretId,
-  revision: Revision,
-): Promise<SecretView> =>
-  context.change(caller, { id, action: 'manage', as: 'secret.recover', ...revision }, async (locked) => {
-    const taken = locked.loaded.row.deleted_at === null ? null : await context.nameTaken(locked.tx, locked.loaded.row);
-    if (taken) return await locked.refuse(taken);
-    return { ok: await locked.write({ deleted_at: null }, {}) };
-  });
-
-/** Where a secret is to go: a scope, and for scope session the session's name. */
-export interface Destination {
-  readonly scope: SecretRow['scope'];
-  readonly session: string | null;
+/** The revision that the client saw (If-Match); null or absent where it named none. */
+export interface ExpectedRevision {
+  readonly revision?: number | null;
 }
 
-/** Why a secret cannot be moved so, whoever asks, or null. */
-const refuseMove = (loaded: Loaded, { scope, session }: Destination): KeyholdError | null => {
-  if (scope === 'shared') return invalid('scope', 'shared is reached by sharing: POST …/share.');
-  if (scope === 'user' && session !== null) return invalid('session_id', 'goes with scope session only.');
-  if (loaded.row.deleted_at === null) return null;
-  return new KeyholdError('state_conflict', 'This secret is deleted. Recover it first.');
+/** Which secret is changed, by which action of the rule, and what the record calls it. */
+export interface Change<A extends ChangeAction> extends ExpectedRevision {
+  readonly id: SecretId;
+  readonly action: Action;
+  readonly as: A;
+  /** True where the work needs the encrypted value. */
+  readonly value?: boolean;
+}
+
+/** The secret that a change is about, locked until the transaction ends. */
+export interface LockedSecret<A extends ChangeAction> {
+  readonly tx: Tx;
+  readonly loaded: Loaded;
+  /** Writes the changes under a new revision, with the record of the action. */
+  write(changes: Partial<SecretRow>, details: ChangeDetails<A>): Promise<SecretView>;
+  /** Records the action under the present revision. */
+  record(details: ChangeDetails<A>): Promise<void>;
+  /** Refuses, on the record. */
+  refuse(error: KeyholdError): Promise<{ readonly refused: KeyholdError }>;
+  /** Refuses, on the record, because a value in this table does not decrypt. Broken seals are recorded where they are found. */
+  valueBroken(table: SealedTableName): Promise<{ readonly refused: KeyholdError }>;
+}
+
+type Work<T, A extends ChangeAction> = (locked: LockedSecret<A>) => Promise<Outcome<T>>;
+
+/** The one way to change a secret: lock it, verify it, ask the rule, then do the work and record it. */
+export interface Changes {
+  /** In a transaction of its own, which first revalidates the caller. Throws the refusal. */
+  change<T, A extends ChangeAction>(caller: Caller, change: Change<A>, work: Work<T, A>): Promise<T>;
+  /** Inside a transaction that has revalidated its caller already. */
+  changeIn<T, A extends ChangeAction>(tx: Tx, caller: Caller, change: Change<A>, work: Work<T, A>): Promise<Outcome<T>>;
+}
+
+interface Deps {
+  readonly clock: Clock;
+  readonly seals: Seals;
+  readonly audit: Audit;
+  readonly mutate: Mutate;
+  readonly load: Load;
+}
+
+export const createChanges = ({ clock, seals, audit, mutate, load }: Deps): Changes => {
+  const lockedSecret = <A extends ChangeAction>(tx: Tx, caller: Caller, as: A, loaded: Loaded): LockedSecret<A> => {
+    const target = { type: 'secret', id: loaded.row.id } as const;
+    const record = (revision: number, details: ChangeDetails<A>): Promise<void> =>
+      audit.allow(tx, caller, as, {
+        target,
+        reason: 'owner',
+        details: { revision, ...details } as unknown as AuditDetails[A],
+      });
+    return {
+      tx,
+      loaded,
+      write: async (changes, details) => {
+        const revision = loaded.row.revision + 1;
+        const written = { ...changes, revision, updated_at: clock.now() };
+        const changed = await seals.update(tx, 'secrets', loaded.row, written);
+        await record(revision, details);
+        const basis = caller.userId === changed.owner_id ? 'owner' : 'shared';
+        return viewOf(changed, basis, caller.userId, loaded.now);
+      },
+      record: (details) => record(loaded.row.revision, details),
+      refuse: (error) => audit.refuse(tx, caller, as, target, error),
+      valueBroken: async (table) => {
+        const details = { table, during: as };
+        const entry = { action: 'row.integrity_broken', target, outcome: 'failed', reason: 'value', details } as const;
+        await audit.record(tx, caller, entry);
+        return refusedWith(integrityBroken());
+      },
+    };
+  };
+
+  const changeIn: Changes['changeIn'] = async (tx, caller, { id, action, as, revision, value = false }, work) => {
+    const evaluation = await load.evaluateOne(tx, { caller, action, id }, { lock: 'update', value });
+    if (evaluation.kind !== 'allowed') {
+      await audit.record(tx, caller, refusalEntry(as, id, evaluation));
+      return refusedWith(evaluation.error);
+    }
+    const locked = lockedSecret(tx, caller, as, evaluation.loaded);
+    const isStale = revision != null && revision !== evaluation.loaded.row.revision;
+    return isStale ? await locked.refuse(revisionMismatch()) : await work(locked);
+  };
+
+  return {
+    changeIn,
+    change: (caller, change, work) => orNameTaken(mutate(caller, (tx) => changeIn(tx, caller, change, work))),
+  };
 };
 
-/** Moves a secret to its owner alone or into a session. The value stays; whoever it was shared with loses it. */
-export const transferSecret = (
-  context: SecretsContext,
-  caller: Caller,
-  id: SecretId,
-  to: Destination,
-  revision: Revision,
-): Promise<SecretView> =>
-  context.change(caller, { id, action: 'manage', as: 'secret.transfer', ...revision }, async (locked) => {
-    const refusal = refuseMove(locked.loaded, to);
-    if (refusal) return await locked.refuse(refusal);
-    const place = await holdPlace(context, locked.tx, caller, to.scope, to.session);
-    if ('refused' in place) return await locked.refuse(place.refused);
-    const { row } = locked.loaded;
-    const session_id = place.ok.session;
-    const taken = await context.nameTaken(locked.tx, { ...row, session_id });
-    if (taken) return await locked.refuse(taken);
-    const details = { scope: to.scope, from: row.scope, ...(session_id ? { session_id } : {}) };
-    return { ok: await locked.write({ scope: to.scope, session_id, shared_with: [] }, details) };
-  });
+const revisionMismatch = (): KeyholdError =>
+  new KeyholdError(
+    'revision_mismatch',
+    'The secret was changed since you read it. Read it again and repeat the change.',
+  );

@@ -1,19 +1,23 @@
+import type { Clock } from '../core/clock.ts';
 import type { UserId } from '../core/ids.ts';
 import type { Tx } from '../db/database.ts';
-import type { SecretsContext } from './context.ts';
+import type { Seals } from '../keys/index.ts';
 import { deleteOwned, lockSharedWith } from './queries.ts';
 import { unshareWith } from './secret.ts';
 
-/** Erases a user's secrets with their versions, and takes the user off whatever others shared with them. */
-export const eraseUser = async (
-  { seals, clock }: SecretsContext,
-  tx: Tx,
-  userId: UserId,
-): Promise<{ readonly erased: number; readonly unshared: number }> => {
-  const intact = await lockSharedWith(seals, tx, userId);
-  for (const row of intact) {
-    const changes = { ...unshareWith(row, userId), revision: row.revision + 1, updated_at: clock.now() };
-    await seals.update(tx, 'secrets', row, changes);
-  }
-  return { erased: await deleteOwned(tx, userId), unshared: intact.length };
-};
+interface Deps {
+  readonly clock: Clock;
+  readonly seals: Seals;
+}
+
+/** Erases a user's secrets with their versions, and takes the user off secrets that others shared with them; resolves to how many of each. */
+export const createEraseUser =
+  ({ clock, seals }: Deps) =>
+  async (tx: Tx, userId: UserId): Promise<{ readonly erased: number; readonly unshared: number }> => {
+    const shared = await lockSharedWith(seals, tx, userId);
+    for (const row of shared) {
+      const changes = { ...unshareWith(row, userId), revision: row.revision + 1, updated_at: clock.now() };
+      await seals.update(tx, 'secrets', row, changes);
+    }
+    return { erased: await deleteOwned(tx, userId), unshared: shared.length };
+  };

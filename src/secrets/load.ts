@@ -1,4 +1,11 @@
-import { type Action, decide, type Refusal, type SecretFacts, waitingPeriod } from '../access/index.ts';
+import {
+  type AccessBasis,
+  type Action,
+  decide,
+  type Refusal,
+  type SecretFacts,
+  waitingPeriod,
+} from '../access/index.ts';
 import type { AuditEntry } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { type Clock, later } from '../core/clock.ts';
@@ -19,9 +26,9 @@ export interface Loaded {
   readonly now: Date;
 }
 
-/** What one caller's one request comes to for one secret. `broken`: its row is not as the service wrote it. */
+/** What the rule says to one question. `broken` means that the secret's row is not as the service wrote it. */
 export type Evaluation =
-  | { readonly kind: 'allowed'; readonly loaded: Loaded; readonly because: 'owner' | 'session' | 'shared' }
+  | { readonly kind: 'allowed'; readonly loaded: Loaded; readonly basis: AccessBasis }
   | { readonly kind: 'refused'; readonly error: KeyholdError; readonly reason: string }
   | { readonly kind: 'broken'; readonly error: KeyholdError };
 
@@ -70,14 +77,9 @@ export interface Question {
 export interface Load {
   /** Answers each question by its place. A secret that doesn't exist is refused like one that is foreign. */
   evaluateAll(db: Db, asks: readonly Question[], options?: LoadOptions): Promise<readonly Evaluation[]>;
-  evaluate(
-    db: Db,
-    caller: Caller,
-    action: Action,
-    ids: readonly SecretId[],
-    options?: LoadOptions,
-  ): Promise<Map<SecretId, Evaluation>>;
-  evaluateOne(db: Db, caller: Caller, action: Action, id: SecretId, options?: LoadOptions): Promise<Evaluation>;
+  /** Asks the same about several secrets, for one caller. */
+  evaluate(db: Db, caller: Caller, action: Action, ids: readonly SecretId[]): Promise<Map<SecretId, Evaluation>>;
+  evaluateOne(db: Db, question: Question, options?: LoadOptions): Promise<Evaluation>;
 }
 
 /** What was found, with every seal verified and every row compared with what it was asked by. */
@@ -128,7 +130,7 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
 
   const decided = (caller: Caller, action: Action, loaded: Loaded | null): Evaluation => {
     const decision = decide(caller, action, loaded?.facts ?? null, loaded?.now ?? clock.now());
-    if (loaded && decision.allowed) return { kind: 'allowed', loaded, because: decision.because };
+    if (loaded && decision.allowed) return { kind: 'allowed', loaded, basis: decision.basis };
     const reason = decision.allowed ? 'nothing' : decision.reason;
     return { kind: 'refused', error: refusalError(reason), reason };
   };
@@ -155,18 +157,12 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
 
   return {
     evaluateAll,
-    evaluate: async (db, caller, action, ids, options) => {
-      const evaluated = await evaluateAll(
-        db,
-        ids.map((id) => ({ caller, action, id })),
-        options,
-      );
-      return new Map(ids.map((id, index) => [id, evaluated[index] as Evaluation]));
+    evaluate: async (db, caller, action, ids) => {
+      const questions = ids.map((id) => ({ caller, action, id }));
+      const evaluations = await evaluateAll(db, questions);
+      return new Map(ids.map((id, at) => [id, evaluations[at] as Evaluation]));
     },
-    evaluateOne: async (db, caller, action, id, options) => {
-      const [evaluated] = await evaluateAll(db, [{ caller, action, id }], options);
-      return evaluated as Evaluation;
-    },
+    evaluateOne: async (db, question, options) => (await evaluateAll(db, [question], options))[0] as Evaluation,
   };
 };
 
@@ -174,9 +170,9 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
 export const refusalEntry = (
   action: AuditEntry['action'],
   id: SecretId,
-  evaluated: Exclude<Evaluation, { kind: 'allowed' }>,
+  evaluation: Exclude<Evaluation, { kind: 'allowed' }>,
 ): AuditEntry =>
-  evaluated.kind === 'broken'
+  evaluation.kind === 'broken'
     ? {
         action: 'row.integrity_broken',
         target: { type: 'secret', id },
@@ -184,4 +180,4 @@ export const refusalEntry = (
         reason: 'seal',
         details: { table: 'secrets', during: action },
       }
-    : ({ action, target: { type: 'secret', id }, outcome: 'refused', reason: evaluated.reason } as AuditEntry);
+    : ({ action, target: { type: 'secret', id }, outcome: 'refused', reason: evaluation.reason } as AuditEntry);

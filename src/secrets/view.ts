@@ -6,17 +6,17 @@ import { type SecretState, stateOf } from './secret.ts';
 /** A secret as it is shown: everything but the value. */
 export interface SecretView
   extends Omit<SecretRow, 'encrypted_value' | 'key_id' | 'seal' | 'value_set_at' | 'shared_with'> {
-  /** The owner sees everybody; a grantee sees that they are one, not who else is. */
+  /** The owner sees every grantee; a grantee sees only themselves. */
   readonly shared_with: readonly UserId[];
   readonly state: SecretState;
-  /** Because of what the caller sees it. */
+  /** On what basis the caller sees it. */
   readonly access: AccessBasis;
   readonly value_set_at: Date;
 }
 
 export const viewOf = (
   row: Omit<SecretRow, 'encrypted_value' | 'key_id' | 'seal'>,
-  because: AccessBasis,
+  basis: AccessBasis,
   viewer: UserId,
   now: Date,
 ): SecretView => ({
@@ -26,7 +26,7 @@ export const viewOf = (
   type: row.type,
   scope: row.scope,
   session_id: row.session_id,
-  shared_with: because === 'owner' ? row.shared_with : row.shared_with.filter((id) => id === viewer),
+  shared_with: basis === 'owner' ? row.shared_with : row.shared_with.filter((id) => id === viewer),
   description: row.description,
   tags: row.tags,
   expires_at: row.expires_at,
@@ -37,7 +37,7 @@ export const viewOf = (
   version: row.version,
   revision: row.revision,
   state: stateOf(row, now),
-  access: because,
+  access: basis,
   created_at: row.created_at,
   updated_at: row.updated_at,
   value_set_at: row.value_set_at,

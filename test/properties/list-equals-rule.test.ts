@@ -50,8 +50,8 @@ const met = new Set<string>();
 const listed = (world: World, asking: Subject): readonly WorldSecret[] =>
   world.secrets.filter((secret) => {
     const decision = decide(asking, 'list', factsFor(world, asking, secret), world.moment);
-    met.add(decision.allowed ? decision.because : decision.reason);
-    if (decision.allowed) met.add(`${decision.because} ${stateIn(world, secret)}`);
+    met.add(decision.allowed ? decision.basis : decision.reason);
+    if (decision.allowed) met.add(`${decision.basis} ${stateIn(world, secret)}`);
     return decision.allowed;
   });
 
