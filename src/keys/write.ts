@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { RowVersion } from '../core/row-version.ts';
 import type { Db } from '../db/database.ts';
 import { jsonOfRows } from '../db/json-rows.ts';
-import { unavailable } from '../db/postgres-errors.ts';
+import { sqlState, unavailable } from '../db/postgres-errors.ts';
 import { type SealedTableName, sealedTables } from '../db/tables/index.ts';
 import { conditionOf } from './asked.ts';
 
@@ -21,8 +21,8 @@ export interface SealedInsert {
 }
 
 /** Thrown where the database says that it wrote other rows than it was told to: nothing may be acknowledged then. */
-export const notWritten = (table: SealedTableName): Error =>
-  unavailable(new Error(`the database did not write what it was told to write to ${table}`));
+export const notWritten = (table: SealedTableName, cause?: unknown): Error =>
+  unavailable(new Error(`the database did not write what it was told to write to ${table}`, { cause }));
 
 export const relation = (table: SealedTableName): RawBuilder<unknown> => sql.table(`public.${table}`);
 
@@ -41,33 +41,58 @@ const conditionsOf = ({ rows, before = [] }: Unchanged): RawBuilder<unknown>[] =
 const source = ({ table, rows }: SealedInsert): RawBuilder<unknown> =>
   sql`json_populate_recordset(null::${relation(table)}, ${jsonOfRows(rows)}::json)`;
 
-const insertOne = async (db: Db, insert: SealedInsert): Promise<readonly number[]> => {
+/** Violated by a row that refers to one which the same statement should have written; raised where counts are wrong. */
+const foreignKeyViolation = '23503';
+const divisionByZero = '22012';
+
+const written = async <T>(table: SealedTableName, statement: Promise<T>): Promise<T> => {
+  try {
+    return await statement;
+  } catch (error) {
+    const state = sqlState(error);
+    if (state === foreignKeyViolation || state === divisionByZero) throw notWritten(table, error);
+    throw error;
+  }
+};
+
+const insertOne = async (db: Db, insert: SealedInsert): Promise<boolean> => {
   const { numAffectedRows } = await sql`insert into ${relation(insert.table)} select * from ${source(insert)}`.execute(
     db,
   );
-  return [Number(numAffectedRows)];
+  if (Number(numAffectedRows) !== insert.rows.length) throw notWritten(insert.table);
+  return true;
 };
 
-const insertAll = async (
+/**
+ * The last part of the statement counts what the others wrote. Where it is neither everything nor nothing it divides by zero,
+ * so that a database that left a row out has written none of them.
+ */
+const insertTogether = async (
   db: Db,
   inserts: readonly SealedInsert[],
   conditions: readonly RawBuilder<unknown>[],
-): Promise<readonly number[]> => {
-  const condition = conditions.length === 0 ? sql`` : sql`where ${sql.join(conditions, sql` and `)}`;
-  const written = inserts.map(
+): Promise<boolean> => {
+  const where = conditions.length === 0 ? sql`` : sql`where ${sql.join(conditions, sql` and `)}`;
+  const parts = inserts.map(
     (insert, at) => sql`${sql.ref(`w${at}`)} as (insert into ${relation(insert.table)}
       select r.* from confirmed, ${source(insert)} as r returning 1)`,
   );
-  const counts = inserts.map((_, at) => sql`(select count(*) from ${sql.ref(`w${at}`)}) as ${sql.ref(`w${at}`)}`);
-  const { rows } = await sql<Record<string, unknown>>`with confirmed as materialized (select 1 ${condition}),
-    ${sql.join(written)} select ${sql.join(counts)}`.execute(db);
-  return inserts.map((_, at) => Number(rows[0]?.[`w${at}`]));
+  const counts = inserts.map((_, at) => sql`(select count(*) from ${sql.ref(`w${at}`)}) as ${sql.ref(`c${at}`)}`);
+  const all = inserts.map(({ rows }, at) => sql`${sql.ref(`c${at}`)} = ${rows.length}::bigint`);
+  const none = inserts.map((_, at) => sql`${sql.ref(`c${at}`)} = 0`);
+  const { rows } = await sql<{
+    written: unknown;
+  }>`with confirmed as materialized (select 1 ${where}), ${sql.join(parts)}
+    select case when ${sql.join(all, sql` and `)} then true
+      when not exists (select from confirmed) and ${sql.join(none, sql` and `)} then false
+      else 1 / (c0 - c0) = 0 end as written from (select ${sql.join(counts)}) as counts`.execute(db);
+  return rows[0]?.written === true;
 };
 
 /**
  * Writes rows of several tables in one statement, which outside of a transaction is one by itself: all of them, or none
- * where something of `unchanged` no longer holds. Resolves to whether it wrote them. Throws `unavailable` when the database
- * says that it wrote anything else.
+ * where something of `unchanged` no longer holds. Resolves to whether it wrote them. Throws `unavailable`, with nothing
+ * written, when the database wrote anything else.
  */
 export const insertRows = async (
   db: Db,
@@ -78,10 +103,8 @@ export const insertRows = async (
   const [first] = wanted;
   if (!first) return true;
   const conditions = conditionsOf(unchanged);
-  const plain = conditions.length === 0 && wanted.length === 1;
-  const counts = plain ? await insertOne(db, first) : await insertAll(db, wanted, conditions);
-  if (conditions.length > 0 && counts.every((count) => count === 0)) return false;
-  const wrong = wanted.find(({ rows }, at) => counts[at] !== rows.length);
-  if (wrong) throw notWritten(wrong.table);
-  return true;
+  if (conditions.length === 0 && wanted.length === 1) return await written(first.table, insertOne(db, first));
+  const done = await written(first.table, insertTogether(db, wanted, conditions));
+  if (!done && conditions.length === 0) throw notWritten(first.table);
+  return done;
 };
