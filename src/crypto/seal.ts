@@ -265,6 +265,15 @@ export const sealRow = (key: SealKey, table: SealedTable, row: Row, format = new
   return Buffer.concat([Uint8Array.of(format), keyIdOf(key), mac(key, layout, row)], sealLength);
 };
 
+/** Unsealed columns may hold anything of their kind, or null, or be left out; anything else is no row of ours. */
+const areOfTheirKind = ({ unsealed }: SealedTable, row: Row): boolean => {
+  for (const name in unsealed) {
+    const value = row[name];
+    if (value !== undefined && value !== null) contents[unsealed[name]?.kind ?? 'text'](value);
+  }
+  return true;
+};
+
 /**
  * True when the row carries a seal that one of the keys made over exactly these columns, in the format that the seal names,
  * and every later column holds its default. Never throws: a row that cannot even be encoded is a forged one.
@@ -277,7 +286,8 @@ export const sealHolds = (keys: readonly SealKey[], table: SealedTable, row: Row
   const key = keys.find((candidate) => keyIdOf(candidate).equals(id));
   if (!layout || !key) return false;
   try {
-    return timingSafeEqual(mac(key, layout, row), seal.subarray(headLength)) && holdsDefaults(layout, row);
+    const isOurs = timingSafeEqual(mac(key, layout, row), seal.subarray(headLength));
+    return isOurs && holdsDefaults(layout, row) && areOfTheirKind(table, row);
   } catch {
     return false;
   }

@@ -41,16 +41,19 @@ const conditionsOf = ({ rows, before = [] }: Unchanged): RawBuilder<unknown>[] =
 const source = ({ table, rows }: SealedInsert): RawBuilder<unknown> =>
   sql`json_populate_recordset(null::${relation(table)}, ${jsonOfRows(rows)}::json)`;
 
-/** Violated by a row that refers to one which the same statement should have written; raised where counts are wrong. */
-const foreignKeyViolation = '23503';
+const uniqueViolation = '23505';
+/** Raised by the statement itself where its counts are wrong. */
 const divisionByZero = '22012';
+
+/** A row that refers to one which the same statement should have written, or that a constraint of somebody else's refuses. */
+const isForeignConstraint = (state: string): boolean => state.startsWith('23') && state !== uniqueViolation;
 
 const written = async <T>(table: SealedTableName, statement: Promise<T>): Promise<T> => {
   try {
     return await statement;
   } catch (error) {
-    const state = sqlState(error);
-    if (state === foreignKeyViolation || state === divisionByZero) throw notWritten(table, error);
+    const state = sqlState(error) ?? '';
+    if (isForeignConstraint(state) || state === divisionByZero) throw notWritten(table, error);
     throw error;
   }
 };
