@@ -4,7 +4,7 @@ import { KeyholdError } from '../core/errors.ts';
  * SQLSTATE classes and codes that say "not now" rather than "wrong": connection, resources, operator, system, and a schema
  * whose types are not those that our statements were written for.
  */
-const passingClasses = new Set(['08', '22', '42', '53', '57', '58', 'XX']);
+const passingClasses = new Set(['08', '22', '42', '53', '54', '57', '58', 'XX']);
 /** A statement was prepared before the schema changed: a new connection prepares it anew. */
 const stalePlan = '0A000';
 const passingCodes = new Set(['55P03', '25P03', '25006', '40001', '40P01', '26000', stalePlan]);

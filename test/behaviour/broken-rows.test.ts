@@ -85,6 +85,12 @@ describe('a row that no service wrote', () => {
     await database.drop();
   });
 
+  const lastError = (): string =>
+    app
+      .logged()
+      .split('\n')
+      .findLast((line) => line.includes('"level":50')) ?? '';
+
   /** One request for each way in which these rows are read. */
   const requests = (): readonly (() => Promise<Answer<unknown>>)[] => [
     () => ada.call('GET', '/auth/me'),
@@ -124,7 +130,7 @@ describe('a row that no service wrote', () => {
         grant select, insert, update, delete on ${table} to keyhold_service; commit`);
       for (const { status, text } of answers) {
         const isOurs = status === 503 ? text.includes('unavailable') : status < 500;
-        expect(isOurs, `${table}.${column}: ${status} ${text}`).toBe(true);
+        expect(isOurs, `${table}.${column}: ${status} ${text}\n${lastError()}`).toBe(true);
       }
     }
   });
