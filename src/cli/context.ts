@@ -4,7 +4,7 @@ import { type CliEnv, readCliEnv } from './env.ts';
 import { usage } from './failure.ts';
 import { createInput, type Input } from './input.ts';
 import { createOutput, type Output } from './output.ts';
-import { createProfiles, type Profiles, type Standing } from './profiles/index.ts';
+import { type Connection, createProfiles, type Profiles } from './profiles/index.ts';
 
 /** The options that every command understands, before or after its name. */
 export interface GlobalOptions {
@@ -14,14 +14,16 @@ export interface GlobalOptions {
   readonly quiet?: boolean;
 }
 
-export interface ClientWishes {
-  /** How long one request may take; 30 s when it is left out. */
+export interface ClientSettings {
+  /** How long one request may take; 30 s by default. */
   readonly timeoutMs?: number;
-  /** Another session than that of the command line; null names none. */
+  /** A session in place of that of the command line; null for none. */
   readonly session?: string | null;
+  /** False where a locked keyring must not ask the user to unlock it. */
+  readonly mayPrompt?: boolean;
 }
 
-/** What every command is given: it reads the command line's options through it and says everything through `out`. */
+/** What every command receives: the options, the ways in and out, and clients of the service. */
 export interface CliContext {
   readonly env: CliEnv;
   readonly out: Output;
@@ -29,15 +31,15 @@ export interface CliContext {
   readonly profiles: Profiles;
   /** The session that --session or KEYHOLD_CLI_SESSION names, or null. */
   readonly session: string | null;
-  /** True once something was changed for good. */
+  /** True once a change has been saved. */
   readonly changed: boolean;
-  /** To be called when a change was made without the client, which tells of its own. */
+  /** To be called after a change that did not go through the client, which notes its own. */
   noteChange(): void;
   options(): GlobalOptions;
   /** The chosen profile's server and credential. Throws loggedOut where there is none. */
-  standing(): Promise<Standing>;
+  connection(): Promise<Connection>;
   /** A client that is authenticated as the chosen profile and names the session. Throws loggedOut. */
-  client(wishes?: ClientWishes): Promise<Client>;
+  client(settings?: ClientSettings): Promise<Client>;
   /** A client of any server with any credential, or none. */
   clientOf(options: { server: string; token?: string; session?: string }): Promise<Client>;
 }
@@ -48,23 +50,30 @@ export const sessionName = (name: string): string => {
   throw usage('A session’s name has 1 to 128 letters, digits, ".", "_", ":" and "-".');
 };
 
-/** The context of one command line, and the way to tell it the options once they are parsed. */
-export const createContext = (env: CliEnv = readCliEnv()) => {
+interface ContextParts {
+  readonly env?: CliEnv;
+  /** Where notes and warnings go, in place of the process's stderr. */
+  readonly stderr?: NodeJS.WriteStream;
+}
+
+/** The context of one command line, and a function that sets its options once they are parsed. */
+export const createContext = ({ env = readCliEnv(), stderr = process.stderr }: ContextParts = {}) => {
   let options: GlobalOptions = {};
   let changed = false;
   const noteChange = (): void => {
     changed = true;
   };
-  const out = createOutput(() => ({ json: options.json ?? false, quiet: options.quiet ?? false }));
+  const outputOptions = () => ({ json: options.json ?? false, quiet: options.quiet ?? false });
+  const out = createOutput(outputOptions, { stdout: process.stdout, stderr });
   const profiles = createProfiles(env, out, () => options.profile ?? env.own.KEYHOLD_CLI_PROFILE ?? null);
   const session = (): string | null => {
     const named = options.session ?? env.own.KEYHOLD_CLI_SESSION;
     return named === undefined ? null : sessionName(named);
   };
 
-  const make = async (of: { server: string; token?: string | undefined; session?: string; timeoutMs?: number }) => {
-    const { createKeyholdClient } = await import('../client/index.ts');
-    return createKeyholdClient({ ...of, onChange: noteChange });
+  const clientOf = async (of: { server: string; token?: string; session?: string; timeoutMs?: number }) => {
+    const { createNodeClient } = await import('./node-client.ts');
+    return createNodeClient({ ...of, onChange: noteChange });
   };
 
   const context: CliContext = {
@@ -80,23 +89,21 @@ export const createContext = (env: CliEnv = readCliEnv()) => {
     },
     noteChange,
     options: () => options,
-    standing: () => profiles.standing(),
-    client: async ({ timeoutMs, session: other } = {}) => {
-      const { server, token } = await profiles.standing();
+    connection: () => profiles.connection(),
+    client: async ({ timeoutMs, session: other, mayPrompt } = {}) => {
+      const { server, token } = await profiles.connection(mayPrompt);
       const named = other === undefined ? session() : other;
-      return await make({
+      return await clientOf({
         server,
         token,
         ...(named === null ? {} : { session: named }),
         ...(timeoutMs === undefined ? {} : { timeoutMs }),
       });
     },
-    clientOf: (of) => make(of),
+    clientOf,
   };
-  return {
-    context,
-    configure: (parsed: GlobalOptions): void => {
-      options = parsed;
-    },
+  const configure = (parsed: GlobalOptions): void => {
+    options = parsed;
   };
+  return { context, configure };
 };

@@ -1,11 +1,11 @@
-import { answered, type Client, pages, type Secret } from '../client/index.ts';
+import { type Client, dataOf, pages, type Secret } from '../client/index.ts';
 import { currentSessionId } from './secrets/current-session.ts';
 
 const list = async (client: Client, tag: string | null): Promise<Secret[]> => {
   const found: Secret[] = [];
   const query = { owner: 'me', state: 'live', limit: 200, ...(tag === null ? {} : { tag }) } as const;
   for await (const page of pages((cursor) =>
-    answered(client.GET('/api/v1/secrets', { params: { query: { ...query, ...cursor } } })),
+    dataOf(client.GET('/api/v1/secrets', { params: { query: { ...query, ...cursor } } })),
   )) {
     found.push(...page.secrets);
   }

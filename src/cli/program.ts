@@ -1,13 +1,14 @@
 import { Command, Option } from 'commander';
 import { partsFor } from './commands/index.ts';
+import { optionFrom } from './completion/sources.ts';
 import type { CliContext, GlobalOptions } from './context.ts';
 import { usage } from './failure.ts';
 import { version } from './version.ts';
 
 /** Options that every command understands, before or after its name. */
 const globalOptions = (): Option[] => [
-  new Option('--profile <name>', 'the profile, that is the server and who you are there'),
-  new Option('--session <session>', 'the session of work, by its id or the platform’s own'),
+  optionFrom('profiles', '--profile <name>', 'the profile, that is the server and who you are there'),
+  optionFrom('sessions', '--session <session>', 'the session of work, by its id or the platform’s own'),
   new Option('--json', 'the result as JSON, for programs'),
   new Option('-q, --quiet', 'no notes about what was done'),
 ];

@@ -1,4 +1,4 @@
-import { answered, type Client } from '../client/index.ts';
+import { type Client, dataOf } from '../client/index.ts';
 import { exitCodes } from './exit-codes.ts';
 import { CliFailure } from './failure.ts';
 import { printable } from './printable.ts';
@@ -17,7 +17,7 @@ type Asked = { ids: string[] } | { names: string[] };
 type Item = Awaited<ReturnType<typeof ask>>[number];
 
 const ask = async (client: Client, body: Asked) =>
-  (await answered(client.POST('/api/v1/secrets/reveal', { body }))).secrets;
+  (await dataOf(client.POST('/api/v1/secrets/reveal', { body }))).secrets;
 
 const refusalOf = async (client: Client, { problem, candidates }: Item, shown: string): Promise<CliFailure> => {
   if (candidates) return await ambiguous(client, shown, candidates);

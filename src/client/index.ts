@@ -1,67 +1,73 @@
-import type { Client as OpenApiClient } from 'openapi-fetch';
-import { type AnyCall, createCall } from './call.ts';
+import { createCall, type UntypedCall } from './call.ts';
+import type { Client, Method } from './calls.ts';
+import { fetchTransport } from './fetch-transport.ts';
 import type { components, paths } from './schema.ts';
+import type { Transport } from './transport.ts';
 
-export { NoAnswer, type ProblemCode, Refusal } from './refusal.ts';
+export type { Client } from './calls.ts';
+export { NoAnswer, type Problem, type ProblemCode, Refusal } from './errors.ts';
 export type { paths } from './schema.ts';
-
-/**
- * Every route of openapi.json with its types: `client.GET('/api/v1/secrets/{id}', { params: { path: { id } } })`. A call
- * resolves only when the service did what was asked; otherwise it throws a Refusal (it said no) or NoAnswer (nobody, or
- * somebody else, answered).
- */
-export type Client = Pick<OpenApiClient<paths>, Method>;
-
-type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+export {
+  maxResponseBytes,
+  ResponseTooLarge,
+  TimedOut,
+  type Transport,
+  type TransportRequest,
+  type TransportResponse,
+} from './transport.ts';
 
 export type Secret = components['schemas']['Secret'];
 export type Session = components['schemas']['Session'];
-/** What `GET /secrets` can be asked. */
+/** The query of `GET /secrets`. */
 export type SecretsQuery = NonNullable<paths['/api/v1/secrets']['get']['parameters']['query']>;
-/** What a token may be allowed to do. */
+/** A permission that a token can have. */
 export type PermissionName =
   paths['/api/v1/auth/tokens']['post']['requestBody']['content']['application/json']['permissions'][number];
 
 export interface ClientOptions {
   /** Where the service listens, such as https://keyhold.example.org. */
   readonly server: string;
-  /** A login's access token or a token that begins with kh_; left out for the routes that are open to everybody. */
+  /** A login's access token or a token that begins with kh_; leave it out for the routes that need none. */
   readonly token?: string | undefined;
   /** The session of work that every request names by X-Session-Id. */
   readonly session?: string | undefined;
-  /** How long one request may take; 30 s when it is left out. */
+  /** How long one request may take; 30 s by default. */
   readonly timeoutMs?: number | undefined;
-  /** Called when a request that changes something was acknowledged. */
+  /** How requests are sent; by the global `fetch` by default. */
+  readonly transport?: Transport | undefined;
+  /** Called after each request by which the service changed something. */
   readonly onChange?: (() => void) | undefined;
 }
 
 const defaultTimeoutMs = 30_000;
 
 /**
- * A client of one service. Its calls look and are typed as those of openapi-fetch; they are sent by node:http, which is
- * there at once, where `fetch` costs a command line more time than everything else.
+ * A client of one service, for browsers and for Node: `client.GET('/api/v1/secrets/{id}', { params: { path: { id } } })`.
+ * Every route of openapi.json is typed. A call resolves only when the service did what was asked. It throws a Refusal
+ * when the service refused, and NoAnswer when no Keyhold service answered.
  */
-export const createKeyholdClient = ({ server, token, session, timeoutMs, onChange }: ClientOptions): Client => {
+export const createKeyholdClient = (options: ClientOptions): Client => {
+  const { server, token, session, timeoutMs = defaultTimeoutMs, transport = fetchTransport, onChange } = options;
   const headers = {
     ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
     ...(session === undefined ? {} : { 'X-Session-Id': session }),
   };
-  const call = createCall({ server, headers, timeoutMs: timeoutMs ?? defaultTimeoutMs, onChange });
-  const all: Record<Method, AnyCall> = {
+  const call = createCall({ server, headers, timeoutMs, transport, onChange });
+  const all: Record<Method, UntypedCall> = {
     GET: call('GET'),
     POST: call('POST'),
     PUT: call('PUT'),
     PATCH: call('PATCH'),
     DELETE: call('DELETE'),
   };
-  // Paths, parameters and answers are openapi.json's; how they are sent needs to know of none of them.
+  // The types are openapi.json's; what sends a request needs to know none of them.
   return all as unknown as Client;
 };
 
-/** The body of an answer: `await answered(client.GET('/api/v1/auth/me'))`. */
-export const answered = async <A extends { data?: unknown }>(asked: Promise<A>): Promise<NonNullable<A['data']>> => {
-  const { data } = await asked;
-  if (data === undefined || data === null) throw new Error('the service answered without a body where one was due');
+/** The body of a response: `await dataOf(client.GET('/api/v1/auth/me'))`. Throws where a body is missing. */
+export const dataOf = async <T>(call: Promise<{ readonly data: T }>): Promise<NonNullable<T>> => {
+  const { data } = await call;
+  if (data === undefined || data === null) throw new Error('the service sent no body where one was due');
   return data;
 };
 
@@ -69,13 +75,13 @@ interface Page {
   readonly next_cursor: string | null;
 }
 
-/** Every page of a list, one after the other: `for await (const page of pages((cursor) => answered(client.GET(…))))`. */
-export async function* pages<P extends Page>(ask: (cursor: { cursor?: string }) => Promise<P>): AsyncGenerator<P> {
+/** The pages of a list, one after the other: `for await (const page of pages((cursor) => dataOf(client.GET(…))))`. */
+export async function* pages<P extends Page>(load: (cursor: { cursor?: string }) => Promise<P>): AsyncGenerator<P> {
   let cursor: string | null = null;
   do {
-    const page: P = await ask(cursor === null ? {} : { cursor });
+    const page: P = await load(cursor === null ? {} : { cursor });
     yield page;
-    // The same page again would come for ever.
+    // The same cursor again would never end.
     if (page.next_cursor === cursor) return;
     cursor = page.next_cursor ?? null;
   } while (cursor !== null);

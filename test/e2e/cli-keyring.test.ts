@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commandLine, startWithCommandLines } from '../support/keyhold-cli.ts';
-import { expectStatus, password } from '../support/people.ts';
+import { expectStatus, keepSecret, password } from '../support/people.ts';
 
 const isThere = (program: string): boolean => spawnSync(program, ['--version']).error === undefined;
 const hasSecretService = isThere('dbus-run-session') && isThere('gnome-keyring-daemon');
@@ -53,11 +53,22 @@ describe.runIf(hasSecretService)('the system keyring', () => {
     expect(profile).not.toContain('kh_');
   });
 
+  it('completes names while the keyring is unlocked, and asks nobody to unlock it', async () => {
+    await keepSecret(world.ada.person, { name: 'STRIPE_KEY' });
+    const lock = `busctl --user call org.freedesktop.secrets /org/freedesktop/secrets org.freedesktop.Secret.Service Lock ao 1 /org/freedesktop/secrets/collection/login >/dev/null`;
+    const complete = '$KEYHOLD __complete -- get STR 2>&1; echo "complete $?"';
+    const { out } = await inSession(
+      'completing',
+      `${keyring}; ${logIn}; ${complete}; ${lock}; echo "lock $?"; ${complete}`,
+    );
+    expect(out).toBe('login 0\nwords\nSTRIPE_KEY\tapi_key\ncomplete 0\nlock 0\ncomplete 0\n');
+  });
+
   it('that has gone is told of, with what to do', async () => {
     const gone = 'kill -KILL $ring; wait $ring';
     const { out } = await inSession('gone', `${keyring}; ${logIn}; ${gone}; $KEYHOLD whoami 2>&1; echo "whoami $?"`);
     expect(out).toContain('login 0');
-    expect(out).toContain('The keyring does not give the token');
+    expect(out).toContain('The keyring did not return the token');
     expect(out).toContain('whoami 5');
   });
 

@@ -1,7 +1,5 @@
-import { spawnSync } from 'node:child_process';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { completionScript } from '../../src/cli/completion.ts';
 import { createContext } from '../../src/cli/context.ts';
 import { createProgram } from '../../src/cli/program.ts';
 
@@ -46,29 +44,4 @@ describe('the commands', () => {
       expect(command.options.filter((option) => option.variadic)).toEqual([]);
     },
   );
-});
-
-describe('completion in bash', () => {
-  const complete = (line: string): string[] => {
-    const words = line.split(' ').map((word) => `'${word}'`);
-    const script = `${completionScript(program, 'bash')}
-      COMP_WORDS=(${words.join(' ')}); COMP_CWORD=${words.length - 1}; _keyhold; printf '%s\\n' "\${COMPREPLY[@]}"`;
-    const { stdout, stderr, status } = spawnSync('bash', ['-c', script], { encoding: 'utf8' });
-    expect(stderr).toBe('');
-    expect(status).toBe(0);
-    return stdout.split('\n').filter((word) => word !== '');
-  };
-
-  it.each([
-    ['keyhold un', ['unshare']],
-    ['keyhold session st', ['start']],
-    ['keyhold --profile work session le', ['leave']],
-    ['keyhold set --ty', ['--type']],
-    ['keyhold set --type ssh', ['ssh_key']],
-    ['keyhold ls --state del', ['deleted']],
-    ['keyhold set NAME --gen', ['--generate']],
-    ['keyhold run -- un', []],
-  ])('completes %s', (line, expected) => {
-    expect(complete(line)).toEqual(expected);
-  });
 });

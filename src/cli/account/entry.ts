@@ -1,4 +1,4 @@
-import { answered, type Client, NoAnswer } from '../../client/index.ts';
+import { type Client, dataOf, NoAnswer } from '../../client/index.ts';
 import type { CliContext } from '../context.ts';
 import { usage } from '../failure.ts';
 
@@ -6,7 +6,7 @@ const mostPasswordBytes = 2048;
 
 /** Throws NoAnswer where something else than Keyhold answers: a password goes to nobody else. */
 export const refuseUnlessKeyhold = async (client: Client, server: string): Promise<void> => {
-  const { checks } = await answered(client.GET('/readyz'));
+  const { checks } = await dataOf(client.GET('/readyz'));
   if (typeof checks !== 'object' || !('schema' in checks))
     throw new NoAnswer(
       server,
@@ -39,7 +39,7 @@ export const withLogin = async <T>(
   work: (client: Client) => Promise<T>,
 ): Promise<T> => {
   const open = await context.clientOf({ server });
-  const granted = await answered(open.POST('/api/v1/auth/login', { body: { username, password } }));
+  const granted = await dataOf(open.POST('/api/v1/auth/login', { body: { username, password } }));
   const client = await context.clientOf({ server, token: granted.access_token });
   try {
     return await work(client);

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { answered, type Client, NoAnswer, Refusal } from '../../client/index.ts';
+import { type Client, dataOf, NoAnswer, Refusal } from '../../client/index.ts';
 import { tokenIdOf, tokenPrefix } from '../../core/token-form.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -51,8 +51,8 @@ const chosenProfile = async (context: CliContext, server: string): Promise<strin
 
 /** Makes the token that is stored. It may what its user may, but not administer: that is done beside the service. */
 const mint = async (client: Client, seconds: number) => {
-  const { user, permissions } = await answered(client.GET('/api/v1/auth/me'));
-  const made = await answered(
+  const { user, permissions } = await dataOf(client.GET('/api/v1/auth/me'));
+  const made = await dataOf(
     client.POST('/api/v1/auth/tokens', {
       body: {
         name: `keyhold on ${hostname()}`.slice(0, 128),
@@ -151,7 +151,7 @@ const byToken = async (context: CliContext, server: string, options: LoginOption
     await uninterrupted(() => remember(context, client, server, seconds));
     return;
   }
-  const { user } = await answered(client.GET('/api/v1/auth/me'));
+  const { user } = await dataOf(client.GET('/api/v1/auth/me'));
   const name = await chosenProfile(context, server);
   const known = { server, username: user.username, user_id: user.id, token_id: tokenIdOf(token), expires_at: null };
   const earlier = await earlierIn(context, name);
@@ -212,9 +212,9 @@ export const logOut = async (context: CliContext, { forget = false }: { forget?:
 
 /** `whoami` */
 export const whoAmI = async (context: CliContext): Promise<void> => {
-  const { server, profile } = await context.standing();
+  const { server, profile } = await context.connection();
   const client = await context.client();
-  const me = await answered(client.GET('/api/v1/auth/me'));
+  const me = await dataOf(client.GET('/api/v1/auth/me'));
   const rows: [string, string][] = [
     ['user', me.user.username],
     ['server', server],

@@ -1,4 +1,4 @@
-import { answered, type Client, type PermissionName } from '../../client/index.ts';
+import { type Client, dataOf, type PermissionName } from '../../client/index.ts';
 import { tokenPrefix } from '../../core/token-form.ts';
 import { isUuid } from '../../core/uuid.ts';
 import type { CliContext } from '../context.ts';
@@ -27,13 +27,13 @@ const holderOf = async (context: CliContext): Promise<{ server: string; username
     const client = await context.client({ session: null });
     // A profile's owner has agreed to its address when they logged in; nobody has to one that only the environment names.
     refuseInTheClear(serverAddress(server), 'password');
-    const { user } = await answered(client.GET('/api/v1/auth/me'));
+    const { user } = await dataOf(client.GET('/api/v1/auth/me'));
     return { server: serverAddress(server), username: user.username };
   }
-  const standing = await context.standing();
-  const profile = standing.profile === null ? null : await context.profiles.read(standing.profile);
+  const connection = await context.connection();
+  const profile = connection.profile === null ? null : await context.profiles.read(connection.profile);
   if (profile === null) throw new CliFailure(exitCodes.loggedOut, 'You are not logged in. Run: keyhold login <server>');
-  return { server: standing.server, username: profile.username };
+  return { server: connection.server, username: profile.username };
 };
 
 /** Runs with a login: the one that KEYHOLD_CLI_TOKEN holds, or one by password that lasts as long as `work`. */
@@ -64,7 +64,7 @@ export const createToken = async (context: CliContext, name: string, options: Cr
   const seconds = readDays(options.days);
   const permissions = (options.permission ?? ['secrets:list', 'secrets:reveal']) as PermissionName[];
   await asLogin(context, options, async (client) => {
-    const made = await answered(
+    const made = await dataOf(
       client.POST('/api/v1/auth/tokens', {
         body: {
           name,
@@ -85,7 +85,7 @@ export const createToken = async (context: CliContext, name: string, options: Cr
   });
 };
 
-const tokensOf = async (client: Client) => (await answered(client.GET('/api/v1/auth/tokens'))).tokens;
+const tokensOf = async (client: Client) => (await dataOf(client.GET('/api/v1/auth/tokens'))).tokens;
 
 /** `token list` */
 export const listTokens = async (context: CliContext, options: PasswordOptions): Promise<void> => {

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { argumentFrom, optionFrom } from '../completion/sources.ts';
 import type { CliContext } from '../context.ts';
 import { collected } from '../repeated.ts';
 
@@ -65,7 +66,7 @@ const addTokens = (program: Command, context: CliContext): void => {
       collected,
     )
     .option('--agent <agent>', 'the agent that will hold it')
-    .option('--for-session <session>', 'bind it to this session')
+    .addOption(optionFrom('sessions', '--for-session <session>', 'bind it to this session'))
     .option('--days <days>', 'how long it is good for', '30')
     .addOption(passwordStdin())
     .addHelpText('after', tokenHelp)
@@ -98,13 +99,13 @@ const addProfiles = (program: Command, context: CliContext): void => {
   profile
     .command('use')
     .description('use a profile where no other is named')
-    .argument('<name>')
+    .addArgument(argumentFrom('profiles', '<name>'))
     .addHelpText('after', '\nExamples:\n  keyhold profile use work')
     .action(async (name: string) => (await profiles()).useProfile(context, name));
   profile
     .command('remove')
     .description('forget a profile without revoking its token')
-    .argument('<name>')
+    .addArgument(argumentFrom('profiles', '<name>'))
     .addHelpText('after', '\nExamples:\n  keyhold profile remove work')
     .action(async (name: string) => (await profiles()).removeProfile(context, name));
 };

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { type OnConflict, onConflicts } from '../../core/secret-types.ts';
+import { argumentFrom } from '../completion/sources.ts';
 import type { CliContext } from '../context.ts';
 import { addReadOptions, type ReadFlags, readOptionsOf } from './import.ts';
 
@@ -73,7 +74,7 @@ const registerAdminImport = (admin: Command, context: CliContext): void => {
   const command = admin
     .command('import')
     .description('import a file of secrets for a user, all or none; "keyhold import --help" says what is read')
-    .argument('<file>', 'the file, or the old store’s directory')
+    .addArgument(argumentFrom('files', '<file>', 'the file, or the old store’s directory'))
     .requiredOption('--owner <username>', 'whose they will be');
   addReadOptions(command)
     .addOption(

@@ -1,23 +1,23 @@
 import { Argument, type Command } from 'commander';
+import { completionScripts, type Shell } from '../completion/stubs.ts';
 import type { CliContext } from '../context.ts';
 
-const shells = ['bash', 'zsh', 'fish'] as const;
-
 const help = `
+The shell then completes commands and options, and the names of your secrets, sessions and profiles and of other users. It
+reads names from the service by your stored login or KEYHOLD_CLI_TOKEN, and offers none where that does not work within a
+moment. It never asks for a password, nor to unlock the system keyring.
+
 Examples:
   source <(keyhold completion bash)                                   # in ~/.bashrc
   keyhold completion zsh > "\${fpath[1]}/_keyhold"
   keyhold completion fish > ~/.config/fish/completions/keyhold.fish`;
 
-/** `completion`: a script for the shell. It completes commands and options, and asks no server for names. */
+/** `completion`: the script by which a shell completes commands, options and names. */
 export const registerCompletion = (program: Command, context: CliContext): void => {
   program
     .command('completion')
     .description('print the completion script of a shell')
-    .addArgument(new Argument('<shell>').choices(shells))
+    .addArgument(new Argument('<shell>').choices(Object.keys(completionScripts)))
     .addHelpText('after', help)
-    .action(async (shell: (typeof shells)[number]) => {
-      const { completionScript } = await import('../completion.ts');
-      await context.out.write(completionScript(program, shell));
-    });
+    .action((shell: Shell) => context.out.write(completionScripts[shell]));
 };

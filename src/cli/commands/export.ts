@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { argumentFrom, listOptionFrom } from '../completion/sources.ts';
 import type { CliContext } from '../context.ts';
 import { collected } from '../repeated.ts';
 
@@ -29,9 +30,13 @@ export const registerExport = (program: Command, context: CliContext): void => {
     .command('export')
     .summary('write your secrets to a .env or JSON file')
     .description('Write your own secrets in plain text to a .env or JSON file that only you may read.')
-    .argument('<file>', 'the file to make; - for stdout')
+    .addArgument(argumentFrom('files', '<file>', 'the file to make; - for stdout'))
     .addOption(new Option('--format <format>', 'what to write (default: by the name)').choices(['env', 'json']))
-    .option('--only <names>', 'these secrets only, by names or ids, comma-separated', collected)
+    .addOption(
+      listOptionFrom('secrets', '--only <names>', 'these secrets only, by names or ids, comma-separated').argParser(
+        collected,
+      ),
+    )
     .option('--tag <tag>', 'those with this tag')
     .option('--names-only', 'the names without the values; nothing is revealed', false)
     .option('--force', 'replace a file that is there', false)

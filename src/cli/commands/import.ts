@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { type OnConflict, onConflicts, type SecretType, secretTypes } from '../../core/secret-types.ts';
+import { argumentFrom, optionFrom } from '../completion/sources.ts';
 import type { CliContext } from '../context.ts';
 import { collected } from '../repeated.ts';
 
@@ -28,7 +29,7 @@ export const addReadOptions = (command: Command): Command =>
   command
     .addOption(new Option('--format <format>', 'what the file is, where its name doesn’t say it').choices(formats))
     .addOption(new Option('--type <type>', 'the type where the file names none').choices(secretTypes).default('other'))
-    .option('--key <file>', 'the old store’s key (default: secrets.key beside it)')
+    .addOption(optionFrom('files', '--key <file>', 'the old store’s key (default: secrets.key beside it)'))
     .option('--keep-expired-without-expiry', 'keep what has expired, without an expiry', false);
 
 export interface ReadFlags {
@@ -63,7 +64,7 @@ export const registerImport = (program: Command, context: CliContext): void => {
     .command('import')
     .summary('import secrets from .env, JSON, YAML or the old file store')
     .description('Import secrets from a .env, JSON or YAML file, or from the old file store, all or none.')
-    .argument('<file>', 'the file, or the old store’s directory');
+    .addArgument(argumentFrom('files', '<file>', 'the file, or the old store’s directory'));
   addReadOptions(command)
     .addOption(
       new Option('--on-conflict <way>', 'what becomes of a name that you have already')

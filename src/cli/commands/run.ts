@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { argumentFrom, listOptionFrom } from '../completion/sources.ts';
 import type { CliContext } from '../context.ts';
 import { collected } from '../repeated.ts';
 import type { RunOptions } from '../run/index.ts';
@@ -29,8 +30,14 @@ export const registerRun = (program: Command, context: CliContext): void => {
     .summary('run a command with secrets as environment variables')
     .description('Run a command with secrets as environment variables of it alone.')
     .usage('[options] -- command [arguments…]')
-    .argument('<command...>', 'the command and its arguments')
-    .option('--only <names>', 'these secrets only, by names or ids, comma-separated; also other people’s', collected)
+    .addArgument(argumentFrom('program', '<command...>', 'the command and its arguments'))
+    .addOption(
+      listOptionFrom(
+        'secrets',
+        '--only <names>',
+        'these secrets only, by names or ids, comma-separated; also other people’s',
+      ).argParser(collected),
+    )
     .option('--tag <tag>', 'of your own, those with this tag')
     .option('--prefix <prefix>', 'put this before each variable’s name', '')
     .option('--mask', 'hide values on a terminal as well')

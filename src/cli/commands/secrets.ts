@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { exposures, ownerFilters, scopes, secretStates, secretTypes } from '../../core/secret-types.ts';
+import { argumentFrom, optionFrom } from '../completion/sources.ts';
 import type { CliContext } from '../context.ts';
 import { collected } from '../repeated.ts';
 
@@ -43,7 +44,7 @@ const addReading = (program: Command, context: CliContext): void => {
   program
     .command('get')
     .description('print a value, and nothing else; a line end follows on a terminal only')
-    .argument('<name>')
+    .addArgument(argumentFrom('secrets', '<name>'))
     .option('--field <field>', 'print this field in place of the value; anything but the value reveals nothing')
     .addHelpText(
       'after',
@@ -63,8 +64,8 @@ const addWriting = (program: Command, context: CliContext, excess: Map<Command, 
   const set = program
     .command('set')
     .description('create a secret, or give one of yours a new value')
-    .argument('<name>')
-    .option('-f, --file <path>', 'the value is this file’s content, to the byte')
+    .addArgument(argumentFrom('secrets', '<name>'))
+    .addOption(optionFrom('files', '-f, --file <path>', 'the value is this file’s content, to the byte'))
     .option('-g, --generate', 'make a random value')
     .option('--length <characters>', 'of the random value', '32')
     .addOption(new Option('--type <type>', 'what it is (default: other)').choices(secretTypes))
@@ -95,7 +96,7 @@ ${examples(
   program
     .command('edit')
     .description('edit a value of yours in $VISUAL or $EDITOR')
-    .argument('<name>')
+    .addArgument(argumentFrom('secrets', '<name>'))
     .addHelpText('after', examples('keyhold edit STRIPE_KEY', 'EDITOR="code --wait" keyhold edit CONFIG'))
     .action(async (name: string) => (await import('../secrets/edit.ts')).edit(context, name));
 };
@@ -104,7 +105,7 @@ const addRemoving = (program: Command, context: CliContext): void => {
   program
     .command('rm')
     .description('delete a secret of yours; for 30 days it can be recovered')
-    .argument('<name>')
+    .addArgument(argumentFrom('secrets', '<name>'))
     .option('--purge', 'erase it for good, value and versions')
     .option('-y, --yes', 'do not ask')
     .addHelpText('after', examples('keyhold rm OLD_KEY', 'keyhold rm OLD_KEY --purge --yes'))
@@ -112,7 +113,7 @@ const addRemoving = (program: Command, context: CliContext): void => {
   program
     .command('recover')
     .description('bring a deleted secret back')
-    .argument('<name>')
+    .addArgument(argumentFrom('deleted-secrets', '<name>'))
     .addHelpText('after', examples('keyhold ls --state deleted', 'keyhold recover OLD_KEY'))
     .action(async (name: string) => (await managing()).recover(context, name));
 };
@@ -121,21 +122,21 @@ const addSharing = (program: Command, context: CliContext): void => {
   program
     .command('share')
     .description('let other users see and reveal a secret of yours')
-    .argument('<name>')
-    .argument('<user>', 'by username or id')
+    .addArgument(argumentFrom('secrets', '<name>'))
+    .addArgument(argumentFrom('users', '<user>', 'by username or id'))
     .addHelpText('after', examples('keyhold share STRIPE_KEY grace'))
     .action(async (name: string, user: string) => (await sharing()).share(context, name, user));
   program
     .command('unshare')
     .description('take a user off a secret of yours, or yourself off another’s')
-    .argument('<name>')
-    .argument('[user]', 'by username or id; left out, yourself')
+    .addArgument(argumentFrom('secrets', '<name>'))
+    .addArgument(argumentFrom('users', '[user]', 'by username or id; left out, yourself'))
     .addHelpText('after', examples('keyhold unshare STRIPE_KEY grace', 'keyhold unshare grace/STRIPE_KEY'))
     .action(async (name: string, user: string | undefined) => (await sharing()).unshare(context, name, user));
   program
     .command('access')
     .description('show who can reach a secret of yours now, and why')
-    .argument('<name>')
+    .addArgument(argumentFrom('secrets', '<name>'))
     .addHelpText('after', examples('keyhold access STRIPE_KEY'))
     .action(async (name: string) => (await sharing()).access(context, name));
 };
@@ -144,21 +145,21 @@ const addManaging = (program: Command, context: CliContext): void => {
   program
     .command('history')
     .description('list the versions of a value, newest first')
-    .argument('<name>')
+    .addArgument(argumentFrom('secrets', '<name>'))
     .addHelpText('after', examples('keyhold history STRIPE_KEY'))
     .action(async (name: string) => (await managing()).history(context, name));
   program
     .command('restore')
     .description('write the value of an old version as the newest')
-    .argument('<name>')
+    .addArgument(argumentFrom('secrets', '<name>'))
     .argument('<version>')
     .addHelpText('after', examples('keyhold restore STRIPE_KEY 3'))
     .action(async (name: string, version: string) => (await managing()).restore(context, name, version));
   program
     .command('transfer')
     .description('move a secret of yours into a session, or back to you alone')
-    .argument('<name>')
-    .addOption(new Option('--to-session <session>', 'into this session').conflicts('toUser'))
+    .addArgument(argumentFrom('secrets', '<name>'))
+    .addOption(optionFrom('sessions', '--to-session <session>', 'into this session').conflicts('toUser'))
     .option('--to-user', 'to you alone')
     .addHelpText(
       'after',
@@ -172,7 +173,7 @@ const addManaging = (program: Command, context: CliContext): void => {
     program
       .command(verb)
       .description(description)
-      .argument('<name>')
+      .addArgument(argumentFrom('secrets', '<name>'))
       .addHelpText('after', examples(`keyhold ${verb} STRIPE_KEY`))
       .action(async (name: string) => (await managing()).switchState(context, name, verb));
   };

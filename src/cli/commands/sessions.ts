@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { argumentFrom, optionFrom } from '../completion/sources.ts';
 import type { CliContext } from '../context.ts';
 import { collected } from '../repeated.ts';
 
@@ -23,7 +24,11 @@ export const registerSessions = (program: Command, context: CliContext): void =>
     .description('start a session')
     .argument('[name]', 'the name by which you or your platform know it')
     .option('--title <title>', 'what it is about')
-    .option('--with <user>', 'who else is present, by username or id; may be repeated', collected)
+    .addOption(
+      optionFrom('users', '--with <user>', 'who else is present, by username or id; may be repeated').argParser(
+        collected,
+      ),
+    )
     .option('--expires <when>', 'when it ends by itself: an instant, or a span such as 8h or 7d')
     .addHelpText(
       'after',
@@ -39,33 +44,33 @@ export const registerSessions = (program: Command, context: CliContext): void =>
   session
     .command('show')
     .description('show one session: its participants, and the secrets in it that you see')
-    .argument('<session>')
+    .addArgument(argumentFrom('sessions', '<session>'))
     .addHelpText('after', '\nExamples:\n  keyhold session show chat-42')
     .action(async (name: string) => (await load()).show(context, name));
   session
     .command('add')
     .description('add participants to a session of yours')
-    .argument('<session>')
-    .argument('<user...>', 'by username or id')
+    .addArgument(argumentFrom('sessions', '<session>'))
+    .addArgument(argumentFrom('users', '<user...>', 'by username or id'))
     .addHelpText('after', '\nExamples:\n  keyhold session add chat-42 grace')
     .action(async (name: string, users: string[]) => (await load()).add(context, name, users));
   session
     .command('remove')
     .description('take a participant out of a session of yours; at once it is closed to them')
-    .argument('<session>')
-    .argument('<user>', 'by username or id')
+    .addArgument(argumentFrom('sessions', '<session>'))
+    .addArgument(argumentFrom('users', '<user>', 'by username or id'))
     .addHelpText('after', '\nExamples:\n  keyhold session remove chat-42 grace')
     .action(async (name: string, user: string) => (await load()).remove(context, name, user));
   session
     .command('leave')
     .description('leave a session; your secrets in it leave with you')
-    .argument('<session>')
+    .addArgument(argumentFrom('sessions', '<session>'))
     .addHelpText('after', '\nExamples:\n  keyhold session leave chat-42')
     .action(async (name: string) => (await load()).leave(context, name));
   session
     .command('end')
     .description('end a session of yours: show what becomes of its secrets, ask, and end it')
-    .argument('<session>')
+    .addArgument(argumentFrom('sessions', '<session>'))
     .option('-y, --yes', 'do not ask')
     .addHelpText('after', '\nExamples:\n  keyhold session end chat-42\n  keyhold session end chat-42 --yes')
     .action(async (name: string, options) => (await load()).end(context, name, options));

@@ -1,12 +1,12 @@
 import { constants } from 'node:os';
 import type { CliContext } from '../context.ts';
 import { type CliFailure, usage } from '../failure.ts';
+import { exitAs } from './command-exit.ts';
 import { CannotStart } from './command-file.ts';
-import { endAs } from './ending.ts';
 import { leastMaskedBytes } from './forms.ts';
 import { canReplaceProcess, replaceProcess } from './replace-process.ts';
+import { revealForRun } from './reveal-for-run.ts';
 import type { Environment, Runner } from './runner.ts';
-import { takeSecrets } from './taking.ts';
 import { refusePrefix, variablesOf } from './variables.ts';
 
 export interface RunOptions {
@@ -100,8 +100,8 @@ export const runCommand = async (
   const way = wayOf(options.mask);
   const client = await context.client();
   const choice = { only: options.only ?? null, tag: options.tag ?? null };
-  const [taken, runner] = await bothDone(takeSecrets(context, client, choice), prepare(way));
-  const { variables, leftOut } = variablesOf(taken, { ...options, asked: choice.only !== null });
+  const [revealed, runner] = await bothDone(revealForRun(context, client, choice), prepare(way));
+  const { variables, leftOut } = variablesOf(revealed, { ...options, asked: choice.only !== null });
   if (leftOut.length > 0) {
     context.out.warn(
       `keyhold: left out, since programs obey variables so called: ${leftOut.join(', ')}. --prefix renames them, --allow-unsafe-name takes them.`,
@@ -111,7 +111,7 @@ export const runCommand = async (
   const env = { ...defined(context.env.forChild()), ...variables };
   refuseTooMuch(env);
   try {
-    endAs(await runner({ command, env, values: Object.values(variables) }));
+    exitAs(await runner({ command, env, values: Object.values(variables) }));
   } catch (error) {
     if (tooMuch(error)) {
       throw tooLarge();

@@ -3,8 +3,8 @@ import { fstatSync, readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { exitCodes } from '../exit-codes.ts';
 import { outputLost } from '../output.ts';
+import { type CommandExit, exitAs } from './command-exit.ts';
 import { CannotStart, commandFile, notFoundStatus } from './command-file.ts';
-import { type Ending, endAs } from './ending.ts';
 import { createMaskers, type Masker } from './masker.ts';
 import { closeWriteEnds, makePipes } from './pipes.ts';
 import type { Runner, Started } from './runner.ts';
@@ -35,7 +35,8 @@ const terminalTells = (): boolean => {
 const passSignals = (child: ChildProcess): void => {
   const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
   // What it has started may still write. Then a signal is ours: nobody else is there to end.
-  const pass = (signal: NodeJS.Signals): void => (hasEnded() ? endAs({ code: null, signal }) : void child.kill(signal));
+  const pass = (signal: NodeJS.Signals): void =>
+    hasEnded() ? exitAs({ code: null, signal }) : void child.kill(signal);
   for (const signal of ofTerminal)
     process.on(signal, () => (terminalTells() && !hasEnded() ? undefined : pass(signal)));
   for (const signal of others) process.on(signal, () => pass(signal));
@@ -106,7 +107,7 @@ export const preparePiped = async (masked: Masked): Promise<Runner> => {
     const child = start(started, stdout, stderr);
     passSignals(child);
     closeWriteEnds(pipes);
-    const ended = new Promise<Ending>((resolve, reject) => {
+    const ended = new Promise<CommandExit>((resolve, reject) => {
       child.once('error', (error) => reject(notStarted(started.command[0] ?? '', error)));
       child.once('exit', (code, signal) => resolve({ code, signal }));
     });

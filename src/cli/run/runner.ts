@@ -1,4 +1,4 @@
-import type { Ending } from './ending.ts';
+import type { CommandExit } from './command-exit.ts';
 
 export type Environment = Readonly<Record<string, string>>;
 
@@ -10,4 +10,4 @@ export interface Started {
 }
 
 /** Runs a command and resolves to how it ended, once everything that it wrote was said. Throws CannotStart. */
-export type Runner = (started: Started) => Promise<Ending>;
+export type Runner = (started: Started) => Promise<CommandExit>;

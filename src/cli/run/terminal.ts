@@ -1,7 +1,7 @@
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
+import { type CommandExit, signalOfNumber } from './command-exit.ts';
 import { commandFile } from './command-file.ts';
-import { type Ending, signalOfNumber } from './ending.ts';
 import { createMaskers } from './masker.ts';
 import type { Runner } from './runner.ts';
 
@@ -63,7 +63,7 @@ export const prepareTerminal = async (): Promise<Runner> => {
     stdin.setRawMode(true);
     stdin.on('data', type);
     for (const signal of handedOn) process.on(signal, () => child.kill(signal));
-    const ending = await new Promise<Ending>((resolve) => {
+    const ending = await new Promise<CommandExit>((resolve) => {
       child.onExit(({ exitCode, signal }) => resolve({ code: exitCode, signal: signalOfNumber(signal) }));
     });
     stdin.off('data', type);

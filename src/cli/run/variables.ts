@@ -2,7 +2,7 @@ import { usage } from '../failure.ts';
 import { isUnsafeName } from './unsafe-names.ts';
 
 /** A revealed secret that is to become a variable. */
-export interface Taken {
+export interface NamedValue {
   readonly name: string;
   readonly value: string;
 }
@@ -38,7 +38,7 @@ const refuseShared = (one: string, other: string, variable: string): void => {
   throw usage(`The secrets ${one} and ${other} would both become the variable ${variable}. Choose one with --only.`);
 };
 
-const refuseNul = ({ name, value }: Taken): void => {
+const refuseNul = ({ name, value }: NamedValue): void => {
   if (!value.includes('\0')) return;
   throw usage(
     `The value of ${name} holds a NUL character, which no variable can hold. Read it with "keyhold get" into a file instead, and leave it out here with --only.`,
@@ -56,14 +56,14 @@ export interface Variables {
  * where it only came along. Throws usage with one sentence for that, for a name that no variable can bear or that two
  * secrets would share, and for a value that no variable can hold.
  */
-export const variablesOf = (secrets: readonly Taken[], naming: Naming): Variables => {
+export const variablesOf = (secrets: readonly NamedValue[], naming: Naming): Variables => {
   const { prefix, allowUnsafeName, asked } = naming;
   const named = secrets.map((secret) => ({ secret, variable: variableOf(secret.name, prefix) }));
   for (const { secret, variable } of named) refuseName(secret.name, variable);
   const unsafe = allowUnsafeName ? [] : named.filter(({ variable }) => isUnsafeName(variable));
   const leftOut = unsafe.map(({ secret }) => secret.name);
   if (asked) refuseUnsafe(leftOut);
-  const variables = new Map<string, Taken>();
+  const variables = new Map<string, NamedValue>();
   for (const one of named) {
     if (unsafe.includes(one)) continue;
     const other = variables.get(one.variable);

@@ -3,7 +3,7 @@ import { constants, rmSync } from 'node:fs';
 import { access, mkdtemp, open, readFile, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { answered } from '../../client/index.ts';
+import { dataOf } from '../../client/index.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, interrupted, troubleOf, usage } from '../failure.ts';
@@ -112,12 +112,12 @@ export const edit = async (context: CliContext, text: string): Promise<void> => 
   const secret = await resolveSecret(context, client, text);
   if (secret.access !== 'owner') throw new CliFailure(exitCodes.refused, 'Only the owner of the secret may do this.');
   const path = { id: secret.id };
-  const { value } = await answered(client.GET('/api/v1/secrets/{id}/value', { params: { path } }));
+  const { value } = await dataOf(client.GET('/api/v1/secrets/{id}/value', { params: { path } }));
   const next = asBefore(value, await edited(context, secret.name, value));
   if (next === value) return context.out.note('Nothing was changed.');
   if (next === '') throw usage('The value is empty; nothing was changed.');
   const header = { 'If-Match': `"${secret.revision}"` };
-  const after = await answered(
+  const after = await dataOf(
     client.PUT('/api/v1/secrets/{id}/value', { params: { path, header }, body: { value: next } }),
   );
   context.out.note(`${after.name} has a new value, version ${after.version}.`);

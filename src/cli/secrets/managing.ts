@@ -1,4 +1,4 @@
-import { answered, Refusal } from '../../client/index.ts';
+import { dataOf, Refusal } from '../../client/index.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
@@ -38,7 +38,7 @@ const find = async (context: CliContext, text: string, purge: boolean) => {
 export const recover = async (context: CliContext, text: string): Promise<void> => {
   const client = await context.client();
   const { id } = await resolveSecret(context, client, text, { state: 'deleted' });
-  const secret = await answered(client.POST('/api/v1/secrets/{id}/recover', { params: { path: { id } } }));
+  const secret = await dataOf(client.POST('/api/v1/secrets/{id}/recover', { params: { path: { id } } }));
   context.out.note(`${secret.name} is back.`);
   await context.out.result(secret, () => null);
 };
@@ -47,7 +47,7 @@ export const recover = async (context: CliContext, text: string): Promise<void> 
 export const history = async (context: CliContext, text: string): Promise<void> => {
   const client = await context.client();
   const { id } = await resolveSecret(context, client, text);
-  const { versions } = await answered(client.GET('/api/v1/secrets/{id}/versions', { params: { path: { id } } }));
+  const { versions } = await dataOf(client.GET('/api/v1/secrets/{id}/versions', { params: { path: { id } } }));
   const usernames = createUsernames(client);
   await context.out.result(versions, async () => {
     const rows = versions.map(async ({ version, created_at, created_by, current, destroyed_at }) => [
@@ -81,7 +81,7 @@ export const restore = async (context: CliContext, text: string, version: string
   if (!/^[1-9]\d{0,8}$/.test(version)) throw usage('A version is a whole number; "keyhold history" lists them.');
   const client = await context.client();
   const { id } = await resolveSecret(context, client, text);
-  const secret = await answered(
+  const secret = await dataOf(
     orNoVersion(
       text,
       version,
@@ -103,7 +103,7 @@ export const transfer = async (
   const { id } = await resolveSecret(context, client, text);
   const body =
     toSession === undefined ? ({ scope: 'user' } as const) : ({ scope: 'session', session_id: toSession } as const);
-  const secret = await answered(client.POST('/api/v1/secrets/{id}/transfer', { params: { path: { id } }, body }));
+  const secret = await dataOf(client.POST('/api/v1/secrets/{id}/transfer', { params: { path: { id } }, body }));
   context.out.note(
     toSession === undefined ? `${secret.name} is yours alone.` : `${secret.name} is in session ${toSession}.`,
   );
@@ -119,7 +119,7 @@ export const switchState = async (
   const client = await context.client();
   const { id } = await resolveSecret(context, client, text);
   const params = { path: { id } };
-  const secret = await answered(
+  const secret = await dataOf(
     verb === 'activate'
       ? client.POST('/api/v1/secrets/{id}/activate', { params })
       : client.POST('/api/v1/secrets/{id}/deactivate', { params }),

@@ -1,4 +1,4 @@
-import { answered, type Client, pages, Refusal } from '../../client/index.ts';
+import { type Client, dataOf, pages, Refusal } from '../../client/index.ts';
 import { isUuid } from '../../core/uuid.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
@@ -16,7 +16,7 @@ export const userIdOf = async (client: Client, text: string): Promise<string> =>
   if (isUuid(text)) return text;
   const query = { q: text, limit: 200 };
   for await (const page of pages((cursor) =>
-    answered(client.GET('/api/v1/users', { params: { query: { ...query, ...cursor } } })),
+    dataOf(client.GET('/api/v1/users', { params: { query: { ...query, ...cursor } } })),
   )) {
     const user = page.users.find((one) => sameName(one.username, text));
     if (user) return user.id;
@@ -29,7 +29,7 @@ export const createUsernames = (client: Client) => {
   const known = new Map<string, Promise<string>>();
   const ask = async (id: string): Promise<string> => {
     try {
-      const user = await answered(client.GET('/api/v1/users/{id}', { params: { path: { id } } }));
+      const user = await dataOf(client.GET('/api/v1/users/{id}', { params: { path: { id } } }));
       return user.username;
     } catch (error) {
       if (error instanceof Refusal && error.problem.code === 'not_found') return id;

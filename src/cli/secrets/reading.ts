@@ -1,4 +1,4 @@
-import { answered, type Client, pages, Refusal, type Secret, type SecretsQuery } from '../../client/index.ts';
+import { type Client, dataOf, pages, Refusal, type Secret, type SecretsQuery } from '../../client/index.ts';
 import type { OwnerFilter, Scope, SecretState, SecretType } from '../../core/secret-types.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -15,7 +15,7 @@ export interface ListOptions {
   readonly limit?: string;
 }
 
-const ask = (client: Client, query: SecretsQuery) => answered(client.GET('/api/v1/secrets', { params: { query } }));
+const ask = (client: Client, query: SecretsQuery) => dataOf(client.GET('/api/v1/secrets', { params: { query } }));
 
 const pageSize = 200;
 
@@ -91,11 +91,11 @@ interface Value {
 }
 
 const valueById = (client: Client, id: string): Promise<Value> =>
-  answered(client.GET('/api/v1/secrets/{id}/value', { params: { path: { id } } }));
+  dataOf(client.GET('/api/v1/secrets/{id}/value', { params: { path: { id } } }));
 
 /** A bare name is chosen by the service itself, in the request that reveals it. */
 const valueByName = async (context: CliContext, client: Client, name: string): Promise<Value> => {
-  const { secrets } = await answered(client.POST('/api/v1/secrets/reveal', { body: { names: [name] } }));
+  const { secrets } = await dataOf(client.POST('/api/v1/secrets/reveal', { body: { names: [name] } }));
   const [item] = secrets;
   if (item?.value !== undefined && item.id !== undefined && item.version !== undefined)
     return { id: item.id, name, version: item.version, value: item.value };

@@ -1,4 +1,4 @@
-import { answered, type Client, pages, type Secret } from '../../client/index.ts';
+import { type Client, dataOf, pages, type Secret } from '../../client/index.ts';
 import { secretNamePattern } from '../../core/names.ts';
 import { isUuid } from '../../core/uuid.ts';
 import type { CliContext } from '../context.ts';
@@ -46,7 +46,7 @@ export const secretsNamed = async (client: Client, name: string, filter: NameFil
   const found: Secret[] = [];
   const query = { ...filter, name, limit: 200 };
   for await (const page of pages((cursor) =>
-    answered(client.GET('/api/v1/secrets', { params: { query: { ...query, ...cursor } } })),
+    dataOf(client.GET('/api/v1/secrets', { params: { query: { ...query, ...cursor } } })),
   )) {
     found.push(...page.secrets);
   }
@@ -77,7 +77,7 @@ export const resolveSecret = async (
 };
 
 const secretById = (client: Client, id: string): Promise<Secret> =>
-  answered(client.GET('/api/v1/secrets/{id}', { params: { path: { id } } }));
+  dataOf(client.GET('/api/v1/secrets/{id}', { params: { path: { id } } }));
 
 const ownedBy = async (client: Client, owner: string, found: readonly Secret[]): Promise<Secret[]> => {
   const ownerId = await userIdOf(client, owner);

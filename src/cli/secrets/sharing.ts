@@ -1,4 +1,4 @@
-import { answered } from '../../client/index.ts';
+import { dataOf } from '../../client/index.ts';
 import type { CliContext } from '../context.ts';
 import { usage } from '../failure.ts';
 import { printable } from '../printable.ts';
@@ -9,9 +9,7 @@ import { resolveSecret } from './resolve.ts';
 export const share = async (context: CliContext, text: string, user: string): Promise<void> => {
   const client = await context.client();
   const { id } = await resolveSecret(context, client, text);
-  const secret = await answered(
-    client.POST('/api/v1/secrets/{id}/share', { params: { path: { id } }, body: who(user) }),
-  );
+  const secret = await dataOf(client.POST('/api/v1/secrets/{id}/share', { params: { path: { id } }, body: who(user) }));
   context.out.note(`${secret.name} is shared with ${printable(user)}.`);
   await context.out.result(secret, () => null);
 };
@@ -30,7 +28,7 @@ export const unshare = async (context: CliContext, text: string, user: string | 
   if (user === undefined) return await leave(context, text);
   const client = await context.client();
   const { id } = await resolveSecret(context, client, text);
-  const secret = await answered(
+  const secret = await dataOf(
     client.POST('/api/v1/secrets/{id}/unshare', { params: { path: { id } }, body: who(user) }),
   );
   context.out.note(`${secret.name} is not shared with ${printable(user)}.`);
@@ -47,7 +45,7 @@ const reasons: Readonly<Record<string, string>> = {
 export const access = async (context: CliContext, text: string): Promise<void> => {
   const client = await context.client();
   const { id } = await resolveSecret(context, client, text);
-  const { access: entries } = await answered(client.GET('/api/v1/secrets/{id}/access', { params: { path: { id } } }));
+  const { access: entries } = await dataOf(client.GET('/api/v1/secrets/{id}/access', { params: { path: { id } } }));
   await context.out.result(entries, () =>
     context.out.table(
       ['USER', 'WHY', 'MAY'],

@@ -1,4 +1,4 @@
-import { answered, type Client, type Secret } from '../../client/index.ts';
+import { type Client, dataOf, type Secret } from '../../client/index.ts';
 import type { Exposure, Scope, SecretType } from '../../core/secret-types.ts';
 import type { CliContext } from '../context.ts';
 import { usage } from '../failure.ts';
@@ -68,7 +68,7 @@ const change = async (
   const changed =
     names.length === 0
       ? secret
-      : await answered(
+      : await dataOf(
           client.PATCH('/api/v1/secrets/{id}', {
             params: { path, header: { 'If-Match': tagOf(secret) } },
             body: known,
@@ -77,7 +77,7 @@ const change = async (
   const left =
     names.length === 0 ? null : `of ${secret.name} these are set: ${names.join(', ')}. The value may not be.`;
   return await lastStep(context, left, () =>
-    answered(
+    dataOf(
       client.PUT('/api/v1/secrets/{id}/value', {
         params: { path, header: { 'If-Match': tagOf(changed) } },
         body: { value },
@@ -87,7 +87,7 @@ const change = async (
 };
 
 const create = (context: CliContext, client: Client, name: string, place: Place, known: Known, value: string) =>
-  answered(
+  dataOf(
     client.POST('/api/v1/secrets', {
       body: {
         ...known,

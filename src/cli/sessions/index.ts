@@ -1,4 +1,4 @@
-import { answered, type Client, pages, type Session } from '../../client/index.ts';
+import { type Client, dataOf, pages, type Session } from '../../client/index.ts';
 import { type CliContext, sessionName } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
@@ -13,7 +13,7 @@ const nameOf = ({ external_id, id }: Session): string => external_id ?? id;
 const clientFor = (context: CliContext): Promise<Client> => context.client({ session: null });
 
 const one = (client: Client, name: string): Promise<Session> =>
-  answered(client.GET('/api/v1/sessions/{id}', { params: { path: { id: sessionName(name) } } }));
+  dataOf(client.GET('/api/v1/sessions/{id}', { params: { path: { id: sessionName(name) } } }));
 
 const participantsOf = ({ participants }: Session): string =>
   participants.map(({ username, user_id }) => username ?? user_id).join(', ');
@@ -31,7 +31,7 @@ export const start = async (context: CliContext, name: string | undefined, optio
   const client = await clientFor(context);
   const participants = await Promise.all((options.with ?? []).map((user) => userIdOf(client, user)));
   const title = options.title === undefined ? {} : { title: options.title };
-  const session = await answered(
+  const session = await dataOf(
     client.POST('/api/v1/sessions', { body: { ...external, ...title, ...expires, participants } }),
   );
   context.out.note(`Session ${nameOf(session)} is started, with ${printable(participantsOf(session))}.`);
@@ -43,7 +43,7 @@ export const list = async (context: CliContext, { all = false }: { all?: boolean
   const client = await clientFor(context);
   const found: Session[] = [];
   for await (const page of pages((cursor) =>
-    answered(client.GET('/api/v1/sessions', { params: { query: { limit: 200, ...cursor } } })),
+    dataOf(client.GET('/api/v1/sessions', { params: { query: { limit: 200, ...cursor } } })),
   )) {
     found.push(...page.sessions.filter((session) => all || session.status === 'active'));
   }
@@ -64,7 +64,7 @@ export const list = async (context: CliContext, { all = false }: { all?: boolean
 };
 
 const cleanupOf = (client: Client, id: string) =>
-  answered(client.GET('/api/v1/sessions/{id}/cleanup', { params: { path: { id } } }));
+  dataOf(client.GET('/api/v1/sessions/{id}/cleanup', { params: { path: { id } } }));
 
 const factsOf = (session: Session): [string, string][] => {
   const rows: [string, string][] = [
@@ -107,7 +107,7 @@ export const add = async (context: CliContext, name: string, users: readonly str
   for (const [at, user] of ids.entries()) {
     const left = at === 0 ? null : `added were ${users.slice(0, at).map(printable).join(', ')}.`;
     session = await lastStep(context, left, () =>
-      answered(client.POST('/api/v1/sessions/{id}/participants', { params: { path: { id } }, body: who(user) })),
+      dataOf(client.POST('/api/v1/sessions/{id}/participants', { params: { path: { id } }, body: who(user) })),
     );
   }
   if (session === null) return;
@@ -134,7 +134,7 @@ export const remove = async (context: CliContext, name: string, user: string): P
 export const leave = async (context: CliContext, name: string): Promise<void> => {
   const client = await clientFor(context);
   const session = await one(client, name);
-  const { user } = await answered(client.GET('/api/v1/auth/me'));
+  const { user } = await dataOf(client.GET('/api/v1/auth/me'));
   const left = await removeUser(client, session, user.id);
   context.out.note(`You have left session ${nameOf(session)}; your secrets in it are closed to the others.`);
   await context.out.result(left, () => null);
@@ -164,7 +164,7 @@ export const end = async (context: CliContext, name: string, { yes = false }: { 
   if (!yes && !(await context.input.confirm(question, 'Add --yes to end without a question.'))) {
     throw new CliFailure(exitCodes.interrupted, 'The session goes on.');
   }
-  const ended = await answered(client.POST('/api/v1/sessions/{id}/end', { params: { path: { id: session.id } } }));
+  const ended = await dataOf(client.POST('/api/v1/sessions/{id}/end', { params: { path: { id: session.id } } }));
   context.out.note(`Session ${nameOf(ended)} has ended.`);
   await context.out.result(ended, () => null);
 };

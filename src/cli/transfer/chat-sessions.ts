@@ -1,4 +1,4 @@
-import { answered, type Client, pages } from '../../client/index.ts';
+import { type Client, dataOf, pages } from '../../client/index.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
@@ -17,10 +17,10 @@ const ended = (chatId: string): CliFailure =>
   );
 
 const ownSessions = async (client: Client) => {
-  const me = (await answered(client.GET('/api/v1/auth/me'))).user.id;
+  const me = (await dataOf(client.GET('/api/v1/auth/me'))).user.id;
   const own = new Map<string, { id: string; status: string }>();
   for await (const page of pages((cursor) =>
-    answered(client.GET('/api/v1/sessions', { params: { query: { limit: 200, ...cursor } } })),
+    dataOf(client.GET('/api/v1/sessions', { params: { query: { limit: 200, ...cursor } } })),
   )) {
     for (const { owner_id, external_id, id, status } of page.sessions) {
       if (owner_id === me && external_id !== null) own.set(external_id, { id, status });
@@ -64,7 +64,7 @@ export const startChatSessions = async (
     }
     const body = { external_id: externalIdOf(chatId), metadata: { imported_chat_id: chatId } };
     const session = await lastStep(context, startedSessions(started), () =>
-      answered(client.POST('/api/v1/sessions', { body })),
+      dataOf(client.POST('/api/v1/sessions', { body })),
     );
     sessions.set(chatId, session.id);
     started += 1;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { answered, type Client, Refusal } from '../../client/index.ts';
+import { type Client, dataOf, Refusal } from '../../client/index.ts';
 import type { OnConflict } from '../../core/secret-types.ts';
 import type { CliContext } from '../context.ts';
 import { printable } from '../printable.ts';
@@ -69,7 +69,7 @@ export const sendItems = async (
   const body = { items: [...requests], on_conflict: options.onConflict, dry_run: options.dryRun };
   let imported: Imported;
   try {
-    imported = await inTurn(context, () => answered(client.POST('/api/v1/secrets/import', { body })));
+    imported = await inTurn(context, () => dataOf(client.POST('/api/v1/secrets/import', { body })));
   } catch (error) {
     throw withSources(error, items, options.chunked);
   }

@@ -3,10 +3,10 @@ import type { components } from './schema.ts';
 export type Problem = components['schemas']['Problem'];
 export type ProblemCode = Problem['code'];
 
-/** The service said no. `message` is its sentence; `problem` the whole of it. */
+/** The service refused the request. `message` is its explanation; `problem` is the whole problem document (RFC 9457). */
 export class Refusal extends Error {
   readonly problem: Problem;
-  /** Seconds after which to ask again, where the service said so. */
+  /** After how many seconds to try again, where the service said so. */
   readonly retryAfter: number | null;
 
   constructor(problem: Problem, retryAfter: number | null = null) {
@@ -17,7 +17,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Nobody answered at this address, or not in time, or what answers is not Keyhold. Whether a request took effect is then unknown. */
+/** No Keyhold service answered at this address, or not in time. Whether the request took effect is unknown. */
 export class NoAnswer extends Error {
   readonly server: string;
   readonly kind: 'unreachable' | 'timeout' | 'not-keyhold';

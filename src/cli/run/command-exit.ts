@@ -1,14 +1,14 @@
 import { constants } from 'node:os';
 
-/** How a command ended: by a code, or by a signal. */
-export interface Ending {
+/** How a command exited: with a code, or by a signal. */
+export interface CommandExit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
 
 const base = 128;
 
-/** What a shell says about a command that a signal ended. */
+/** The exit code by which a shell reports a command that a signal terminated. */
 const statusOfSignal = (signal: NodeJS.Signals): number => base + (constants.signals[signal] ?? 0);
 
 export const signalOfNumber = (number: number | undefined): NodeJS.Signals | null => {
@@ -17,8 +17,8 @@ export const signalOfNumber = (number: number | undefined): NodeJS.Signals | nul
   return found ? (found[0] as NodeJS.Signals) : null;
 };
 
-/** These write a core dump of ours, with the values in it, or cannot end us. */
-const notRaised: ReadonlySet<NodeJS.Signals> = new Set([
+/** Signals that would write a core dump of this process, which holds values. */
+const coreDumping: ReadonlySet<NodeJS.Signals> = new Set([
   ...([
     'SIGQUIT',
     'SIGILL',
@@ -34,16 +34,16 @@ const notRaised: ReadonlySet<NodeJS.Signals> = new Set([
 ]);
 
 /**
- * Ends this process as the command ended: with its code, or by the same signal. After a signal that would write a core
- * dump of this process, which holds values, the code is 128 and the signal's number, as a shell says it.
+ * Exits as the command exited: with its code, or by the same signal. For a signal that would write a core dump of this
+ * process the exit code is 128 plus the signal's number, as in a shell.
  */
-export const endAs = ({ code, signal }: Ending): void => {
+export const exitAs = ({ code, signal }: CommandExit): void => {
   if (signal === null) {
     process.exitCode = code ?? 1;
     return;
   }
   process.exitCode = statusOfSignal(signal);
-  if (notRaised.has(signal)) return;
+  if (coreDumping.has(signal)) return;
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);
 };

@@ -29,27 +29,26 @@ const exitOfProblem = {
   internal: exitCodes.failed,
 } as const satisfies Record<ProblemCode, ExitCode>;
 
-/** Of the commands beside the service: what starting again cannot help is the operator's to put right, and ends in 2. */
-const exitOfOwn: Partial<Record<KeyholdError['code'], ExitCode>> = {
+/** For the server-side commands. An error that trying again cannot help is the operator's to fix and ends in 2. */
+const exitOfServerSide: Partial<Record<KeyholdError['code'], ExitCode>> = {
   not_found: exitCodes.notFound,
   name_taken: exitCodes.conflict,
   unavailable: exitCodes.unreachable,
   overloaded: exitCodes.unreachable,
 };
 
-/** What to do next, where the service's own sentence doesn't say it for the command line. */
+/** What to do next, where the service's own message does not say it in terms of the command line. */
 const advice: Partial<Record<ProblemCode, string>> = {
   unauthenticated: 'The login has expired or was revoked. Run "keyhold login" to log in again.',
-  session_not_joined:
-    'There is no active session of this name in which you are present. "keyhold session list" shows yours.',
-  permission_missing: 'Use a token that has it, or log in anew by "keyhold login".',
-  not_found: 'There is nothing here that you can reach. "keyhold ls" shows the secrets that you can.',
+  session_not_joined: 'You are not in an active session of this name. "keyhold session list" lists your sessions.',
+  permission_missing: 'Use a token that has it, or run "keyhold login" to log in again.',
+  not_found: 'Not found, or you do not have access. "keyhold ls" lists the secrets that you have access to.',
 };
 
-/** Codes whose own sentence is about HTTP, and is left out. */
+/** Codes whose own message is about HTTP and is left out. */
 const replaced: readonly ProblemCode[] = ['unauthenticated', 'session_not_joined', 'not_found'];
 
-const sentenceOf = ({ problem, retryAfter }: Refusal): string => {
+const messageOf = ({ problem, retryAfter }: Refusal): string => {
   const next = advice[problem.code];
   const own = replaced.includes(problem.code) ? [] : [printable(problem.detail)];
   const wait = retryAfter === null ? [] : [`Try again in ${retryAfter} s.`];
@@ -59,58 +58,60 @@ const sentenceOf = ({ problem, retryAfter }: Refusal): string => {
 
 const isRefusedCode = (code: string): code is ProblemCode => Object.hasOwn(exitOfProblem, code);
 
-export interface Ending {
+/** How a command line ends after an error. */
+export interface Exit {
   readonly code: ExitCode;
-  /** Without a name in front; empty where nothing is to be said. */
+  /** Without the program's name in front; empty where there is nothing to say. */
   readonly message: string;
 }
 
 const tokenOfEnvironment =
-  'The token in KEYHOLD_CLI_TOKEN is not accepted: it is wrong, has expired or was revoked. Set another one, or unset it and run "keyhold login".';
+  'The service did not accept the token in KEYHOLD_CLI_TOKEN. It is wrong, expired or revoked. Set another token, or unset it and run "keyhold login".';
 
-const endingOfRefusal = (error: Refusal, byEnvironment: boolean): Ending => {
+const exitOfRefusal = (error: Refusal, byEnvironment: boolean): Exit => {
   const { code } = error.problem;
   if (code === 'unauthenticated' && byEnvironment) return { code: exitCodes.loggedOut, message: tokenOfEnvironment };
-  return { code: isRefusedCode(code) ? exitOfProblem[code] : exitCodes.failed, message: sentenceOf(error) };
+  return { code: isRefusedCode(code) ? exitOfProblem[code] : exitCodes.failed, message: messageOf(error) };
 };
 
-/** Commander quotes what was typed; of an unknown option only the name is repeated, since the rest may be a value. */
-const sentenceOfParser = (message: string): string => {
+/** Commander quotes what was typed. Of an unknown option only the name is repeated, since the rest may be a value. */
+const messageOfParser = (message: string): string => {
   const [, flag = '', rest = ''] =
     /^error: unknown option '([\s\S]*)'(?:\n\((Did you mean .*)\))?$/.exec(message) ?? [];
   if (flag === '') return message.replace(/^error: /, '').replaceAll('\n', ' ');
   const name = /^--?[a-z][a-z-]{0,30}(?==|$)/.exec(flag)?.[0];
-  return name === undefined ? 'there is an unknown option.' : `unknown option ${name}. ${rest}`.trim();
+  return name === undefined ? 'unknown option.' : `unknown option ${name}. ${rest}`.trim();
 };
 
-const endingOfParser = ({ code, message }: CommanderError): Ending => {
+const exitOfParser = ({ code, message }: CommanderError): Exit => {
   // Help was printed in place of a missing command.
   if (code === 'commander.help') return { code: exitCodes.usage, message: '' };
   return {
     code: exitCodes.usage,
-    message: `${sentenceOfParser(message)} --help shows how.`.replace(/([^.?])( --help)/, '$1.$2'),
+    message: `${messageOfParser(message)} Run with --help for usage.`.replace(/([^.?])( Run with --help)/, '$1.$2'),
   };
 };
 
 /**
- * Any error as an exit code and a sentence. What nobody expected is told by its kind alone: its message and stack might
- * quote a value. `byEnvironment`: the credential was KEYHOLD_CLI_TOKEN's.
+ * The exit code and message for any error. Of an unexpected one only the kind is shown, since its message and stack might
+ * quote a value. `byEnvironment` is true where KEYHOLD_CLI_TOKEN gave the credential.
  */
-export const endingOf = (error: unknown, byEnvironment = false): Ending => {
+export const exitOf = (error: unknown, byEnvironment = false): Exit => {
   if (error instanceof CliFailure) return { code: error.exitCode, message: error.message };
-  if (error instanceof CommanderError) return endingOfParser(error);
-  if (error instanceof Refusal) return endingOfRefusal(error, byEnvironment);
+  if (error instanceof CommanderError) return exitOfParser(error);
+  if (error instanceof Refusal) return exitOfRefusal(error, byEnvironment);
   if (error instanceof NoAnswer) {
-    const next = error.kind === 'not-keyhold' ? 'Check the address that you logged in to.' : 'Is the service running?';
+    const next = error.kind === 'not-keyhold' ? 'Check the server’s address.' : 'Is the service running?';
     return { code: exitCodes.unreachable, message: `${printable(error.message)} ${next}` };
   }
-  if (error instanceof KeyholdError) return { code: exitOfOwn[error.code] ?? exitCodes.usage, message: error.message };
+  if (error instanceof KeyholdError)
+    return { code: exitOfServerSide[error.code] ?? exitCodes.usage, message: error.message };
   const kind = error instanceof Error ? error.name : typeof error;
   const place = error instanceof Error ? placeOf(error) : '';
-  return { code: exitCodes.failed, message: `Something unexpected happened (${kind}${place}). Please report it.` };
+  return { code: exitCodes.failed, message: `An unexpected error occurred (${kind}${place}). Please report it.` };
 };
 
-/** Where it was thrown: a file and line of ours, never the message. */
+/** Where it was thrown: the file and line in Keyhold's own code. */
 const placeOf = ({ stack = '' }: Error): string => {
   const frame = stack.split('\n').find((line) => /^ {4}at .*[\\/](src|dist)[\\/]/.test(line));
   const at = /([\w.-]+\.[jt]s:\d+)/.exec(frame ?? '')?.[1];
