@@ -1,17 +1,24 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, symlink } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startCommand } from '../support/command.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
+const listen = async (server: Server): Promise<string> => {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+};
+
 const expected = [
   /^bin\/keyhold\.mjs$/,
   /^dist\/[\w/.-]+\.js$/,
-  /^dist\/(core|crypto)\/[\w.-]+\.d\.ts$/,
+  /^dist\/(client|core|crypto)\/[\w.-]+\.d\.ts$/,
   /^docs\/[\w/.-]+\.md$/,
   /^(package\.json|openapi\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$/,
 ];
@@ -60,7 +67,7 @@ describe('the package, as npm packs it', () => {
       expect(files).toContain(name);
   });
 
-  it('serves, and is the command line to it', async () => {
+  it('serves, is the command line to it, and its typed client works in Node and in a browser', async () => {
     const env = {
       KEYHOLD_DATA_DIR: join(directory.path, 'data'),
       KEYHOLD_CONFIG_DIR: join(directory.path, 'config'),
@@ -85,10 +92,78 @@ describe('the package, as npm packs it', () => {
       expect(await keyhold(['set', 'MADE', '--generate', '--quiet'], person).ended).toMatchObject({ code: 0 });
       const ran = await keyhold(['run', '--', 'sh', '-c', 'printf %s "$MADE" | wc -c'], person).ended;
       expect(ran).toMatchObject({ code: 0, out: expect.stringMatching(/^ *32\n$/) });
+      await useTypedClient(url);
     } finally {
       service.signal('SIGTERM');
       await service.ended;
     }
+  });
+
+  /** Programs that depend on the package: one in Node by its name, one with nothing but what browsers offer. */
+  const useTypedClient = async (url: string): Promise<void> => {
+    const login = `
+      import { createKeyholdClient, dataOf, Refusal } from 'keyhold/client';
+      const client = createKeyholdClient({ server: '${url}' });
+      const body = { username: 'admin', password: 'of a packed service' };
+      const { access_token } = await dataOf(client.POST('/api/v1/auth/login', { body }));
+      const wrong = { ...body, password: 'another one' };
+      const refusal = await client.POST('/api/v1/auth/login', { body: wrong }).catch((error) => error);
+      console.log(JSON.stringify({ access_token, refused: refusal instanceof Refusal && refusal.problem.code }));`;
+    const script = join(directory.path, 'login.mjs');
+    await writeFile(script, login);
+    const inNode = await startCommand([], { program: [process.execPath, script] }).ended;
+    expect(inNode.err).toBe('');
+    const { access_token, refused } = JSON.parse(inNode.out);
+    expect(refused).toBe('login_failed');
+
+    const silent = createServer(() => undefined);
+    const elsewhere = createServer((_request, response) => response.writeHead(302, { location: url }).end());
+    const entry = pathToFileURL(join(installed, 'dist', 'client', 'index.js')).href;
+    const args = [entry, url, access_token, await listen(silent), await listen(elsewhere)];
+    const program = ['--experimental-vm-modules', '--no-warnings', 'test/support/load-in-browser.mjs'];
+    const inBrowser = await startCommand(args, { program: [process.execPath, ...program] }).ended;
+    for (const server of [silent, elsewhere]) {
+      server.closeAllConnections();
+      server.close();
+    }
+    expect(inBrowser.err).toBe('');
+    expect(JSON.parse(inBrowser.out)).toEqual({
+      created: 201,
+      revealed: 'a value',
+      listed: ['FROM_A_BROWSER', 'MADE'],
+      refused: { name: 'Refusal', code: 'unauthenticated', message: expect.any(String) },
+      unreachable: { name: 'NoAnswer', kind: 'unreachable', message: expect.stringContaining('cannot be reached') },
+      late: { name: 'NoAnswer', kind: 'timeout', message: expect.stringContaining('took too long') },
+      redirected: { name: 'NoAnswer', kind: 'not-keyhold', message: expect.stringContaining('redirects elsewhere') },
+    });
+  };
+
+  it('has types for its client that a program can be checked against', async () => {
+    const uses = (name: string): string => `
+      import { createKeyholdClient, dataOf } from 'keyhold/client';
+      const { secrets } = await dataOf(createKeyholdClient({ server: '' }).GET('/api/v1/secrets', { params: { query: { ${name}: 'A' } } }));
+      export const first: string | undefined = secrets[0]?.name;`;
+    const check = async (name: string) => {
+      await writeFile(join(directory.path, `${name}.mts`), uses(name));
+      const flags = [
+        '--ignoreConfig',
+        '--noEmit',
+        '--strict',
+        '--module',
+        'nodenext',
+        '--target',
+        'esnext',
+        '--lib',
+        'esnext,dom',
+      ];
+      const tsc = join(root, 'node_modules', '.bin', 'tsc');
+      return await startCommand([...flags, join(directory.path, `${name}.mts`)], { program: [tsc] }).ended;
+    };
+    expect(await check('name')).toMatchObject({ code: 0, out: '' });
+    expect(await check('no_such_filter')).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('no_such_filter'),
+    });
   });
 
   it('refuses an old Node in one sentence', async () => {
