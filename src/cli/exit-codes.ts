@@ -1,44 +1,44 @@
-/** What a command line ends with, and what each of them tells a script. docs/cli.md shows this table. */
+/** The exit codes of the command line. docs/cli.md shows them with their meanings. */
 export const exitCodes = {
   ok: 0,
   /** Something unexpected, here or in the service. */
   failed: 1,
-  /** The command line, the input or the settings are wrong. The sentence on stderr says what to do. */
+  /** The command line, the input or the settings are wrong. */
   usage: 2,
-  /** There is nothing of this name or id that you can reach. */
+  /** Nothing has this name or id, or the user has no access to it. */
   notFound: 3,
-  /** You may not do this. */
+  /** The user is not allowed to do this. */
   refused: 4,
   /** Not logged in, or the login has expired or was revoked. */
   loggedOut: 5,
-  /** It clashes with what is there: a taken name, a secret that is not in the state for it. */
+  /** The state of things forbids it: a name is taken, or a secret is in the wrong state. */
   conflict: 6,
-  /** The service cannot be reached, is overloaded, or something else answers there. */
+  /** The service cannot be reached or is overloaded, or the server is not a Keyhold service. */
   unreachable: 7,
-  /** Several secrets bear the name; stderr lists them. */
+  /** Several secrets have the name; stderr lists them. */
   ambiguous: 8,
   /** Output, a file or the settings could not be written. */
   notWritten: 9,
-  /** Ctrl-C, or a question that was answered with no. */
+  /** Ctrl-C, or a confirmation that was declined. */
   interrupted: 130,
-  /** Whoever read the output stopped reading (128 + SIGPIPE). */
+  /** The reader of the output closed it (128 + SIGPIPE). */
   brokenPipe: 141,
 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
-/** The sentence for each code, as the reference shows it. */
+/** The meaning of each code in the reference. */
 export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> = {
   ok: 'done',
-  failed: 'something unexpected, here or in the service',
+  failed: 'an unexpected error, here or in the service',
   usage: 'the command line, the input or the settings are wrong',
-  notFound: 'there is nothing of this name or id that you can reach',
-  refused: 'you may not do this',
+  notFound: 'not found, or you do not have access',
+  refused: 'you are not allowed to do this',
   loggedOut: 'not logged in, or the login has expired or was revoked',
-  conflict: 'it clashes with what is there: a taken name, or a secret that is not in the state for it',
-  unreachable: 'the service cannot be reached, is overloaded, or something else answers there',
-  ambiguous: 'several secrets bear the name; stderr lists them',
+  conflict: 'a conflict: the name is taken, or the secret is in the wrong state',
+  unreachable: 'the service cannot be reached or is overloaded, or the server is not a Keyhold service',
+  ambiguous: 'several secrets have this name; stderr lists them',
   notWritten: 'output, a file or the settings could not be written',
-  interrupted: 'interrupted by Ctrl-C, or the question was answered with no',
-  brokenPipe: 'whoever read the output stopped reading',
+  interrupted: 'interrupted by Ctrl-C, or the confirmation was declined',
+  brokenPipe: 'the reader of the output closed it',
 };

@@ -42,7 +42,7 @@ const advice: Partial<Record<ProblemCode, string>> = {
   unauthenticated: 'The login has expired or was revoked. Run "keyhold login" to log in again.',
   session_not_joined: 'You are not in an active session of this name. "keyhold session list" lists your sessions.',
   permission_missing: 'Use a token that has it, or run "keyhold login" to log in again.',
-  not_found: 'Not found, or you do not have access. "keyhold ls" lists the secrets that you have access to.',
+  not_found: 'Not found, or you do not have access. "keyhold ls" lists the secrets that you can access.',
 };
 
 /** Codes whose own message is about HTTP and is left out. */
@@ -93,8 +93,8 @@ const exitOfParser = ({ code, message }: CommanderError): Exit => {
 };
 
 /**
- * The exit code and message for any error. Of an unexpected one only the kind is shown, since its message and stack might
- * quote a value. `byEnvironment` is true where KEYHOLD_CLI_TOKEN gave the credential.
+ * The exit code and message for any error. Of an unexpected one only the kind is shown, since its message and stack
+ * might quote a value. `byEnvironment` is true where KEYHOLD_CLI_TOKEN gave the credential.
  */
 export const exitOf = (error: unknown, byEnvironment = false): Exit => {
   if (error instanceof CliFailure) return { code: error.exitCode, message: error.message };

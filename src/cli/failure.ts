@@ -1,6 +1,6 @@
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 
-/** What ends a command line: a sentence that says what to do next, and the exit code. */
+/** An expected failure of a command: its message says what happened and what to do, and it has an exit code. */
 export class CliFailure extends Error {
   readonly exitCode: ExitCode;
 
@@ -16,20 +16,20 @@ export const usage = (message: string): CliFailure => new CliFailure(exitCodes.u
 /** Ctrl-C, at a prompt or while waiting. */
 export const interrupted = (): CliFailure => new CliFailure(exitCodes.interrupted, '');
 
-const fileTroubles: Readonly<Record<string, string>> = {
+const systemErrors: Readonly<Record<string, string>> = {
   ENOSPC: 'no space is left on the device',
-  EDQUOT: 'the quota is used up',
+  EDQUOT: 'the disk quota is exceeded',
   EACCES: 'permission denied',
   EPERM: 'permission denied',
   EROFS: 'the file system is read-only',
   ENOENT: 'there is no such file or directory',
-  ENOTDIR: 'a part of the path is not a directory',
+  ENOTDIR: 'part of the path is not a directory',
   EISDIR: 'it is a directory',
-  EIO: 'the device failed',
+  EIO: 'the device reported an input/output error',
 };
 
-/** The sentence for a failed system call, without what Node prints of its arguments. */
-export const troubleOf = (error: unknown): string | null => {
+/** The reason of a failed system call, without the arguments that Node's message holds; null for any other error. */
+export const systemErrorText = (error: unknown): string | null => {
   const { code } = (error ?? {}) as { code?: unknown };
-  return typeof code === 'string' ? (fileTroubles[code] ?? null) : null;
+  return typeof code === 'string' ? (systemErrors[code] ?? null) : null;
 };

@@ -14,8 +14,8 @@ const finish = (code: number): never => {
 };
 
 /**
- * Runs one command line and ends the process. A failure is a message on stderr and an exit code; the message holds nothing
- * that could be a value.
+ * Runs one command line and ends the process. A failure is a message on stderr and an exit code; the message holds
+ * nothing that could be a value.
  */
 export const run = async (args: readonly string[]): Promise<void> => {
   const [first, ...rest] = args;

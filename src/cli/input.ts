@@ -1,16 +1,16 @@
 import { type CliFailure, interrupted, usage } from './failure.ts';
 
-/** What people and programs give: questions go to stderr, so that stdout stays the command's result. */
+/** What users and programs enter. Prompts go to stderr, so that stdout holds nothing but the command's result. */
 export interface Input {
-  /** True where somebody can be asked. */
-  readonly canAsk: boolean;
-  /** One line that is not shown while it is typed; a pasted text of several lines is taken whole. */
+  /** True where stdin and stderr are a terminal. */
+  readonly canPrompt: boolean;
+  /** Prompts for one line that is not shown while it is typed. A pasted text of several lines counts as one. */
   hidden(question: string): Promise<string>;
   line(question: string): Promise<string>;
-  /** True for y or yes. Where nobody can be asked it throws usage with `otherwise`. */
-  confirm(question: string, otherwise: string): Promise<boolean>;
-  /** All of stdin, byte for byte; at most `limit` bytes, or it throws usage. */
-  all(limit: number): Promise<Buffer>;
+  /** True for y or yes. Throws usage where it cannot prompt. */
+  confirm(question: string): Promise<boolean>;
+  /** All of stdin, byte for byte. Throws usage for more than `maxBytes`. */
+  all(maxBytes: number): Promise<Buffer>;
 }
 
 type Stdin = NodeJS.ReadStream;
@@ -19,13 +19,13 @@ const enter = /[\r\n]/;
 const pasteBegins = '\u001b[200~';
 const pasteEnds = '\u001b[201~';
 
-/** What was typed so far, key by key. A bracketed paste is text; outside of one, Enter ends the line. */
+/** A line that is typed key by key. A bracketed paste is text as it is; otherwise Enter ends the line. */
 class HiddenLine {
   #text = '';
   #pasting = false;
 
-  /** Takes what the terminal sent; 'end' once the line is complete. */
-  take(sent: string): 'more' | 'end' | 'interrupted' {
+  /** Adds what the terminal sent; 'end' once the line is complete. */
+  add(sent: string): 'more' | 'end' | 'interrupted' {
     let rest = sent;
     while (rest !== '') {
       const { length, outcome } = this.#step(rest);
@@ -49,10 +49,10 @@ class HiddenLine {
       return { length: mark.length, outcome: 'more' };
     }
     const key = String.fromCodePoint(rest.codePointAt(0) ?? 0);
-    return { length: key.length, outcome: this.#pasting ? this.#add(key) : this.#press(key) };
+    return { length: key.length, outcome: this.#pasting ? this.#paste(key) : this.#press(key) };
   }
 
-  #add(key: string): 'more' {
+  #paste(key: string): 'more' {
     // Terminals send the line ends of a paste as carriage returns.
     this.#text += key === '\r' ? '\n' : key;
     return 'more';
@@ -69,10 +69,13 @@ class HiddenLine {
   }
 }
 
-const nobodyToAsk = (): CliFailure =>
-  usage('There is no terminal to ask on. Give the value by stdin, a file or an option; --help shows which.');
+const cannotPromptForValue = (): CliFailure =>
+  usage('Cannot prompt: this is not a terminal. Pass the value by stdin, a file or an option; see --help.');
 
-/** Reads one hidden line in raw mode. What the terminal sends after it within a moment (a paste) is never left to the shell. */
+/** The message for a confirmation that cannot be asked for. */
+export const cannotPrompt = 'Cannot prompt: this is not a terminal. Pass --yes to skip the confirmation.';
+
+/** Reads one line in raw mode, without echo. */
 const readHidden = (stdin: Stdin, stderr: NodeJS.WriteStream, question: string): Promise<string> =>
   new Promise((resolve, reject) => {
     const line = new HiddenLine();
@@ -87,13 +90,13 @@ const readHidden = (stdin: Stdin, stderr: NodeJS.WriteStream, question: string):
       settle();
     };
     const onData = (chunk: Buffer): void => {
-      const outcome = line.take(decoder.decode(chunk, { stream: true }));
+      const outcome = line.add(decoder.decode(chunk, { stream: true }));
       if (outcome === 'interrupted') finish(() => reject(interrupted()));
       if (outcome === 'end') finish(() => resolve(line.text));
     };
     const onEnd = (): void => finish(() => reject(interrupted()));
     const onTerminate = (): void => finish(() => process.kill(process.pid, 'SIGTERM'));
-    // Silence first: what is typed as soon as the question stands must not be shown.
+    // Echo is off before the prompt appears, so that early keys are not shown.
     stdin.setRawMode(true);
     stderr.write(`${question}\u001b[?2004h`);
     stdin.on('data', onData);
@@ -121,33 +124,33 @@ const readLine = async (stdin: Stdin, stderr: NodeJS.WriteStream, question: stri
   });
 };
 
-const readAll = async (stdin: Stdin, limit: number): Promise<Buffer> => {
+const readAll = async (stdin: Stdin, maxBytes: number): Promise<Buffer> => {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of stdin) {
     size += (chunk as Buffer).length;
-    if (size > limit) throw usage(`stdin holds more than the ${limit} bytes that are taken here.`);
+    if (size > maxBytes) throw usage(`stdin is larger than the maximum of ${maxBytes} bytes.`);
     chunks.push(chunk as Buffer);
   }
   return Buffer.concat(chunks);
 };
 
 export const createInput = (stdin: Stdin = process.stdin, stderr: NodeJS.WriteStream = process.stderr): Input => {
-  const canAsk = stdin.isTTY === true && stderr.isTTY === true;
+  const canPrompt = stdin.isTTY === true && stderr.isTTY === true;
   return {
-    canAsk,
+    canPrompt,
     hidden: async (question) => {
-      if (!canAsk) throw nobodyToAsk();
+      if (!canPrompt) throw cannotPromptForValue();
       return await readHidden(stdin, stderr, question);
     },
     line: async (question) => {
-      if (!canAsk) throw nobodyToAsk();
+      if (!canPrompt) throw cannotPromptForValue();
       return await readLine(stdin, stderr, question);
     },
-    confirm: async (question, otherwise) => {
-      if (!canAsk) throw usage(otherwise);
+    confirm: async (question) => {
+      if (!canPrompt) throw usage(cannotPrompt);
       return /^y(es)?$/i.test(await readLine(stdin, stderr, `${question} [y/N] `));
     },
-    all: (limit) => readAll(stdin, limit),
+    all: (maxBytes) => readAll(stdin, maxBytes),
   };
 };

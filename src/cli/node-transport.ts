@@ -8,8 +8,8 @@ import {
 } from '../client/index.ts';
 
 /**
- * Sends requests by node:http. Loading `fetch` takes Node longer than everything else that a command does, and so does an
- * `import` of node:http, which reads every export, WebSocket included.
+ * Sends requests by node:http. Loading `fetch` takes Node longer than everything else that a command does, and so does
+ * an `import` of node:http, which reads every export, WebSocket included.
  */
 export const nodeTransport: Transport = async ({ method, url, headers, body, timeoutMs }) => {
   const { request: send } = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http');

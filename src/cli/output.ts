@@ -1,26 +1,26 @@
 import { styleText } from 'node:util';
 import { exitCodes } from './exit-codes.ts';
-import { CliFailure, troubleOf } from './failure.ts';
+import { CliFailure, systemErrorText } from './failure.ts';
 import { printable, printableLines } from './printable.ts';
 
 /**
- * Where everything that a command says goes: data to stdout, everything else to stderr. Notes are for people and leave
- * with --quiet; nothing is decorated that no terminal shows.
+ * The output of a command: data goes to stdout, everything else to stderr. Notes are for users and --quiet leaves them
+ * out. Only a terminal gets decoration.
  */
 export interface Output {
-  /** True where stdout is a terminal and --json was not asked for: a person looks. */
+  /** True where stdout is a terminal and --json was not given. */
   readonly forPeople: boolean;
-  /** Writes to stdout as it is, and resolves once it is written. Throws notWritten or brokenPipe. */
+  /** Writes the text to stdout as it is, and resolves once it is written. Throws notWritten or brokenPipe. */
   write(text: string): Promise<void>;
-  /** The command's result: with --json as JSON, else the text that `shown` makes of it (none if it makes null). */
-  result(value: unknown, shown: () => string | null | Promise<string | null>): Promise<void>;
-  /** Lines under headings for people; where stdout is no terminal, tab-separated and without headings. */
+  /** Writes the command's result: with --json as JSON, else the text that `toText` returns (nothing for null). */
+  result(value: unknown, toText: () => string | null | Promise<string | null>): Promise<void>;
+  /** Aligned columns under headings on a terminal; elsewhere tab-separated and without headings. */
   table(headings: readonly string[], rows: readonly (readonly string[])[]): string;
-  /** Names and what they are, one a line, with the names alone in the first column. */
+  /** Lines of a name and its value. */
   facts(rows: readonly (readonly [string, string])[]): string;
-  /** What was done, on stderr; nothing with --quiet. */
+  /** Says on stderr what was done; nothing with --quiet. */
   note(text: string): void;
-  /** What a person has to know, on stderr, even with --quiet. */
+  /** Says on stderr what the user has to know, even with --quiet. */
   warn(text: string): void;
 }
 
@@ -49,13 +49,13 @@ const aligned = (rows: readonly (readonly string[])[]): string[] => {
   );
 };
 
-/** Only what was to be said is lost; whatever the command has done, it has done. */
+/** The output could not be written. What the command had done before is not undone. */
 export class OutputLost extends CliFailure {}
 
-/** The failure for output that did not get where it should. What was done before stands: see `OutputLost`. */
+/** The failure for output that could not be written: brokenPipe where the reader has gone, else an `OutputLost`. */
 export const outputLost = (error: unknown): CliFailure => {
   if ((error as { code?: unknown }).code === 'EPIPE') return new CliFailure(exitCodes.brokenPipe, '');
-  const reason = troubleOf(error) ?? 'writing failed';
+  const reason = systemErrorText(error) ?? 'writing failed';
   return new OutputLost(exitCodes.notWritten, `The output could not be written: ${reason}.`, { cause: error });
 };
 
@@ -70,16 +70,16 @@ const written = (stream: NodeJS.WriteStream, text: string): Promise<void> =>
     });
   });
 
-/** JSON leaves DEL and the C1 control characters as they are, and terminals obey those. */
+/** JSON leaves DEL and the C1 control characters as they are, which terminals obey. */
 const jsonOf = (value: unknown): string =>
   JSON.stringify(value, null, 2).replaceAll(
     /[\u007f-\u009f]/g,
     (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 
-/** `options` is asked at each use: they are known only once the command line is parsed. */
+/** `options` is called at each use, since the options are known only once the command line is parsed. */
 export const createOutput = (options: () => OutputOptions, { stdout, stderr }: Streams = process): Output => {
-  // A reader that goes away, or a full disk, is the business of whoever writes; unheard it would end the process rudely.
+  // Each write handles its own errors. Without a listener, one of a later event would crash the process.
   stdout.on('error', () => undefined);
   stderr.on('error', () => undefined);
   const say = (text: string): void => {
@@ -96,8 +96,8 @@ export const createOutput = (options: () => OutputOptions, { stdout, stderr }: S
       return stdout.isTTY === true && !options().json;
     },
     write: (text) => (text === '' ? Promise.resolve() : written(stdout, text)),
-    result: async (value, shown) => {
-      const text = options().json ? `${jsonOf(value)}\n` : await shown();
+    result: async (value, toText) => {
+      const text = options().json ? `${jsonOf(value)}\n` : await toText();
       if (text !== null && text !== '') await written(stdout, text);
     },
     table,

@@ -1,6 +1,18 @@
 import { type Client, dataOf, pages, type Secret } from '../client/index.ts';
 import { currentSessionId } from './secrets/current-session.ts';
 
+/**
+ * The caller's own live secrets, all or those with a tag, one for each name: secrets outside of sessions, and those of
+ * the client's session, which take precedence over others of the same name.
+ */
+export const ownSecrets = async (client: Client, tag: string | null): Promise<Secret[]> => {
+  const all = await list(client, tag);
+  const session = all.some((one) => one.scope === 'session') ? await currentSessionId(client) : null;
+  const outside = all.filter((one) => one.scope !== 'session');
+  const inSession = all.filter((one) => one.session_id !== null && one.session_id === session);
+  return [...new Map([...outside, ...inSession].map((secret) => [secret.name, secret])).values()];
+};
+
 const list = async (client: Client, tag: string | null): Promise<Secret[]> => {
   const found: Secret[] = [];
   const query = { owner: 'me', state: 'live', limit: 200, ...(tag === null ? {} : { tag }) } as const;
@@ -10,16 +22,4 @@ const list = async (client: Client, tag: string | null): Promise<Secret[]> => {
     found.push(...page.secrets);
   }
   return found;
-};
-
-/**
- * One's own live secrets, all or those with a tag, by their names: those that lie in no session, and those of the
- * session that the client is in, by name or by its token, which come before others of their name.
- */
-export const ownSecrets = async (client: Client, tag: string | null): Promise<Secret[]> => {
-  const all = await list(client, tag);
-  const session = all.some((one) => one.scope === 'session') ? await currentSessionId(client) : null;
-  const outside = all.filter((one) => one.scope !== 'session');
-  const inside = all.filter((one) => one.session_id !== null && one.session_id === session);
-  return [...new Map([...outside, ...inside].map((secret) => [secret.name, secret])).values()];
 };

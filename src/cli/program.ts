@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { partsFor } from './commands/index.ts';
+import { registerCommands } from './commands/index.ts';
 import { optionFrom } from './completion/sources.ts';
 import type { CliContext, GlobalOptions } from './context.ts';
 import { usage } from './failure.ts';
@@ -7,45 +7,22 @@ import { version } from './version.ts';
 
 /** Options that every command understands, before or after its name. */
 const globalOptions = (): Option[] => [
-  optionFrom('profiles', '--profile <name>', 'the profile, that is the server and who you are there'),
-  optionFrom('sessions', '--session <session>', 'the session of work, by its id or the platform’s own'),
-  new Option('--json', 'the result as JSON, for programs'),
-  new Option('-q, --quiet', 'no notes about what was done'),
+  optionFrom('profiles', '--profile <name>', 'the profile: a server and your login there'),
+  optionFrom('sessions', '--session <session>', 'the session of work, by its id or the platform’s name for it'),
+  new Option('--json', 'print the result as JSON, for programs'),
+  new Option('-q, --quiet', 'print no notes about what was done'),
 ];
-
-/** A command that has such an option of its own keeps it; it then means the same and more. */
-const understands = (command: Command, { long }: Option): boolean =>
-  command.options.some((option) => option.long === long);
-
-const giveGlobalOptions = (command: Command): void => {
-  for (const option of globalOptions()) if (!understands(command, option)) command.addOption(option.hideHelp());
-};
-
-const tooMany = (command: Command): string =>
-  `"keyhold ${pathOf(command)}" takes fewer arguments than that. See: keyhold ${pathOf(command)} --help`;
-
-const pathOf = (command: Command): string =>
-  command.parent?.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
-
-/** What is left over is refused without being repeated: it may be a value. */
-const refuseExcess = (command: Command, sentences: ReadonlyMap<Command, string>): void => {
-  const { registeredArguments: expected, args } = command;
-  if (expected.at(-1)?.variadic || args.length <= expected.length) return;
-  throw usage(sentences.get(command) ?? tooMany(command));
-};
-
-const options = (command: Command): GlobalOptions => command.optsWithGlobals<GlobalOptions>();
 
 /** Below the help of every command. */
 export const everywhere = `
-Every command also understands --json, --session <session>, --profile <name> and --quiet; "keyhold --help" explains them.`;
+Every command also accepts --json, --session <session>, --profile <name> and --quiet; see "keyhold --help".`;
 
 const footer = `
-Every command has --help with examples. The whole reference: docs/cli.md`;
+Every command has --help with examples. Reference: docs/cli.md`;
 
 /**
- * The commands that a command line can mean, all of them where it does not begin with the name of one. Nothing of them is
- * loaded but their names, options and help.
+ * The program with the command that `args` begin with, or with all commands where they begin with none. Registering
+ * loads little more than names, options and help.
  */
 export const createProgram = async (
   context: CliContext,
@@ -59,26 +36,44 @@ export const createProgram = async (
     .enablePositionalOptions()
     .addHelpText('after', footer);
   for (const option of globalOptions()) program.addOption(option);
-  for (const { group, register } of partsFor(args)) {
-    program.commandsGroup(group);
-    await register({ program, context, excess });
-  }
+  await registerCommands({ program, context, excess }, args);
   program.addHelpCommand(
     new Command('help').argument('[command...]').description('show the help of a command').helpGroup('The shell:'),
   );
   eachCommand(program, (command) => {
     command.exitOverride().configureOutput({ outputError: () => undefined });
-    if (command !== program) giveGlobalOptions(command.helpCommand(false).addHelpText('after', everywhere));
+    if (command !== program) addGlobalOptions(command.helpCommand(false).addHelpText('after', everywhere));
     if (command.commands.length === 0) command.allowExcessArguments(true);
   });
   program.hook('preAction', (_program, command) => {
-    configure(options(command));
+    configure(command.optsWithGlobals<GlobalOptions>());
     refuseExcess(command, excess);
   });
   return program;
 };
 
-const eachCommand = (command: Command, work: (command: Command) => void): void => {
-  work(command);
-  for (const child of command.commands) eachCommand(child, work);
+const eachCommand = (command: Command, visit: (command: Command) => void): void => {
+  visit(command);
+  for (const child of command.commands) eachCommand(child, visit);
 };
+
+const addGlobalOptions = (command: Command): void => {
+  for (const option of globalOptions()) {
+    // A command's own option of that name keeps its meaning and adds to it.
+    const isKnown = command.options.some(({ long }) => long === option.long);
+    if (!isKnown) command.addOption(option.hideHelp());
+  }
+};
+
+/** Refuses excess arguments without repeating them, since one may be a value. */
+const refuseExcess = (command: Command, messages: ReadonlyMap<Command, string>): void => {
+  const { registeredArguments: expected, args } = command;
+  if (expected.at(-1)?.variadic || args.length <= expected.length) return;
+  throw usage(messages.get(command) ?? tooMany(command));
+};
+
+const tooMany = (command: Command): string =>
+  `Too many arguments for "keyhold ${pathOf(command)}". See: keyhold ${pathOf(command)} --help`;
+
+const pathOf = (command: Command): string =>
+  command.parent?.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();

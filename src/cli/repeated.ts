@@ -1,6 +1,6 @@
 /**
- * Commander's way to take an option more than once, and several of them with commas between. An option with many values
- * at once would swallow the arguments after it.
+ * Parses an option that may be repeated, and may hold several items with commas between them. Commander's own variadic
+ * options would swallow the arguments that follow.
  */
 export const collected = (text: string, before: readonly string[] = []): readonly string[] => [
   ...before,

@@ -1,11 +1,14 @@
 import type { CliContext } from './context.ts';
 
-/** Takes the last of several steps; where it fails, a person is told what those before it have left. */
-export const lastStep = async <T>(context: CliContext, left: string | null, step: () => Promise<T>): Promise<T> => {
+/**
+ * Runs the last of several steps. If it fails, the user is told first what the earlier steps have done; null for
+ * nothing.
+ */
+export const lastStep = async <T>(context: CliContext, done: string | null, step: () => Promise<T>): Promise<T> => {
   try {
     return await step();
   } catch (error) {
-    if (left !== null) context.out.warn(`keyhold: ${left}`);
+    if (done !== null) context.out.warn(`keyhold: ${done}`);
     throw error;
   }
 };

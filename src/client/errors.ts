@@ -3,7 +3,9 @@ import type { components } from './schema.ts';
 export type Problem = components['schemas']['Problem'];
 export type ProblemCode = Problem['code'];
 
-/** The service refused the request. `message` is its explanation; `problem` is the whole problem document (RFC 9457). */
+/**
+ * The service refused the request. `message` is its explanation; `problem` is the whole problem document (RFC 9457).
+ */
 export class Refusal extends Error {
   readonly problem: Problem;
   /** After how many seconds to try again, where the service said so. */

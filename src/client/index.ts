@@ -42,9 +42,9 @@ export interface ClientOptions {
 const defaultTimeoutMs = 30_000;
 
 /**
- * A client of one service, for browsers and for Node: `client.GET('/api/v1/secrets/{id}', { params: { path: { id } } })`.
- * Every route of openapi.json is typed. A call resolves only when the service did what was asked. It throws a Refusal
- * when the service refused, and NoAnswer when no Keyhold service answered.
+ * A client of one service, for browsers and for Node: `client.GET('/api/v1/secrets/{id}', { params: { path: { id } }
+ * })`. Every route of openapi.json is typed. A call resolves only when the service did what was asked. It throws a
+ * Refusal when the service refused, and NoAnswer when no Keyhold service answered.
  */
 export const createKeyholdClient = (options: ClientOptions): Client => {
   const { server, token, session, timeoutMs = defaultTimeoutMs, transport = fetchTransport, onChange } = options;

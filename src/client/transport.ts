@@ -17,8 +17,8 @@ export interface TransportResponse {
 }
 
 /**
- * Sends a request. It follows no redirect, which could carry a credential elsewhere, and reads at most `maxResponseBytes`.
- * Rejects with TimedOut, ResponseTooLarge, or any other error where the connection failed.
+ * Sends a request. It follows no redirect, which could carry a credential elsewhere, and reads at most
+ * `maxResponseBytes`. Rejects with TimedOut, ResponseTooLarge, or any other error where the connection failed.
  */
 export type Transport = (request: TransportRequest) => Promise<TransportResponse>;
 

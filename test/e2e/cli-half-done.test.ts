@@ -57,7 +57,7 @@ describe('a command of several steps that is cut off between them tells what sta
     const args = ['session', 'add', 'two-steps', 'grace', 'edith'];
     expect(await cutAt(atTheSecond, args)).toMatchObject({
       code: 7,
-      err: expect.stringContaining('added were grace.'),
+      err: expect.stringContaining('Added so far: grace.'),
     });
     const { participants } = expectStatus(await world.ada.person.call('GET', `/sessions/${id}`), 200).body;
     expect(participants.map((one: any) => one.username).sort()).toEqual(['ada', 'grace']);
@@ -73,7 +73,7 @@ describe('a command of several steps that is cut off between them tells what sta
       return dry && isImport(incoming);
     };
     const { code, err } = await cutAt(theRealOne, ['import', store]);
-    expect({ code, err }).toEqual({ code: 7, err: expect.stringContaining('2 sessions are started for the chats') });
+    expect({ code, err }).toEqual({ code: 7, err: expect.stringContaining('2 sessions were started for the chats') });
     const again = await world.ada.run(['import', store, '--json']);
     expect(JSON.parse(again.out)).toMatchObject({ created: 8, sessions_started: 0 });
   });
@@ -110,7 +110,7 @@ describe('an import while another one is under way', () => {
     }
     expect(await isTaken()).toBe(true);
     const waiting = start(['import', path]);
-    await expect.poll(() => waiting.err(), { timeout: 10_000 }).toContain('waiting for it');
+    await expect.poll(() => waiting.err(), { timeout: 10_000 }).toContain('Waiting for it');
     other.end(body.slice(5));
     expect(await waiting.ended).toMatchObject({ code: 0 });
     expect([201, 400]).toContain(await status);

@@ -175,7 +175,7 @@ describe('what is changed', () => {
     const count = async () => expectStatus(await grace.person.call('GET', '/secrets/stats'), 200).body;
     expect((await count()).total).toBe(1);
     const parts = await grace.run(['import', path, '--chunked']);
-    expect(parts).toMatchObject({ code: 6, err: expect.stringContaining('500 of 700 secrets stand already') });
+    expect(parts).toMatchObject({ code: 6, err: expect.stringContaining('500 of 700 secrets were imported') });
     expect(parts.err).not.toContain('Nothing was imported');
     expect((await count()).total).toBe(501);
   });

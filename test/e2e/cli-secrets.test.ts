@@ -89,7 +89,7 @@ describe.concurrent('a value', () => {
   it('stays as it was when the editor fails or changes nothing', async () => {
     await done('ada', ['set', 'KEPT'], { input: 'as it was' });
     const failed = await keyhold('ada', ['edit', 'KEPT'], { env: { EDITOR: 'sh -c "echo x > $1; exit 3" editor' } });
-    expect(failed).toMatchObject({ code: 1, err: expect.stringContaining('nothing was changed') });
+    expect(failed).toMatchObject({ code: 1, err: expect.stringContaining('Nothing was changed') });
     await done('ada', ['edit', 'KEPT'], { env: { EDITOR: 'true' } });
     expect(await asJson('ada', ['get', 'KEPT'])).toMatchObject({ version: 1, value: 'as it was' });
   });

@@ -3,7 +3,7 @@ import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import type { Profile } from '../profiles/index.ts';
 
-const shownOf = (name: string, inUse: string, profile: Profile | null) => {
+const withoutToken = (name: string, inUse: string, profile: Profile | null) => {
   if (profile === null) return null;
   const { token: _token, ...shown } = profile;
   return { name, in_use: name === inUse, ...shown };
@@ -12,10 +12,10 @@ const shownOf = (name: string, inUse: string, profile: Profile | null) => {
 /** `profile list` */
 export const listProfiles = async ({ profiles, out }: CliContext): Promise<void> => {
   const inUse = await profiles.chosen();
-  const read = (await profiles.names()).map(async (name) => shownOf(name, inUse, await profiles.read(name)));
+  const read = (await profiles.names()).map(async (name) => withoutToken(name, inUse, await profiles.read(name)));
   const found = (await Promise.all(read)).filter((one) => one !== null);
   await out.result(found, () => {
-    if (found.length === 0) out.note('There is no profile yet. Run: keyhold login <server>');
+    if (found.length === 0) out.note('No profiles yet. Run: keyhold login <server>');
     if (found.length === 0) return null;
     return out.table(
       ['NAME', 'IN USE', 'SERVER', 'USER', 'EXPIRES', 'TOKEN IN'],
@@ -34,14 +34,17 @@ export const listProfiles = async ({ profiles, out }: CliContext): Promise<void>
 /** `profile use` */
 export const useProfile = async ({ profiles, out }: CliContext, name: string): Promise<void> => {
   await profiles.use(name);
-  out.note(`${name} is in use.`);
+  out.note(`${name} is now the default profile.`);
 };
 
 /** `profile remove` */
 export const removeProfile = async ({ profiles, out }: CliContext, name: string): Promise<void> => {
   if ((await profiles.read(name)) === null) {
-    throw new CliFailure(exitCodes.notFound, `There is no profile ${name}. "keyhold profile list" shows them.`);
+    throw new CliFailure(
+      exitCodes.notFound,
+      `There is no profile ${name}. "keyhold profile list" lists your profiles.`,
+    );
   }
   await profiles.remove(name);
-  out.note(`${name} is forgotten; its token is good until it is revoked or expires.`);
+  out.note(`${name} was removed. Its token stays valid until it expires or is revoked.`);
 };

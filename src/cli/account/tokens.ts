@@ -7,9 +7,10 @@ import { CliFailure, usage } from '../failure.ts';
 import { printable } from '../printable.ts';
 import { serverAddress } from '../profiles/index.ts';
 import { readDays } from '../secrets/instants.ts';
-import { readSecretLine, refuseInTheClear, refuseUnlessKeyhold, uninterrupted, withLogin } from './entry.ts';
+import { readSecretLine, refuseUnencrypted, refuseUnlessKeyhold, uninterrupted, withLogin } from './password-login.ts';
+import { revokeToken as revoke } from './revoke.ts';
 
-interface PasswordOptions {
+export interface PasswordOptions {
   readonly passwordStdin?: boolean;
 }
 
@@ -20,13 +21,13 @@ export interface CreateTokenOptions extends PasswordOptions {
   readonly days: string;
 }
 
-/** Whose tokens these are: the profile's user, who proves it by the password. */
+/** The user whose tokens these are, who proves it by the password. */
 const holderOf = async (context: CliContext): Promise<{ server: string; username: string }> => {
   const { KEYHOLD_CLI_TOKEN: token, KEYHOLD_CLI_SERVER: server } = context.env.own;
   if (token !== undefined && server !== undefined) {
     const client = await context.client({ session: null });
-    // A profile's owner has agreed to its address when they logged in; nobody has to one that only the environment names.
-    refuseInTheClear(serverAddress(server), 'password');
+    // The user accepted a profile's address when logging in; nobody has accepted one that only the environment names.
+    refuseUnencrypted(serverAddress(server), 'password');
     const { user } = await dataOf(client.GET('/api/v1/auth/me'));
     return { server: serverAddress(server), username: user.username };
   }
@@ -36,35 +37,34 @@ const holderOf = async (context: CliContext): Promise<{ server: string; username
   return { server: connection.server, username: profile.username };
 };
 
-/** Runs with a login: the one that KEYHOLD_CLI_TOKEN holds, or one by password that lasts as long as `work`. */
+/** Runs `work` with the login in KEYHOLD_CLI_TOKEN, or with one by password that lasts as long as `work`. */
 const asLogin = async <T>(
   context: CliContext,
   { passwordStdin = false }: PasswordOptions,
   work: (client: Client) => Promise<T>,
 ): Promise<T> => {
-  const given = context.env.own.KEYHOLD_CLI_TOKEN;
-  if (given !== undefined && !given.startsWith(tokenPrefix)) return await work(await context.client({ session: null }));
+  const token = context.env.own.KEYHOLD_CLI_TOKEN;
+  if (token !== undefined && !token.startsWith(tokenPrefix)) return await work(await context.client({ session: null }));
   const { server, username } = await holderOf(context);
   await refuseUnlessKeyhold(await context.clientOf({ server }), server);
-  const password = await readSecretLine(context, passwordStdin, `Password of ${printable(username)}: `);
+  const password = await readSecretLine(context, 'password', {
+    fromStdin: passwordStdin,
+    question: `Password of ${printable(username)}: `,
+  });
   return await uninterrupted(() => withLogin(context, { server, username, password }, work));
 };
 
-const revoke = async (client: Client, id: string): Promise<void> => {
-  await client.DELETE('/api/v1/auth/tokens/{id}', { params: { path: { id } } });
-};
-
-const notShown = (cause: unknown): CliFailure => {
+const notPrinted = (cause: unknown): CliFailure => {
   const code = cause instanceof CliFailure ? cause.exitCode : exitCodes.notWritten;
-  return new CliFailure(code, 'The token could not be shown, and was revoked again.', { cause });
+  return new CliFailure(code, 'The token could not be printed, so it was revoked.', { cause });
 };
 
-/** `token create`: one that cannot be shown is revoked, since nobody could ever use it. */
+/** `token create`. A token that cannot be printed is revoked, since nobody could use it. */
 export const createToken = async (context: CliContext, name: string, options: CreateTokenOptions): Promise<void> => {
   const seconds = readDays(options.days);
   const permissions = (options.permission ?? ['secrets:list', 'secrets:reveal']) as PermissionName[];
   await asLogin(context, options, async (client) => {
-    const made = await dataOf(
+    const created = await dataOf(
       client.POST('/api/v1/auth/tokens', {
         body: {
           name,
@@ -76,12 +76,14 @@ export const createToken = async (context: CliContext, name: string, options: Cr
       }),
     );
     try {
-      await context.out.result(made, () => `${made.token ?? ''}\n`);
+      await context.out.result(created, () => `${created.token ?? ''}\n`);
     } catch (error) {
-      await revoke(client, made.id);
-      throw notShown(error);
+      await revoke(client, created.id);
+      throw notPrinted(error);
     }
-    context.out.note(`This is the token "${printable(name)}", shown this once. It is good until ${made.expires_at}.`);
+    context.out.note(
+      `Created the token "${printable(name)}". It is shown only this once, and is valid until ${created.expires_at}.`,
+    );
   });
 };
 
@@ -92,7 +94,7 @@ export const listTokens = async (context: CliContext, options: PasswordOptions):
   const tokens = await asLogin(context, options, tokensOf);
   await context.out.result(tokens, () =>
     context.out.table(
-      ['NAME', 'AGENT', 'SESSION', 'EXPIRES', 'LAST USED', 'MAY', 'ID'],
+      ['NAME', 'AGENT', 'SESSION', 'EXPIRES', 'LAST USED', 'CAN', 'ID'],
       tokens.map((token) => [
         token.name,
         token.agent ?? '',
@@ -110,21 +112,21 @@ const chosen = async (client: Client, text: string) => {
   const tokens = await tokensOf(client);
   const found = tokens.filter((token) => (isUuid(text) ? token.id === text.toLowerCase() : token.name === text));
   const [only] = found;
-  if (only === undefined) throw new CliFailure(exitCodes.notFound, 'You have no token of this name or id.');
+  if (only === undefined) throw new CliFailure(exitCodes.notFound, 'You have no token with this name or id.');
   if (found.length > 1) {
     const list = found.map(({ id, expires_at }) => `  ${id} (until ${expires_at})`).join('\n');
-    throw new CliFailure(exitCodes.ambiguous, `Several tokens bear this name. Name one by its id:\n${list}`);
+    throw new CliFailure(exitCodes.ambiguous, `Several tokens have this name. Choose one by its id:\n${list}`);
   }
   return only;
 };
 
 /** `token revoke` */
 export const revokeToken = async (context: CliContext, text: string, options: PasswordOptions): Promise<void> => {
-  if (text.startsWith(tokenPrefix)) throw usage('Name the token by its name or id, never by the token itself.');
+  if (text.startsWith(tokenPrefix)) throw usage('Pass the token’s name or id, never the token itself.');
   const token = await asLogin(context, options, async (client) => {
     const found = await chosen(client, text);
     await revoke(client, found.id);
     return found;
   });
-  context.out.note(`The token "${printable(token.name)}" is revoked.`);
+  context.out.note(`The token "${printable(token.name)}" was revoked.`);
 };

@@ -1,14 +1,33 @@
 import { type Command, Option } from 'commander';
 import { type OnConflict, onConflicts } from '../../core/secret-types.ts';
-import { argumentFrom } from '../completion/sources.ts';
 import type { CliContext } from '../context.ts';
+import type { AssignableRole } from '../server-side/users.ts';
 import { addReadOptions, type ReadFlags, readOptionsOf } from './import.ts';
+import { examples, type Registration } from './registration.ts';
 
 const help = `
-Run it beside the service, as its user and with its settings. It acts as the operator, is recorded as such, and reaches
-nobody's secrets.`;
+Run it on the service's machine, as its user and with its settings. It acts as the operator, whom the audit log
+names, and has access to nobody's secrets.`;
 
-const example = (...lines: string[]): string => `${help}\n\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`;
+const helpWith = (...lines: string[]): string => `${help}\n${examples(...lines)}`;
+
+export const register = ({ program, context }: Registration): void => {
+  const admin = program
+    .command('admin')
+    .description('manage users and import for them, as the operator on the service’s machine')
+    .addHelpText('after', help);
+  const user = admin.command('user').description('manage the users of this service').addHelpText('after', help);
+  registerAdd(user, context);
+  user
+    .command('list')
+    .description('list the users')
+    .addHelpText('after', helpWith('keyhold admin user list', 'keyhold admin user list --json'))
+    .action(async () => (await users()).listUsers(context));
+  registerStatus(user, context, 'disable', 'shut a user out; their secrets are closed until the user is enabled again');
+  registerStatus(user, context, 'enable', 'let a disabled user in again');
+  registerResetPassword(user, context);
+  registerImport(admin, context);
+};
 
 const users = () => import('../server-side/users.ts');
 
@@ -19,46 +38,43 @@ interface PasswordFlags {
 
 const addPasswordOptions = (command: Command): Command =>
   command
-    .option('--generate', 'make up a password and show it once', false)
+    .option('--generate', 'generate a password and show it once', false)
     .option('--password-stdin', 'read the password from stdin', false);
 
 const passwordOptionsOf = ({ generate, passwordStdin }: PasswordFlags) => ({ generate, stdin: passwordStdin });
 
-const registerUsers = (admin: Command, context: CliContext): void => {
-  const user = admin.command('user').description('the users of this service').addHelpText('after', help);
-  addPasswordOptions(user.command('add').description('make a user').argument('<username>'))
-    .addOption(new Option('--role <role>', 'what they are').choices(['member', 'auditor', 'admin']).default('member'))
+const roles: readonly AssignableRole[] = ['member', 'admin'];
+
+const registerAdd = (user: Command, context: CliContext): void => {
+  addPasswordOptions(user.command('add').description('create a user').argument('<username>'))
+    .addOption(new Option('--role <role>', 'the role').choices(roles).default('member'))
     .addHelpText(
       'after',
-      example('keyhold admin user add grace', 'keyhold admin user add root2 --role admin --generate'),
+      helpWith('keyhold admin user add grace', 'keyhold admin user add root2 --role admin --generate'),
     )
-    .action(async (name: string, flags: PasswordFlags & { role: 'member' | 'auditor' | 'admin' }) =>
+    .action(async (name: string, flags: PasswordFlags & { role: AssignableRole }) =>
       (await users()).addUser(context, name, { ...passwordOptionsOf(flags), role: flags.role }),
     );
+};
+
+const registerStatus = (user: Command, context: CliContext, verb: 'enable' | 'disable', description: string): void => {
+  const status = verb === 'enable' ? 'active' : 'disabled';
   user
-    .command('list')
-    .description('list the users')
-    .addHelpText('after', example('keyhold admin user list', 'keyhold admin user list --json'))
-    .action(async () => (await users()).listUsers(context));
-  const status = (verb: 'enable' | 'disable', description: string): void => {
-    user
-      .command(verb)
-      .description(description)
-      .argument('<username>')
-      .addHelpText('after', example(`keyhold admin user ${verb} grace`))
-      .action(async (name: string) =>
-        (await users()).setStatus(context, name, verb === 'enable' ? 'active' : 'disabled'),
-      );
-  };
-  status('disable', 'let a user in no longer; their secrets rest until they are enabled');
-  status('enable', 'let a disabled user in again');
+    .command(verb)
+    .description(description)
+    .argument('<username>')
+    .addHelpText('after', helpWith(`keyhold admin user ${verb} grace`))
+    .action(async (name: string) => (await users()).setStatus(context, name, status));
+};
+
+const registerResetPassword = (user: Command, context: CliContext): void => {
   addPasswordOptions(
     user
       .command('reset-password')
-      .description('set a user’s password; it opens no secret before the waiting time')
+      .description('set a user’s password; it opens no secret during the waiting period')
       .argument('<username>'),
   )
-    .addHelpText('after', example('keyhold admin user reset-password grace --generate'))
+    .addHelpText('after', helpWith('keyhold admin user reset-password grace --generate'))
     .action(async (name: string, flags: PasswordFlags) =>
       (await users()).resetPassword(context, name, passwordOptionsOf(flags)),
     );
@@ -70,40 +86,29 @@ interface ImportFlags extends ReadFlags {
   readonly dryRun: boolean;
 }
 
-const registerAdminImport = (admin: Command, context: CliContext): void => {
+const registerImport = (admin: Command, context: CliContext): void => {
   const command = admin
     .command('import')
-    .description('import a file of secrets for a user, all or none; "keyhold import --help" says what is read')
-    .addArgument(argumentFrom('files', '<file>', 'the file, or the old store’s directory'))
-    .requiredOption('--owner <username>', 'whose they will be');
+    .description('import a file of secrets for a user, all or none; "keyhold import --help" lists the formats')
+    .requiredOption('--owner <username>', 'the owner of the secrets');
   addReadOptions(command)
     .addOption(
-      new Option('--on-conflict <way>', 'what becomes of a name that the user has already')
+      new Option('--on-conflict <way>', 'what to do with a name that the user already has')
         .choices(onConflicts.filter((one) => one !== 'update'))
         .default('fail'),
     )
-    .option('--dry-run', 'say what would happen, and write nothing', false)
+    .option('--dry-run', 'show what would happen, and write nothing', false)
     .addHelpText(
       'after',
-      example('keyhold admin import ./old-data --owner ada', 'keyhold admin import ci.env --owner ci --dry-run'),
+      helpWith('keyhold admin import ./old-data --owner ada', 'keyhold admin import ci.env --owner ci --dry-run'),
     )
     .action(async (file: string, flags: ImportFlags) => {
       const { importForOwner } = await import('../server-side/import.ts');
       await importForOwner(context, file, {
-        ...(await readOptionsOf(flags)),
+        ...readOptionsOf(flags),
         owner: flags.owner,
         onConflict: flags.onConflict,
         dryRun: flags.dryRun,
       });
     });
-};
-
-/** `keyhold admin …`: what the operator does beside the service. */
-export const registerAdmin = (program: Command, context: CliContext): void => {
-  const admin = program
-    .command('admin')
-    .description('users and imports, as the operator beside the service')
-    .addHelpText('after', help);
-  registerUsers(admin, context);
-  registerAdminImport(admin, context);
 };

@@ -1,21 +1,17 @@
-import type { Command } from 'commander';
-import type { CliContext } from '../context.ts';
+import { examples, type Registration } from './registration.ts';
 
 const help = `
-Run it beside the service, as its user and with its settings. It joins a running service's database and changes nothing.
-It looks at the files of keys, the disk, the database's settings, schema and clock, opens every wrapped key, verifies the
-seal of every row, and opens a sample of the values; every finding comes with its remedy. It ends in 1 when there are any.
+Run it on the service's machine, as its user and with its settings. It connects to the database of a running service
+and changes nothing. It checks the key files, the disk, and the database's settings, schema and clock. It unwraps
+every key, verifies the seal of every row, and decrypts a sample of the values. Every finding comes with its remedy.
+It exits with 1 if there are any.
+${examples('keyhold doctor', 'keyhold doctor --full --json')}`;
 
-Examples:
-  keyhold doctor
-  keyhold doctor --full --json`;
-
-/** `keyhold doctor`. */
-export const registerDoctor = (program: Command, context: CliContext): void => {
+export const register = ({ program, context }: Registration): void => {
   program
     .command('doctor')
-    .description('look whether everything that keeps secrets safe and reachable is in order')
-    .option('--full', 'open every value and every old version, instead of about 1000', false)
+    .description('check that everything that keeps secrets safe and available is in order')
+    .option('--full', 'decrypt every value of every version, instead of about 1000', false)
     .addHelpText('after', help)
     .action(async (options: { full: boolean }) => (await import('../server-side/doctor.ts')).doctor(context, options));
 };

@@ -1,83 +1,71 @@
-import type { Command } from 'commander';
-import type { CliContext } from '../context.ts';
+import type { Registration } from './registration.ts';
 
-/** What a command's registration is given. */
-export interface Registering {
-  readonly program: Command;
-  readonly context: CliContext;
-  /** What is said where a command is given more arguments than it takes, in place of the usual sentence. */
-  readonly excess: Map<Command, string>;
+/** The module of a command: its help, and its code or where that is. */
+interface CommandModule {
+  register(registration: Registration): void;
 }
 
-interface Part {
-  /** The heading of `keyhold --help` that its commands stand under. */
-  readonly group: string;
-  /** The names of its commands: by one of them the part is found without loading the others. */
-  readonly names: readonly string[];
-  register(to: Registering): Promise<void>;
+interface Group {
+  /** The heading in `keyhold --help`. */
+  readonly heading: string;
+  /** Each command's module, by the command's name. A command line loads no other. */
+  readonly commands: Readonly<Record<string, () => Promise<CommandModule>>>;
 }
 
-/** All commands, in the order in which `keyhold --help` shows them. */
-const parts: readonly Part[] = [
+/** All commands, in the order of `keyhold --help`. */
+const groups: readonly Group[] = [
   {
-    group: 'Who you are:',
-    names: ['login', 'logout', 'whoami', 'token', 'profile'],
-    register: async ({ program, context }) => (await import('./account.ts')).registerAccount(program, context),
+    heading: 'Your account:',
+    commands: {
+      login: () => import('./login.ts'),
+      logout: () => import('./logout.ts'),
+      whoami: () => import('./whoami.ts'),
+      token: () => import('./token.ts'),
+      profile: () => import('./profile.ts'),
+    },
   },
   {
-    group: 'Secrets:',
-    names: [
-      ...['ls', 'get', 'set', 'edit', 'rm', 'recover', 'share', 'unshare', 'access', 'history', 'restore', 'transfer'],
-      ...['deactivate', 'activate'],
-    ],
-    register: async ({ program, context, excess }) =>
-      (await import('./secrets.ts')).registerSecrets(program, context, excess),
+    heading: 'Secrets:',
+    commands: {
+      ls: () => import('./ls.ts'),
+      get: () => import('./get.ts'),
+      set: () => import('./set.ts'),
+      edit: () => import('./edit.ts'),
+      share: () => import('./share.ts'),
+      unshare: () => import('./unshare.ts'),
+      access: () => import('./access.ts'),
+      history: () => import('./history.ts'),
+      restore: () => import('./restore.ts'),
+      transfer: () => import('./transfer.ts'),
+      deactivate: () => import('./deactivate.ts'),
+      activate: () => import('./activate.ts'),
+      rm: () => import('./rm.ts'),
+      recover: () => import('./recover.ts'),
+      run: () => import('./run.ts'),
+      import: () => import('./import.ts'),
+      export: () => import('./export.ts'),
+    },
   },
+  { heading: 'Sessions:', commands: { session: () => import('./session.ts') } },
   {
-    group: 'Secrets:',
-    names: ['run'],
-    register: async ({ program, context }) => (await import('./run.ts')).registerRun(program, context),
+    heading: 'The service:',
+    commands: {
+      serve: () => import('./serve.ts'),
+      migrate: () => import('./migrate.ts'),
+      doctor: () => import('./doctor.ts'),
+      admin: () => import('./admin.ts'),
+    },
   },
-  {
-    group: 'Secrets:',
-    names: ['import'],
-    register: async ({ program, context }) => (await import('./import.ts')).registerImport(program, context),
-  },
-  {
-    group: 'Secrets:',
-    names: ['export'],
-    register: async ({ program, context }) => (await import('./export.ts')).registerExport(program, context),
-  },
-  {
-    group: 'Sessions:',
-    names: ['session'],
-    register: async ({ program, context }) => (await import('./sessions.ts')).registerSessions(program, context),
-  },
-  {
-    group: 'The service:',
-    names: ['serve', 'migrate'],
-    register: async ({ program, context }) => (await import('./server.ts')).registerServer(program, context),
-  },
-  {
-    group: 'The service:',
-    names: ['doctor'],
-    register: async ({ program, context }) => (await import('./doctor.ts')).registerDoctor(program, context),
-  },
-  {
-    group: 'The service:',
-    names: ['admin'],
-    register: async ({ program, context }) => (await import('./admin.ts')).registerAdmin(program, context),
-  },
-  {
-    group: 'The shell:',
-    // It completes all the others, so that it is never alone.
-    names: [],
-    register: async ({ program, context }) => (await import('./completion.ts')).registerCompletion(program, context),
-  },
+  { heading: 'The shell:', commands: { completion: () => import('./completion.ts') } },
 ];
 
-/** The parts that a command line needs: one's own where it begins with a command's name, else all. */
-export const partsFor = ([first = '']: readonly string[]): readonly Part[] => {
-  const named = parts.filter(({ names }) => names.includes(first));
-  return named.length === 0 ? parts : named;
+/** Registers the command that a command line begins with, or all commands where it begins with none. */
+export const registerCommands = async (registration: Registration, [first = '']: readonly string[]): Promise<void> => {
+  const isNamed = groups.some(({ commands }) => Object.hasOwn(commands, first));
+  for (const { heading, commands } of groups) {
+    registration.program.commandsGroup(heading);
+    for (const [name, load] of Object.entries(commands)) {
+      if (!isNamed || name === first) (await load()).register(registration);
+    }
+  }
 };

@@ -11,7 +11,9 @@ export interface Candidate {
 /** The names of a source that begin with a text. */
 export type NamesOf = (source: NameSource, prefix: string) => Promise<readonly Candidate[]>;
 
-/** The words that fit at this position, each beginning with what was typed; 'files' where the shell completes itself. */
+/**
+ * The words that fit at this position, each beginning with what was typed; 'files' where the shell completes itself.
+ */
 export const candidatesAt = async (position: Position, namesOf: NamesOf): Promise<readonly Candidate[] | 'files'> => {
   switch (position.kind) {
     case 'command':
@@ -63,7 +65,9 @@ const valuesOf = async (
   return withPrefix(before + typed.slice(0, itemStart), names);
 };
 
-/** A name with a control character would steer the terminal or break the lines, and one with a dash would be an option. */
+/**
+ * A name with a control character would steer the terminal or break the lines, and one with a dash would be an option.
+ */
 const isOffered = ({ word }: Candidate): boolean => word !== '' && !/^-|[\p{Cc}\p{Cf}\u2028\u2029]/u.test(word);
 
 const withPrefix = (prefix: string, candidates: readonly Candidate[]): Candidate[] =>

@@ -11,8 +11,8 @@ import { positionIn } from './position.ts';
 const deadlineMs = 2000;
 
 /**
- * `keyhold __complete [--bash] -- WORDS…`, which the scripts of "keyhold completion" call: prints what can stand in place
- * of the last word. Whatever fails, it prints nothing at all: a shell would show it in the middle of a line.
+ * `keyhold __complete [--bash] -- WORDS…`, which the scripts of "keyhold completion" call: prints what can stand in
+ * place of the last word. Whatever fails, it prints nothing at all: a shell would show it in the middle of a line.
  */
 export const complete = async (args: readonly string[]): Promise<void> => {
   const separator = args.indexOf('--');
@@ -46,8 +46,8 @@ const lineOf = ({ word, description }: Candidate): string =>
   `${word}${description === '' ? '' : `\t${printable(description)}`}\n`;
 
 /**
- * The words of a line as bash passes them: it escapes characters by a backslash, and makes words of their own of colons and
- * equals signs.
+ * The words of a line as bash passes them: it escapes characters by a backslash, and makes words of their own of colons
+ * and equals signs.
  */
 const rejoined = (pieces: readonly string[]): string[] => {
   const whole: string[] = [];

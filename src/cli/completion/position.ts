@@ -24,8 +24,8 @@ export interface Line {
 }
 
 /**
- * Finds out what the last of these words is: the words after `keyhold`, up to the cursor. The last one may be empty. The
- * words are read as commander reads them, but an unknown option is passed over.
+ * Finds out what the last of these words is: the words after `keyhold`, up to the cursor. The last one may be empty.
+ * The words are read as commander reads them, but an unknown option is passed over.
  */
 export const positionIn = (program: Command, words: readonly string[]): Line => {
   const walk = new Walk(program);

@@ -1,7 +1,7 @@
 /**
- * The scripts that shells load. Each hands the words of the line to "keyhold __complete", whose first line of output says
- * who completes: "words" offers the lines below it (a word, a tab, a description), "files" leaves it to the shell, and
- * no output offers nothing. The shell quotes each word itself and evaluates none.
+ * The scripts that shells load. Each hands the words of the line to "keyhold __complete", whose first line of output
+ * says who completes: "words" offers the lines below it (a word, a tab, a description), "files" leaves it to the shell,
+ * and no output offers nothing. The shell quotes each word itself and evaluates none.
  */
 const bash = `# bash completion for keyhold, printed by "keyhold completion bash"
 _keyhold() {

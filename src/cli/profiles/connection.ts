@@ -25,9 +25,9 @@ export const serverAddress = (text: string): string => {
 };
 
 /**
- * The connection that the environment and the chosen profile ask for. `requested` is the profile's name where the command
- * line or the environment names one. `mayPrompt` is false where a locked keyring must not ask to be unlocked. Throws
- * loggedOut where there is no credential.
+ * The connection that the environment and the chosen profile ask for. `requested` is the profile's name where the
+ * command line or the environment names one. `mayPrompt` is false where a locked keyring must not ask to be unlocked.
+ * Throws loggedOut where there is no credential.
  */
 export const findConnection = async (
   env: CliEnv,
@@ -72,7 +72,9 @@ const chosenProfile = async (store: ProfileStore): Promise<NamedProfile> => {
   );
 };
 
-/** The profile for an address that the environment names: a token goes to the server that issued it, and to no other. */
+/**
+ * The profile for an address that the environment names: a token goes to the server that issued it, and to no other.
+ */
 const profileOf = async (store: ProfileStore, server: string, requested: string | null): Promise<NamedProfile> => {
   const chosen = await store.chosen();
   const others = (await store.names()).filter((name) => name !== chosen);

@@ -3,9 +3,9 @@ import { homedir, platform } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { CliEnv } from '../env.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { CliFailure, troubleOf } from '../failure.ts';
+import { CliFailure, systemErrorText } from '../failure.ts';
 
-/** Where a person's profiles lie, by the platform's custom. */
+/** The directory of a user's profiles, by the platform's convention. */
 export const profilesDirectory = (env: CliEnv): string => {
   if (env.own.KEYHOLD_CLI_CONFIG_DIR !== undefined) return env.own.KEYHOLD_CLI_CONFIG_DIR;
   if (platform() === 'darwin') return join(homedir(), 'Library', 'Application Support', 'keyhold', 'cli');
@@ -14,89 +14,94 @@ export const profilesDirectory = (env: CliEnv): string => {
   return join(env.other('XDG_CONFIG_HOME') ?? join(homedir(), '.config'), 'keyhold', 'cli');
 };
 
-const trouble = (verb: string, path: string, error: unknown): CliFailure =>
-  new CliFailure(exitCodes.notWritten, `${path} cannot be ${verb}: ${troubleOf(error) ?? 'it failed'}.`, {
-    cause: error,
-  });
+const failure = (verb: string, path: string, error: unknown): CliFailure =>
+  new CliFailure(
+    exitCodes.notWritten,
+    `${path} cannot be ${verb}: ${systemErrorText(error) ?? 'the operation failed'}.`,
+    {
+      cause: error,
+    },
+  );
 
 const isMissing = (error: unknown): boolean =>
   ['ENOENT', 'ENOTDIR'].includes(String((error as { code?: unknown }).code));
 
-/** A file's text, or null where there is none. */
+/** A file's text, or null where the file does not exist. */
 export const readPrivate = async (path: string): Promise<string | null> => {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
     if (isMissing(error)) return null;
-    throw trouble('read', path, error);
+    throw failure('read', path, error);
   }
 };
 
 const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
 
-/** As `mkdir -p`, by hand: Node's own never comes to an end where a file system makes no directories, such as /proc. */
-const makeDirectories = async (path: string): Promise<void> => {
+/** Like `mkdir -p`. Node's own never returns on a file system that creates no directories, such as /proc. */
+const createDirectories = async (path: string): Promise<void> => {
   try {
     await mkdir(path, { mode: 0o700 });
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return;
     if (codeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
-    await makeDirectories(dirname(path));
+    await createDirectories(dirname(path));
     await mkdir(path, { mode: 0o700 });
   }
 };
 
-/** A directory that, if it is new, is its owner's alone. */
-export const makePrivateDirectory = async (path: string): Promise<void> => {
+/** Creates a directory with mode 0700 unless it exists, and checks that it is writable. Throws notWritten. */
+export const createPrivateDirectory = async (path: string): Promise<void> => {
   try {
-    await makeDirectories(path);
+    await createDirectories(path);
     await access(path, constants.W_OK);
   } catch (error) {
-    throw trouble('written', path, error);
+    throw failure('written', path, error);
   }
 };
 
-/** Writes the whole file or leaves the old one: 0600 from its first moment, in a directory that, if it is new, is its owner's alone. */
+/** Replaces a file atomically, with mode 0600 from the start; missing directories get mode 0700. Throws notWritten. */
 export const writePrivate = async (path: string, text: string): Promise<void> => {
-  const beside = `${path}.${process.pid}-${performance.now()}.tmp`;
+  const temporary = `${path}.${process.pid}-${performance.now()}.tmp`;
   try {
-    await makeDirectories(dirname(path));
-    const file = await open(beside, 'wx', 0o600);
+    await createDirectories(dirname(path));
+    const file = await open(temporary, 'wx', 0o600);
     try {
       await file.writeFile(text);
       await file.sync();
     } finally {
       await file.close();
     }
-    await rename(beside, path);
+    await rename(temporary, path);
   } catch (error) {
-    await rm(beside, { force: true }).catch(() => undefined);
-    throw trouble('written', path, error);
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw failure('written', path, error);
   }
 };
 
+/** Removes a file if it exists. Throws notWritten. */
 export const removePrivate = async (path: string): Promise<void> => {
   try {
     await rm(path, { force: true });
   } catch (error) {
-    throw trouble('removed', path, error);
+    throw failure('removed', path, error);
   }
 };
 
-/** Names of the files with this ending, without it; none where the directory is not there. */
-export const namesIn = async (directory: string, ending: string): Promise<string[]> => {
+/** The names of the files with this suffix, without it; none where the directory does not exist. */
+export const namesIn = async (directory: string, suffix: string): Promise<string[]> => {
   try {
     const names = await readdir(directory);
     return names
-      .filter((name) => name.endsWith(ending))
-      .map((name) => name.slice(0, -ending.length))
+      .filter((name) => name.endsWith(suffix))
+      .map((name) => name.slice(0, -suffix.length))
       .sort();
   } catch (error) {
     if (isMissing(error)) return [];
-    throw trouble('read', directory, error);
+    throw failure('read', directory, error);
   }
 };
 
-/** True where others than the owner may read the file. */
+/** True where others than the owner can read the file. */
 export const isExposed = async (path: string): Promise<boolean> =>
   platform() !== 'win32' && ((await stat(path)).mode & 0o077) !== 0;

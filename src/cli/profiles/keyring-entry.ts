@@ -1,4 +1,4 @@
-/** What can be request of the keyring; the answer is the secret, or whether it was done. */
+/** A request to the keyring. The response is the secret, or whether it succeeded. */
 export type KeyringRequest =
   | { readonly verb: 'get'; readonly account: string }
   | { readonly verb: 'remove'; readonly account: string }
@@ -7,8 +7,8 @@ export type KeyringRequest =
 const service = 'keyhold';
 
 /**
- * Does it, by the system's own library; null where there is no keyring or it gives nothing. On Linux only the Secret
- * Service counts: the kernel's keyring forgets at reboot.
+ * Sends a request to the system keyring; null where there is none, or it returns nothing. On Linux that is the Secret
+ * Service only, since the kernel's keyring does not survive a reboot.
  */
 export const inKeyring = async (request: KeyringRequest): Promise<string | boolean | null> => {
   try {
@@ -19,7 +19,7 @@ export const inKeyring = async (request: KeyringRequest): Promise<string | boole
     await entry.setPassword(request.secret);
     return (await entry.getPassword()) === request.secret;
   } catch {
-    // No prebuilt binary, no bus, no service on it, locked: all the same to us, there is no keyring.
+    // There is no prebuilt binary, bus or service, or the keyring stayed locked: all count as no keyring.
     return null;
   }
 };

@@ -57,8 +57,8 @@ const outputOf = async (file: string, args: readonly string[], within: number, i
 };
 
 /**
- * True where reading the keyring asks the user nothing: Credential Manager never does, and the Secret Service says whether
- * its default collection is locked. The Keychain may ask at any time.
+ * True where reading the keyring asks the user nothing: Credential Manager never does, and the Secret Service says
+ * whether its default collection is locked. The Keychain may ask at any time.
  */
 const isUnlocked = async (): Promise<boolean> => {
   if (platform() !== 'linux') return platform() === 'win32';

@@ -4,8 +4,8 @@ import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
 import type { Output } from '../output.ts';
 import {
+  createPrivateDirectory,
   isExposed,
-  makePrivateDirectory,
   namesIn,
   profilesDirectory,
   readPrivate,
@@ -48,7 +48,7 @@ export const createProfileStore = (env: CliEnv, out: Output, requested: () => st
       return named === undefined || named === '' ? 'default' : named;
     },
     names: async () => (await namesIn(directory, '.json')).filter(isProfileName),
-    prepare: () => makePrivateDirectory(directory),
+    prepare: () => createPrivateDirectory(directory),
     read,
     save: async (name, profile, token) =>
       await saveProfile(pathOf(directory, name), accountOf(name, profile), await keyring(), profile, token),

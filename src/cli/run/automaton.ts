@@ -1,6 +1,6 @@
 /**
- * Finds many byte strings in one pass over a stream (Aho and Corasick, 1975). A state is the longest end of what was read
- * that begins some needle; 0 is none.
+ * Finds many byte strings in one pass over a stream (Aho and Corasick, 1975). A state stands for the longest suffix of
+ * the input that is a prefix of some needle; 0 is the empty one.
  */
 export class Automaton {
   readonly #label: Uint8Array;
@@ -9,25 +9,27 @@ export class Automaton {
   readonly #fallback: Int32Array;
   readonly #depth: Int32Array;
   readonly #found: Int32Array;
-  /** The depth of the longest end of what was read that a needle goes on from. */
+  /** The length of the longest suffix of the input that a needle can continue. */
   readonly #open: Int32Array;
   readonly #fromRoot = new Int32Array(256);
-  /** The state after two bytes that follow no needle, -1 until it is asked for: most of a stream is read by this table alone. */
+  /**
+   * The state after two bytes from the root, or -1 until it is computed. Most of a stream is read by this table alone.
+   */
   readonly #fromTwo = new Int32Array(256 * 256).fill(-1);
   #size = 1;
   /** The length of the longest needle. */
-  readonly longest: number;
+  readonly maxLength: number;
 
   constructor(needles: readonly Uint8Array[]) {
-    this.longest = needles.reduce((most, needle) => Math.max(most, needle.length), 0);
-    const most = needles.reduce((sum, needle) => sum + needle.length, 1);
-    this.#label = new Uint8Array(most);
-    this.#firstChild = new Int32Array(most);
-    this.#nextSibling = new Int32Array(most);
-    this.#fallback = new Int32Array(most);
-    this.#depth = new Int32Array(most);
-    this.#found = new Int32Array(most);
-    this.#open = new Int32Array(most);
+    this.maxLength = needles.reduce((max, needle) => Math.max(max, needle.length), 0);
+    const maxStates = needles.reduce((sum, needle) => sum + needle.length, 1);
+    this.#label = new Uint8Array(maxStates);
+    this.#firstChild = new Int32Array(maxStates);
+    this.#nextSibling = new Int32Array(maxStates);
+    this.#fallback = new Int32Array(maxStates);
+    this.#depth = new Int32Array(maxStates);
+    this.#found = new Int32Array(maxStates);
+    this.#open = new Int32Array(maxStates);
     for (const needle of needles) this.#add(needle);
     this.#link();
   }
@@ -43,7 +45,7 @@ export class Automaton {
     return found;
   }
 
-  /** How many of the last bytes may still belong to a needle. */
+  /** How many of the last bytes may belong to a needle that is not complete yet. */
   depth(state: number): number {
     return this.#open[state] ?? 0;
   }
@@ -89,7 +91,7 @@ export class Automaton {
     return child;
   }
 
-  /** Level by level: where a state falls back to, and what ends there as well. */
+  /** Sets each state's fallback and the needles that end there, breadth first. */
   #link(): void {
     const queue = new Int32Array(this.#size);
     let end = 1;

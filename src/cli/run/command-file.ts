@@ -1,11 +1,13 @@
 import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** What a shell ends with when the command is not there, or cannot be run (IEEE Std 1003.1, "Exit Status for Commands"). */
+/**
+ * A shell's exit codes for a command that is not found or not executable (IEEE Std 1003.1, "Exit Status for Commands").
+ */
 export const notFoundStatus = 127;
 const notExecutableStatus = 126;
 
-/** The command cannot be started. `status` is what a shell would end with. */
+/** The command cannot be started. `status` is the exit code that a shell would give. */
 export class CannotStart extends Error {
   readonly status: number;
 
@@ -16,7 +18,7 @@ export class CannotStart extends Error {
   }
 }
 
-/** A file to execute, and the arguments before those of the person: none, or the script that a shell is to read. */
+/** A file to execute, with its first arguments: the command's name, or a shell and the script that it reads. */
 export interface CommandFile {
   readonly file: string;
   readonly argv: readonly string[];
@@ -33,7 +35,7 @@ const isExecutable = (path: string): boolean => {
   }
 };
 
-/** Where execvp(3) of the GNU C library looks when PATH is not set. */
+/** The search path of the GNU C library's execvp(3) where PATH is unset. */
 const defaultPath = '/bin:/usr/bin';
 
 const find = (command: string, path: string): string => {
@@ -43,11 +45,11 @@ const find = (command: string, path: string): string => {
   const files = candidates.filter(isFile);
   const executable = files.find(isExecutable);
   if (executable !== undefined) return executable;
-  if (files[0] === undefined) throw new CannotStart(notFoundStatus, `${command}: there is no such command.`);
-  throw new CannotStart(notExecutableStatus, `${files[0]}: this file may not be executed.`);
+  if (files[0] === undefined) throw new CannotStart(notFoundStatus, `${command}: command not found.`);
+  throw new CannotStart(notExecutableStatus, `${files[0]}: permission denied.`);
 };
 
-const beginningOf = (path: string): string => {
+const firstBytesOf = (path: string): string => {
   const bytes = Buffer.alloc(4);
   try {
     const handle = openSync(path, 'r');
@@ -57,19 +59,19 @@ const beginningOf = (path: string): string => {
       closeSync(handle);
     }
   } catch {
-    // Executable but not readable: then it is no script without an interpreter either.
+    // An executable that cannot be read cannot be a script without an interpreter.
     return '\x7fELF';
   }
 };
 
-/** ELF, `#!`, and the four spellings and the container of Mach-O. */
+/** ELF, `#!`, and the formats of Mach-O. */
 const native = /^(?:\x7fELF|#!|\xfe\xed\xfa[\xce\xcf]|[\xce\xcf]\xfa\xed\xfe|\xca\xfe\xba\xbe)/s;
 
 /**
- * The file that a shell would execute for this command, with the first words of its argv: a text without `#!` is a shell
- * script, as for execvp(3). Throws CannotStart.
+ * The file that a shell would execute for this command, with the first words of its argv. A text file without `#!` is a
+ * shell script, as for execvp(3). Throws CannotStart.
  */
 export const commandFile = (command: string, path = defaultPath): CommandFile => {
   const file = find(command, path);
-  return native.test(beginningOf(file)) ? { file, argv: [command] } : { file: '/bin/sh', argv: ['/bin/sh', file] };
+  return native.test(firstBytesOf(file)) ? { file, argv: [command] } : { file: '/bin/sh', argv: ['/bin/sh', file] };
 };

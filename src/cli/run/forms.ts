@@ -1,14 +1,14 @@
-/** Values with fewer bytes are not looked for: they would be found everywhere and tell nobody anything. */
-export const leastMaskedBytes = 4;
-/** Of a value with several lines, lines of this length are looked for by themselves as well. */
-const leastLineBytes = 8;
+/** Shorter values are not masked: they would match everywhere. */
+export const minMaskedBytes = 4;
+/** Lines of a multi-line value that are at least this long are also masked by themselves. */
+const minLineBytes = 8;
 const unpadded = (text: string): string => text.replace(/=+$/, '');
 const urlSafe = (text: string): string => text.replaceAll('+', '-').replaceAll('/', '_');
 
 /**
- * What a value looks like inside base64 (RFC 4648) when `before` bytes of its first group of three come from what
- * stands before it: the characters that depend on the value alone, and the two ways in which an encoding that ends with
- * the value is written.
+ * What a value looks like inside base64 (RFC 4648) when `before` bytes of its first group of three belong to preceding
+ * data: the characters that depend on the value alone, and the padded and unpadded end of an encoding that ends with
+ * the value.
  */
 const base64At = (value: Buffer, before: number): string[] => {
   const start = Math.ceil((8 * before) / 6);
@@ -26,7 +26,9 @@ const base64Forms = (value: Buffer): string[] => {
 
 const percent = (mark: string): string => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`;
 
-/** encodeURIComponent, RFC 3986 to the letter, with the slash left alone, and as a form; in both cases of the digits. */
+/**
+ * encodeURIComponent, strict RFC 3986, with slashes kept, and form encoding; each with upper- and lower-case digits.
+ */
 const urlForms = (value: string): string[] => {
   const component = encodeURIComponent(value);
   const strict = component.replaceAll(/[!'()*]/g, percent);
@@ -42,7 +44,7 @@ const urlForms = (value: string): string[] => {
 
 const escapedUnit = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
-/** Inside a JSON text: as JavaScript, as ASCII only (Python), with `\/` (PHP), and with `<>&` escaped (Go). */
+/** Inside JSON: as JavaScript writes it, in ASCII (Python), with `\/` (PHP), and with `<>&` escaped (Go). */
 const jsonForms = (value: string): string[] => {
   const plain = JSON.stringify(value).slice(1, -1);
   const ascii = plain.replaceAll(/[\u007f-\uffff]/g, escapedUnit);
@@ -68,26 +70,28 @@ const wholeForms = (value: string): string[] => [
 
 const linesOf = (value: string): string[] => {
   const lines = value.split(/\r?\n/).map((line) => line.trim());
-  return lines.length < 2 ? [] : lines.filter((line) => Buffer.byteLength(line) >= leastLineBytes);
+  return lines.length < 2 ? [] : lines.filter((line) => Buffer.byteLength(line) >= minLineBytes);
 };
 
-const long = (text: string): boolean => Buffer.byteLength(text) >= leastMaskedBytes;
+const isLongEnough = (text: string): boolean => Buffer.byteLength(text) >= minMaskedBytes;
 
-/** The value, and without the white space around it; none where that is too short. */
-const spellings = (value: string): string[] => [value, value.trim()].filter(long);
+/** The value, and the value without surrounding white space, where they are long enough. */
+const trimmings = (value: string): string[] => [value, value.trim()].filter(isLongEnough);
 
 const bytesOf = (texts: readonly string[]): Buffer[] => [...new Set(texts)].map((text) => Buffer.from(text));
 
 /**
- * The forms in which values are looked for in output as it is, each once: as they are and without the white space around
- * them, line by line, URL-encoded and JSON-escaped. Values shorter than `leastMaskedBytes` have none.
+ * The forms of values to search for in output: as they are and trimmed, line by line, URL-encoded and JSON-escaped;
+ * without duplicates. Values shorter than `minMaskedBytes` have none.
  */
 export const formsOf = (values: readonly string[]): Buffer[] =>
-  bytesOf(values.filter(long).flatMap((value) => [...spellings(value).flatMap(wholeForms), ...linesOf(value)]));
+  bytesOf(values.filter(isLongEnough).flatMap((value) => [...trimmings(value).flatMap(wholeForms), ...linesOf(value)]));
 
 /**
- * Their forms in base64, in its three alignments, standard and url-safe, padded or not: looked for in output without its
- * line ends, since whoever encodes breaks lines wherever that falls in the value.
+ * Their base64 forms, in its three alignments, standard and URL-safe, padded and unpadded. They are searched for in
+ * output without its newlines, since encoders break lines anywhere in the value.
  */
 export const base64FormsOf = (values: readonly string[]): Buffer[] =>
-  bytesOf(values.filter(long).flatMap((value) => spellings(value).flatMap((one) => base64Forms(Buffer.from(one)))));
+  bytesOf(
+    values.filter(isLongEnough).flatMap((value) => trimmings(value).flatMap((one) => base64Forms(Buffer.from(one)))),
+  );

@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 
-/** One real pipe: the end that the command writes to as a descriptor, the other one to read from. */
+/** A pipe: a descriptor for the command to write to, and a stream to read from. */
 export interface Pipe {
   readonly writeEnd: number;
   readonly output: Readable;
@@ -17,11 +17,11 @@ export interface Pipe {
 const noPipes = (cause: unknown): CliFailure =>
   new CliFailure(
     exitCodes.notWritten,
-    `Masking what the command writes takes "mkfifo" and a directory for temporary files, and ${tmpdir()} could not be used. Set TMPDIR to one that can be written, or say --no-mask.`,
+    `Masking the output needs "mkfifo" and a temporary directory, and ${tmpdir()} could not be used. Set TMPDIR to a writable directory, or pass --no-mask.`,
     { cause },
   );
 
-const makeDirectory = (): string => {
+const createDirectory = (): string => {
   try {
     return mkdtempSync(join(tmpdir(), 'keyhold-run-'));
   } catch (cause) {
@@ -30,12 +30,12 @@ const makeDirectory = (): string => {
 };
 
 /**
- * Makes pipes as a shell does. Node itself gives its children sockets, on which `> /dev/stdout` and `tee /dev/stderr`
- * fail. Nothing is written to disk: the names of the pipes are gone before anything runs.
+ * Creates pipes like a shell's. Node gives its children sockets, on which `> /dev/stdout` and `tee /dev/stderr` fail.
+ * No data is written to disk, and the names of the pipes are removed before anything runs.
  */
-export const makePipes = async (count: number): Promise<Pipe[]> => {
+export const createPipes = async (count: number): Promise<Pipe[]> => {
   if (count === 0) return [];
-  const directory = makeDirectory();
+  const directory = createDirectory();
   try {
     const paths = Array.from({ length: count }, (_, index) => join(directory, String(index)));
     const [code] = await once(spawn('mkfifo', ['-m', '600', ...paths], { stdio: 'ignore' }), 'exit');
@@ -54,7 +54,7 @@ const openPipe = (path: string): Pipe => {
   return { writeEnd, output: new Socket({ fd: readEnd, readable: true, writable: false }) };
 };
 
-/** After the command has them, ours have to go: the pipe ends when its last writer does. */
+/** Closes our copies once the command has its own: a pipe ends with its last writer. */
 export const closeWriteEnds = (pipes: readonly Pipe[]): void => {
   for (const { writeEnd } of pipes) closeSync(writeEnd);
 };

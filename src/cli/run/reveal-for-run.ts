@@ -2,15 +2,15 @@ import type { Client } from '../../client/index.ts';
 import type { CliContext } from '../context.ts';
 import { usage } from '../failure.ts';
 import { ownSecrets } from '../own-secrets.ts';
-import { revealAll } from '../revealing.ts';
+import { revealAll } from '../reveal.ts';
 import { readReference, resolveSecret } from '../secrets/resolve.ts';
 import type { NamedValue } from './variables.ts';
 
-/** Which secrets the command is to have. */
+/** Which secrets the command receives. */
 export interface Choice {
-  /** Names, ids or owner/NAME, also of other people's secrets; null for one's own. */
+  /** Names, ids or owner/NAME, including secrets of others; null for the caller's own. */
   readonly only: readonly string[] | null;
-  /** Of one's own, those with this tag. */
+  /** Only the caller's own secrets with this tag; null for all. */
   readonly tag: string | null;
 }
 
@@ -28,13 +28,13 @@ const revealNamed = async (context: CliContext, client: Client, only: readonly s
 };
 
 /**
- * Reveals what was chosen: one's own secrets (all or by tag), or those that were named, whoever owns them. One that is
- * not revealed refuses the whole.
+ * Reveals the chosen secrets: the caller's own (all or by tag), or those that the command line names, with any owner.
+ * If one is not revealed, the whole is refused.
  */
 export const revealForRun = async (context: CliContext, client: Client, choice: Choice): Promise<NamedValue[]> => {
   if (choice.only !== null) return await revealNamed(context, client, choice.only);
   const own = await ownSecrets(client, choice.tag);
-  if (own.length === 0 && choice.tag !== null) throw usage(`No live secret of yours has the tag ${choice.tag}.`);
+  if (own.length === 0 && choice.tag !== null) throw usage(`None of your live secrets has the tag ${choice.tag}.`);
   const names = new Map(own.map((secret) => [secret.id, secret.name]));
   return await revealAll(client, 'ids', [...names.keys()], (id) => names.get(id) ?? id);
 };

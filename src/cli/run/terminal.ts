@@ -8,7 +8,7 @@ import type { Runner } from './runner.ts';
 const packageMissing = (cause: unknown): CliFailure =>
   new CliFailure(
     exitCodes.usage,
-    'Masking on a terminal needs the optional package @lydell/node-pty, which is not installed for this platform. Run without --mask, or pipe the output.',
+    'Masking on a terminal needs the optional package @lydell/node-pty, which is not installed here. Run without --mask, or pipe the output.',
     { cause },
   );
 
@@ -20,10 +20,10 @@ const loadPty = async () => {
   }
 };
 
-/** A terminal without an encoding, which the package's types leave out. */
+/** A terminal that passes bytes; the package's types know only strings. */
 interface ByteTerminal {
   onData(listener: (chunk: Buffer) => void): void;
-  onExit(listener: (ending: { exitCode: number; signal?: number }) => void): void;
+  onExit(listener: (exit: { exitCode: number; signal?: number }) => void): void;
   write(keys: Buffer): void;
   resize(columns: number, rows: number): void;
   kill(signal: string): void;
@@ -31,12 +31,12 @@ interface ByteTerminal {
 
 const sizeOf = ({ columns, rows }: NodeJS.WriteStream) => ({ cols: columns || 80, rows: rows || 24 });
 
-const handedOn = ['SIGTERM', 'SIGHUP', 'SIGINT'] as const;
+const forwardedSignals = ['SIGTERM', 'SIGHUP', 'SIGINT'] as const;
 
 /**
- * A runner that gives the command a terminal of its own and shows what it says there, masked. Keys go to it as they are
- * typed, so that its terminal makes the signals of Ctrl-C and Ctrl-\\; a change of size is passed on. Nothing can stop it
- * by Ctrl-Z: a group that leads a terminal has nobody who would let it go on (POSIX, orphaned process group).
+ * A runner that gives the command a pseudo-terminal and shows its output masked. Keys are passed on as they are typed,
+ * so that the pseudo-terminal generates the signals of Ctrl-C and Ctrl-\\; so are changes of size. Ctrl-Z cannot stop
+ * the command: an orphaned process group (POSIX) has no shell that could continue it.
  */
 export const prepareTerminal = async (): Promise<Runner> => {
   const pty = await loadPty();
@@ -50,7 +50,7 @@ export const prepareTerminal = async (): Promise<Runner> => {
       name: env['TERM'] ?? 'xterm',
       cwd: process.cwd(),
       env,
-      // Bytes, not text: what is shown must be what the command wrote.
+      // Bytes, so that the output is exactly what the command wrote.
       encoding: null,
     }) as unknown as ByteTerminal;
     child.onData((chunk) => stdout.write(masker.push(chunk)));
@@ -58,19 +58,19 @@ export const prepareTerminal = async (): Promise<Runner> => {
       const { cols, rows } = sizeOf(stdout);
       child.resize(cols, rows);
     };
-    const type = (keys: Buffer): void => child.write(keys);
+    const sendKeys = (keys: Buffer): void => child.write(keys);
     stdout.on('resize', resize);
     stdin.setRawMode(true);
-    stdin.on('data', type);
-    for (const signal of handedOn) process.on(signal, () => child.kill(signal));
-    const ending = await new Promise<CommandExit>((resolve) => {
+    stdin.on('data', sendKeys);
+    for (const signal of forwardedSignals) process.on(signal, () => child.kill(signal));
+    const exit = await new Promise<CommandExit>((resolve) => {
       child.onExit(({ exitCode, signal }) => resolve({ code: exitCode, signal: signalOfNumber(signal) }));
     });
-    stdin.off('data', type);
+    stdin.off('data', sendKeys);
     stdin.setRawMode(false);
     stdin.pause();
     stdout.off('resize', resize);
     stdout.write(masker.end());
-    return ending;
+    return exit;
   };
 };

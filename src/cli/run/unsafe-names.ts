@@ -1,12 +1,12 @@
 /**
- * Variables that the loader, shells, interpreters and common tools obey: by setting one, whoever wrote the value would
- * decide what the command does. A name that ends with `*` stands for all that begin so.
+ * Variables that the loader, shells, interpreters and common tools obey, so that their values decide what a command
+ * does. A trailing `*` matches any rest.
  */
 const obeyed = [
   // The loader and the C library.
   ...['LD_*', 'DYLD_*', 'GLIBC_TUNABLES', 'MALLOC_*', 'GCONV_PATH', 'LOCPATH', 'NLSPATH', 'HOSTALIASES', 'RES_OPTIONS'],
   ...['RESOLV_HOST_CONF', 'LOCALDOMAIN', 'TZDIR', 'TERMINFO*', 'TERMCAP'],
-  // Shells and who one is.
+  // Shells and the user.
   ...['PATH', 'HOME', 'SHELL', 'IFS', 'ENV', 'BASH_*', 'BASHOPTS', 'SHELLOPTS', 'PS0', 'PS1', 'PS2', 'PS4', 'CDPATH'],
   ...[
     'PROMPT_COMMAND',
@@ -56,7 +56,7 @@ const obeyed = [
     'RUSTC',
   ],
   ...['RSYNC_RSH', 'SVN_SSH', 'CVS_RSH', 'HG*', 'TAR_OPTIONS', 'GREP_OPTIONS', 'ZIPOPT', 'XZ_*', 'WGETRC', 'ACK_PAGER'],
-  // Tools that start others, and whom they trust.
+  // Tools that start other programs, and trusted certificates.
   ...['GIT_*', 'SSH_ASKPASS*', 'SSH_AUTH_SOCK', 'SUDO_*', 'EDITOR', 'VISUAL', 'PAGER', 'MANPAGER', 'BROWSER', 'LESS*'],
   ...['VIMINIT', 'EXINIT', 'GVIMINIT', 'PSQL_EDITOR', 'PSQL_PAGER', 'PSQLRC', 'KUBE_EDITOR', 'INPUTRC', 'MAILCAPS'],
   ...['OPENSSL_*', 'SSL_CERT_*', 'SSLKEYLOGFILE', 'CURL_CA_BUNDLE', 'CURL_HOME', 'REQUESTS_CA_BUNDLE', 'KEYHOLD_*'],
@@ -78,13 +78,13 @@ const obeyed = [
 const exact = new Set(obeyed.filter((name) => !name.endsWith('*')));
 const beginnings = obeyed.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1));
 
-/** What programs only read, though its name begins like those they obey. */
+/** Variables that programs only read, although they match a pattern above. */
 const read = new Set(['NODE_ENV']);
 
-/** What a program is let in by, and obeys in no other way, whatever its name begins with: NODE_AUTH_TOKEN. */
+/** Credentials, which change nothing else, although some match a pattern above, such as NODE_AUTH_TOKEN. */
 const credential = /_(TOKEN|PASSWORD|PASSWD|SECRET|API_KEY|ACCESS_KEY|PAT)$/;
 
-/** True for a variable that programs obey rather than read. Compared without case: proxies and Windows ignore it. */
+/** True for a variable that programs obey. Case is ignored, as for proxies and on Windows. */
 export const isUnsafeName = (name: string): boolean => {
   const upper = name.toUpperCase();
   if (read.has(upper) || credential.test(upper)) return false;

@@ -1,7 +1,7 @@
 import { usage } from '../failure.ts';
 import { isUnsafeName } from './unsafe-names.ts';
 
-/** A revealed secret that is to become a variable. */
+/** A revealed secret that becomes a variable. */
 export interface NamedValue {
   readonly name: string;
   readonly value: string;
@@ -10,59 +10,59 @@ export interface NamedValue {
 export interface Naming {
   readonly prefix: string;
   readonly allowUnsafeName: boolean;
-  /** True where the secrets were asked for by their names. */
-  readonly asked: boolean;
+  /** True where the command line names the secrets. */
+  readonly isNamed: boolean;
 }
 
-/** IEEE Std 1003.1, "Name", which the names of variables are for shells. */
+/** A shell variable's name: "Name" in IEEE Std 1003.1. */
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-/** A secret's name as a variable's: dots and dashes become underscores. */
+/** The variable for a secret's name: dots and dashes become underscores. */
 const variableOf = (name: string, prefix: string): string => `${prefix}${name.replaceAll(/[.-]/g, '_')}`;
 
 const refuseName = (name: string, variable: string): void => {
   if (variableName.test(variable)) return;
   throw usage(
-    `The secret ${name} would become the variable ${variable}, and no variable can bear that name. Put letters before it with --prefix, or leave it out with --only.`,
+    `The secret ${name} would become the variable ${variable}, which is not a valid name. Use --prefix to put letters before it, or --only to leave it out.`,
   );
 };
 
 const refuseUnsafe = (names: readonly string[]): void => {
   if (names.length === 0) return;
   throw usage(
-    `Programs obey what these would set: ${names.join(', ')}. Their values could decide what the command does. Nothing was started. Rename them with --prefix, or say --allow-unsafe-name.`,
+    `Programs obey variables of these names: ${names.join(', ')}. Their values could change what the command does, so it was not started. Use --prefix to rename them, or --allow-unsafe-name to pass them.`,
   );
 };
 
 const refuseShared = (one: string, other: string, variable: string): void => {
-  throw usage(`The secrets ${one} and ${other} would both become the variable ${variable}. Choose one with --only.`);
+  throw usage(`The secrets ${one} and ${other} would both become the variable ${variable}. Use --only to choose one.`);
 };
 
 const refuseNul = ({ name, value }: NamedValue): void => {
   if (!value.includes('\0')) return;
   throw usage(
-    `The value of ${name} holds a NUL character, which no variable can hold. Read it with "keyhold get" into a file instead, and leave it out here with --only.`,
+    `The value of ${name} contains a NUL character, which a variable cannot hold. Use "keyhold get" to write it to a file, and --only to leave it out here.`,
   );
 };
 
-/** What a command is given, and the names that it is not given since programs obey variables so called. */
+/** The variables for a command, and the secrets that are left out because programs obey variables of their names. */
 export interface Variables {
   readonly variables: Readonly<Record<string, string>>;
   readonly leftOut: readonly string[];
 }
 
 /**
- * The variables that these secrets become. A name that programs obey is refused where it was asked for, and left out
- * where it only came along. Throws usage with one sentence for that, for a name that no variable can bear or that two
- * secrets would share, and for a value that no variable can hold.
+ * The variables for these secrets. A name that programs obey is refused where the command line names the secret, and
+ * left out otherwise. Throws usage for that, for an invalid or duplicate variable name, and for a value with a NUL
+ * character.
  */
 export const variablesOf = (secrets: readonly NamedValue[], naming: Naming): Variables => {
-  const { prefix, allowUnsafeName, asked } = naming;
+  const { prefix, allowUnsafeName, isNamed } = naming;
   const named = secrets.map((secret) => ({ secret, variable: variableOf(secret.name, prefix) }));
   for (const { secret, variable } of named) refuseName(secret.name, variable);
   const unsafe = allowUnsafeName ? [] : named.filter(({ variable }) => isUnsafeName(variable));
   const leftOut = unsafe.map(({ secret }) => secret.name);
-  if (asked) refuseUnsafe(leftOut);
+  if (isNamed) refuseUnsafe(leftOut);
   const variables = new Map<string, NamedValue>();
   for (const one of named) {
     if (unsafe.includes(one)) continue;
@@ -71,13 +71,13 @@ export const variablesOf = (secrets: readonly NamedValue[], naming: Naming): Var
     refuseNul(one.secret);
     variables.set(one.variable, one.secret);
   }
-  // Entries are own properties whatever they are called; an assignment to `__proto__` would make none.
+  // fromEntries creates own properties of any name; assigning to `__proto__` would not.
   const entries = [...variables].map(([variable, { value }]) => [variable, value] as const);
   return { variables: Object.fromEntries(entries), leftOut };
 };
 
 export const refusePrefix = (prefix: string): void => {
   if (prefix !== '' && !variableName.test(prefix)) {
-    throw usage('--prefix must begin with a letter or underscore and hold letters, digits and underscores only.');
+    throw usage('--prefix must begin with a letter or underscore, followed by letters, digits and underscores.');
   }
 };

@@ -4,14 +4,14 @@ import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import { printable } from '../printable.ts';
 
-/** A user as a body names them: by id or by username. */
-export const who = (text: string): { user_id: string } | { username: string } =>
+/** How a request body names a user: by id or by username. */
+export const userReference = (text: string): { user_id: string } | { username: string } =>
   isUuid(text) ? { user_id: text } : { username: text };
 
 const sameName = (left: string, right: string): boolean =>
   left.normalize('NFKC').toLowerCase() === right.normalize('NFKC').toLowerCase();
 
-/** A user's id by username. Throws notFound. */
+/** A user's id by username; an id is returned as it is. Throws notFound. */
 export const userIdOf = async (client: Client, text: string): Promise<string> => {
   if (isUuid(text)) return text;
   const query = { q: text, limit: 200 };
@@ -24,10 +24,10 @@ export const userIdOf = async (client: Client, text: string): Promise<string> =>
   throw new CliFailure(exitCodes.notFound, `There is no user ${printable(text)}.`);
 };
 
-/** Usernames by id, each asked for once; an id stands for itself where the user is gone. */
+/** Looks usernames up by id, each once. A user who no longer exists keeps the id as a name. */
 export const createUsernames = (client: Client) => {
-  const known = new Map<string, Promise<string>>();
-  const ask = async (id: string): Promise<string> => {
+  const loads = new Map<string, Promise<string>>();
+  const load = async (id: string): Promise<string> => {
     try {
       const user = await dataOf(client.GET('/api/v1/users/{id}', { params: { path: { id } } }));
       return user.username;
@@ -37,8 +37,8 @@ export const createUsernames = (client: Client) => {
     }
   };
   return (id: string): Promise<string> => {
-    const name = known.get(id) ?? ask(id);
-    known.set(id, name);
+    const name = loads.get(id) ?? load(id);
+    loads.set(id, name);
     return name;
   };
 };

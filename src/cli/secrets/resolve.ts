@@ -54,8 +54,8 @@ export const secretsNamed = async (client: Client, name: string, filter: NameFil
 };
 
 /**
- * The one secret that a reference means to this caller in this session. Throws notFound, or ambiguous with the candidates
- * and their owners.
+ * The one secret that a reference means to this caller in this session. Throws notFound, or ambiguous with the
+ * candidates and their owners.
  */
 export const resolveSecret = async (
   context: CliContext,
@@ -124,11 +124,14 @@ export const nothingNamed = async (
   const own = await secretsNamed(client, name, { ...filter, owner: 'me' });
   const inSessions = own.filter((secret) => secret.session_id !== null);
   const sessions = inSessions.map((secret) => `--session ${secret.session_id} (${secret.id})`).join(', ');
-  const kind = filter.state === 'deleted' ? 'deleted secret' : 'secret';
+  const kind = filter.state === 'deleted' ? 'Deleted secret' : 'Secret';
   const where = context.session === null ? '' : ' in this session';
   const hint =
     inSessions.length > 0
       ? `You have one of that name in a session: ${sessions}.`
-      : '"keyhold ls" lists the secrets that you have access to.';
-  return new CliFailure(exitCodes.notFound, `There is no ${kind} ${name} that you have access to${where}. ${hint}`);
+      : '"keyhold ls" lists the secrets that you can access.';
+  return new CliFailure(
+    exitCodes.notFound,
+    `${kind} ${name} was not found${where}, or you do not have access to it. ${hint}`,
+  );
 };

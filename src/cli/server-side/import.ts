@@ -7,7 +7,7 @@ import { printable } from '../printable.ts';
 import { externalIdOf } from '../transfer/chats.ts';
 import type { Item } from '../transfer/item.ts';
 import { type ReadOptions, readSecretsFile } from '../transfer/read-file.ts';
-import { tell } from '../transfer/summary.ts';
+import { printSummary } from '../transfer/summary.ts';
 import { asOperator } from './open.ts';
 
 type ImportFor = Parameters<OperatorApp['secrets']['importFor']>[2];
@@ -33,8 +33,8 @@ const requestOf = (item: Item): ImportFor['items'][number] => ({
       : { externalId: externalIdOf(item.chatId), metadata: { imported_chat_id: item.chatId } },
 });
 
-/** The service names an item by its place; people know it by what their file calls it. */
-const named = (error: unknown, items: readonly Item[]): unknown => {
+/** The error with the file's own name of an item in place of its index. */
+const withSources = (error: unknown, items: readonly Item[]): unknown => {
   if (!(error instanceof KeyholdError)) return error;
   const message = error.message.replace(/\bitems\/(\d+)/, (whole, index: string) =>
     printable(items[Number(index)]?.source ?? whole),
@@ -47,10 +47,10 @@ const named = (error: unknown, items: readonly Item[]): unknown => {
   );
 };
 
-const chatsOf = (items: readonly Item[]): number =>
+const countChats = (items: readonly Item[]): number =>
   new Set(items.flatMap((item) => (item.chatId === null ? [] : [item.chatId]))).size;
 
-/** `keyhold admin import`: a file's secrets become a user's, all or none, recorded as the operator's doing. */
+/** `keyhold admin import`: imports a file's secrets for a user, all or none. The audit log names the operator. */
 export const importForOwner = async (context: CliContext, path: string, options: OperatorImport): Promise<void> => {
   const { items, skipped } = await readSecretsFile(path, options);
   const input = { items: items.map(requestOf), on_conflict: options.onConflict, dry_run: options.dryRun };
@@ -58,10 +58,10 @@ export const importForOwner = async (context: CliContext, path: string, options:
     try {
       return await secrets.importFor(caller, options.owner, input);
     } catch (error) {
-      throw named(error, items);
+      throw withSources(error, items);
     }
   });
   if (!options.dryRun) context.noteChange();
   const outcomes = imported.items.map(({ index, ...rest }) => ({ ...rest, source: items[index]?.source ?? rest.name }));
-  await tell(context, { path, outcomes, skipped, sessions: chatsOf(items), dryRun: options.dryRun });
+  await printSummary(context, { path, outcomes, skipped, sessions: countChats(items), dryRun: options.dryRun });
 };

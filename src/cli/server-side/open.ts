@@ -11,16 +11,16 @@ import { isCurrentSchema } from '../../db/migrate.ts';
 const noRootKey = (directory: string): KeyholdError =>
   new KeyholdError(
     'state_conflict',
-    `There is no root key in ${directory}. Set KEYHOLD_CONFIG_DIR, KEYHOLD_ROOT_KEY_FILE or KEYHOLD_ROOT_KEYS as the service has them.`,
+    `There is no root key in ${directory}. Set KEYHOLD_CONFIG_DIR, KEYHOLD_ROOT_KEY_FILE or KEYHOLD_ROOT_KEYS as for the service.`,
   );
 
 const wrongSchema = (): KeyholdError =>
   new KeyholdError(
     'state_conflict',
-    'The database’s schema is not this version’s. Use the Keyhold that the service runs, or run "keyhold migrate up".',
+    'The database’s schema is of another version. Use the same version of Keyhold as the service, or run "keyhold migrate up".',
   );
 
-/** Does something as the operator, beside a running service or without one, with the service's configuration. */
+/** Runs `work` as the operator, with the service's configuration, whether a service is running or not. */
 export const asOperator = async <T>(
   command: string,
   work: (app: OperatorApp, caller: Caller) => Promise<T>,

@@ -8,10 +8,13 @@ import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
 import { asOperator } from './open.ts';
 
+/** A role that grants something; stored users can have another. */
+export type AssignableRole = Exclude<Role, 'auditor'>;
+
 export interface PasswordOptions {
-  /** Make one up, and show it once. */
+  /** Generate the password and show it once. */
   readonly generate: boolean;
-  /** Read it from stdin. */
+  /** Read the password from stdin. */
   readonly stdin: boolean;
 }
 
@@ -20,30 +23,32 @@ interface Password {
   readonly generated: boolean;
 }
 
-const longest = 4096;
+const maxPasswordBytes = 4096;
 
 const fromStdin = async (context: CliContext): Promise<string> => {
-  const bytes = await context.input.all(longest);
+  const bytes = await context.input.all(maxPasswordBytes);
   if (!isUtf8(bytes)) throw usage('The password is not UTF-8 text.');
   return new TextDecoder('utf-8', { fatal: true }).decode(bytes).replace(/\r?\n$/, '');
 };
 
-const asked = async (context: CliContext): Promise<string> => {
-  if (!context.input.canAsk) throw usage('Say --generate or --password-stdin; there is no terminal to ask on.');
+const prompted = async (context: CliContext): Promise<string> => {
+  if (!context.input.canPrompt) {
+    throw usage('Cannot prompt: this is not a terminal. Pass --generate or --password-stdin.');
+  }
   const first = await context.input.hidden('New password: ');
-  if ((await context.input.hidden('Once more: ')) !== first)
-    throw usage('The two are not the same. Nothing was changed.');
+  if ((await context.input.hidden('New password again: ')) !== first)
+    throw usage('The two passwords differ. Nothing was changed.');
   return first;
 };
 
 const passwordOf = async (context: CliContext, { generate, stdin }: PasswordOptions): Promise<Password> => {
-  if (generate && stdin) throw usage('Give either --generate or --password-stdin.');
+  if (generate && stdin) throw usage('Pass either --generate or --password-stdin, not both.');
   if (generate) return { text: randomBytes(18).toString('base64url'), generated: true };
-  return { text: stdin ? await fromStdin(context) : await asked(context), generated: false };
+  return { text: stdin ? await fromStdin(context) : await prompted(context), generated: false };
 };
 
 const noUser = (username: string): CliFailure =>
-  new CliFailure(exitCodes.notFound, `There is no user ${username}. "keyhold admin user list" shows them.`);
+  new CliFailure(exitCodes.notFound, `There is no user ${username}. "keyhold admin user list" lists the users.`);
 
 interface Listed {
   readonly id: string;
@@ -53,7 +58,7 @@ interface Listed {
   readonly status: string;
 }
 
-async function* everybody({ users }: OperatorApp, caller: Caller): AsyncGenerator<Listed> {
+async function* allUsers({ users }: OperatorApp, caller: Caller): AsyncGenerator<Listed> {
   let cursor: string | null = null;
   do {
     const page: Awaited<ReturnType<OperatorApp['users']['list']>> = await users.list(caller, null, {
@@ -66,19 +71,19 @@ async function* everybody({ users }: OperatorApp, caller: Caller): AsyncGenerato
 }
 
 const idOf = async (app: OperatorApp, caller: Caller, username: string): Promise<UserId> => {
-  for await (const user of everybody(app, caller)) {
+  for await (const user of allUsers(app, caller)) {
     if (user.username === username || user.id === username) return toId<UserId>(user.id);
   }
   throw noUser(username);
 };
 
-const tellPassword = ({ text, generated }: Password): string =>
-  generated ? `Password (shown this once): ${text}\n` : '';
+const passwordLine = ({ text, generated }: Password): string =>
+  generated ? `Password (shown only this once): ${text}\n` : '';
 
 export const addUser = async (
   context: CliContext,
   username: string,
-  { role, ...options }: PasswordOptions & { readonly role: Role },
+  { role, ...options }: PasswordOptions & { readonly role: AssignableRole },
 ): Promise<void> => {
   const password = await passwordOf(context, options);
   const user = await asOperator('admin user add', ({ users }, caller) =>
@@ -91,13 +96,16 @@ export const addUser = async (
     role,
     ...(password.generated ? { password: password.text } : {}),
   };
-  await context.out.result(result, () => `${user.username} is a ${role} now (${user.id}).\n${tellPassword(password)}`);
+  await context.out.result(
+    result,
+    () => `Created ${user.username} (${user.id}), role ${role}.\n${passwordLine(password)}`,
+  );
 };
 
 export const listUsers = async (context: CliContext): Promise<void> => {
   const users = await asOperator('admin user list', async (app, caller) => {
     const all: Listed[] = [];
-    for await (const { id, username, display_name, role, status } of everybody(app, caller)) {
+    for await (const { id, username, display_name, role, status } of allUsers(app, caller)) {
       all.push({ id, username, display_name, role, status });
     }
     return all;
@@ -115,7 +123,10 @@ export const setStatus = async (
     app.users.update(caller, await idOf(app, caller, username), { status }),
   );
   context.noteChange();
-  const what = status === 'active' ? 'is enabled' : 'is disabled: their logins, tokens and secrets rest';
+  const what =
+    status === 'active'
+      ? 'is enabled'
+      : 'is disabled. Their logins, tokens and secrets are closed until they are enabled again';
   await context.out.result(
     { id: user.id, username: user.username, status: user.status },
     () => `${user.username} ${what}.\n`,
@@ -132,10 +143,10 @@ export const resetPassword = async (context: CliContext, username: string, optio
   const wait =
     from === null
       ? ''
-      : `\nIt opens secrets from ${from} on. Until then ${user.username} can call it off by an earlier login.`;
+      : `\nIt opens secrets from ${from} on. Until then, ${user.username} can cancel the reset with an earlier login.`;
   const result = { id: user.id, secrets_from: from, ...(password.generated ? { password: password.text } : {}) };
   await context.out.result(
     result,
-    () => `The password of ${user.username} was reset.${wait}\n${tellPassword(password)}`,
+    () => `The password of ${user.username} was reset.${wait}\n${passwordLine(password)}`,
   );
 };

@@ -7,13 +7,13 @@ import { lastStep } from '../steps.ts';
 import { externalIdOf } from './chats.ts';
 import type { Item } from './item.ts';
 
-/** Which session each chat of the file is: its id, or null where there is none yet. */
+/** The session of each chat in the file, by the chat's id; null where it has none yet. */
 export type ChatSessions = ReadonlyMap<string, string | null>;
 
 const ended = (chatId: string): CliFailure =>
   new CliFailure(
     exitCodes.conflict,
-    `Your session for the chat ${printable(chatId)} has ended, and no secret enters an ended session. Nothing was imported.`,
+    `Your session for the chat ${printable(chatId)} has ended, and secrets cannot be added to it. Nothing was imported.`,
   );
 
 const ownSessions = async (client: Client) => {
@@ -29,7 +29,7 @@ const ownSessions = async (client: Client) => {
   return own;
 };
 
-/** Finds the caller's own sessions of these items' chats. Throws for one that has ended. */
+/** Finds the caller's own sessions for the chats of these items. Throws conflict for one that has ended. */
 export const findChatSessions = async (client: Client, items: readonly Item[]): Promise<ChatSessions> => {
   const chats = [...new Set(items.flatMap((item) => (item.chatId === null ? [] : [item.chatId])))];
   if (chats.length === 0) return new Map();
@@ -43,13 +43,13 @@ export const findChatSessions = async (client: Client, items: readonly Item[]): 
   );
 };
 
-/** What is left when an import fails after its sessions were started; null for nothing. */
+/** What an import had done when it failed after starting sessions; null for nothing. */
 export const startedSessions = (started: number): string | null =>
   started === 0
     ? null
-    : `${started} session${started === 1 ? ' is' : 's are'} started for the chats of this file. The next import finds them.`;
+    : `${started} session${started === 1 ? ' was' : 's were'} started for the chats of this file. The next import will use them.`;
 
-/** Starts the sessions that are missing; resolves to all of them, by chat. */
+/** Starts the missing sessions and resolves to all of them, by chat. */
 export const startChatSessions = async (
   context: CliContext,
   client: Client,

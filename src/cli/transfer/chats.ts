@@ -4,8 +4,8 @@ import { sessionNamePattern } from '../../core/names.ts';
 const hashLength = 16;
 
 /**
- * The external id of the session that a chat of the old store becomes: the chat's own id where it fits. Any other is mapped
- * to what fits of it and a hash of the whole, so that two chats never become one session.
+ * The external id of a chat's session: the chat's own id where that is valid. Otherwise its valid characters and a hash
+ * of the whole, so that two chats never share a session.
  */
 export const externalIdOf = (chatId: string): string => {
   if (sessionNamePattern.test(chatId)) return chatId;

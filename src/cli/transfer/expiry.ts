@@ -1,23 +1,23 @@
 import type { Contents, Item, Skipped } from './item.ts';
 
 export interface ExpiryOptions {
-  /** Import what has expired as a secret without expiry, instead of leaving it out. */
+  /** Import expired secrets without an expiry instead of leaving them out. */
   readonly keepExpired: boolean;
   readonly now: Date;
 }
 
-const judge = (item: Item, { keepExpired, now }: ExpiryOptions): Item | Skipped => {
+const checkExpiry = (item: Item, { keepExpired, now }: ExpiryOptions): Item | Skipped => {
   if (item.expiresAt === null || item.expiresAt.getTime() > now.getTime()) return item;
-  const moment = item.expiresAt.toISOString();
-  if (!keepExpired) return { source: item.source, reason: `it expired at ${moment}` };
-  return { ...item, expiresAt: null, metadata: { ...item.metadata, expired_at: moment } };
+  const expiredAt = item.expiresAt.toISOString();
+  if (!keepExpired) return { source: item.source, reason: `it expired at ${expiredAt}` };
+  return { ...item, expiresAt: null, metadata: { ...item.metadata, expired_at: expiredAt } };
 };
 
-/** Expired secrets are left out, or on demand kept without expiry, with the moment in their metadata. */
+/** Leaves expired secrets out, or on demand keeps them without an expiry, which their metadata then holds. */
 export const withoutExpired = ({ items, skipped }: Contents, options: ExpiryOptions): Contents => {
-  const judged = items.map((item) => judge(item, options));
+  const checked = items.map((item) => checkExpiry(item, options));
   return {
-    items: judged.filter((one): one is Item => 'value' in one),
-    skipped: [...skipped, ...judged.filter((one): one is Skipped => 'reason' in one)],
+    items: checked.filter((one): one is Item => 'value' in one),
+    skipped: [...skipped, ...checked.filter((one): one is Skipped => 'reason' in one)],
   };
 };

@@ -5,7 +5,7 @@ import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
 import { ownSecrets } from '../own-secrets.ts';
 import { printable } from '../printable.ts';
-import { revealAll } from '../revealing.ts';
+import { revealAll } from '../reveal.ts';
 import { writePrivateFile } from './private-file.ts';
 import { writeEnv } from './write-env.ts';
 
@@ -27,12 +27,12 @@ const choose = async (client: Client, { only, tag }: ExportOptions): Promise<Sec
   if (only === null) return own.sort((a, b) => (a.name < b.name ? -1 : 1));
   return [...new Set(only)].map((name) => {
     const secret = own.find((one) => one.name === name || one.id === name);
-    if (!secret) throw new CliFailure(exitCodes.notFound, `There is no live secret ${name} of yours here.`);
+    if (!secret) throw new CliFailure(exitCodes.notFound, `You have no live secret ${name}.`);
     return secret;
   });
 };
 
-/** A secret as `keyhold import` takes it again. */
+/** A secret in the form that `keyhold import` reads. */
 const recordOf = (secret: Secret, value: string) => ({
   name: secret.name,
   type: secret.type,
@@ -63,16 +63,16 @@ const valuesOf = async (client: Client, secrets: readonly Secret[], format: 'env
 };
 
 const warning = (path: string): string =>
-  `Warning: ${path === toStdout ? 'this output' : path} holds values in plain text; access to it is neither decided nor recorded by Keyhold. Delete it when it has served.`;
+  `Warning: ${path === toStdout ? 'this output' : path} holds values in plain text. Keyhold neither controls nor records access to it. Delete it when you no longer need it.`;
 
-/** `keyhold export`: one's own secrets into a file of mode 0600, or their names alone. */
+/** `keyhold export`: writes the caller's own secrets, or only their names, to a file with mode 0600. */
 export const exportSecrets = async (context: CliContext, path: string, options: ExportOptions): Promise<void> => {
-  if (options.only !== null && options.tag !== null) throw usage('Give either --only or --tag.');
-  // Told before anything is revealed and recorded.
+  if (options.only !== null && options.tag !== null) throw usage('Pass either --only or --tag, not both.');
+  // Checked before anything is revealed and recorded.
   if (path !== toStdout && !options.force && existsSync(path)) {
     throw new CliFailure(
       exitCodes.conflict,
-      `${path} is there already. Say --force to replace it, or choose another name.`,
+      `${path} already exists. Pass --force to overwrite it, or choose another name.`,
     );
   }
   const format = formatOf(context, path, options);
@@ -83,5 +83,5 @@ export const exportSecrets = async (context: CliContext, path: string, options: 
   else writePrivateFile(path, text, options.force);
   if (!options.namesOnly) context.out.warn(warning(path));
   if (path !== toStdout)
-    context.out.note(`${secrets.length} ${options.namesOnly ? 'names' : 'secrets'} written to ${path}.`);
+    context.out.note(`Wrote ${secrets.length} ${options.namesOnly ? 'names' : 'secrets'} to ${path}.`);
 };

@@ -9,7 +9,7 @@ import { startProgress } from './progress.ts';
 import { type ReadOptions, readSecretsFile } from './read-file.ts';
 import { chunksOf, type Place, type RequestItem, refuseTooLarge, requestItem } from './request.ts';
 import { type Outcome, sendItems } from './send.ts';
-import { tell } from './summary.ts';
+import { printSummary } from './summary.ts';
 
 export interface ImportOptions extends ReadOptions {
   readonly onConflict: OnConflict;
@@ -52,7 +52,7 @@ const sendAll = async (
     progress.end();
     if (outcomes.length > 0 && !options.dryRun) {
       context.out.warn(
-        `${outcomes.length} of ${requests.length} secrets stand already. Say --on-conflict skip to go on with the rest.`,
+        `${outcomes.length} of ${requests.length} secrets were imported. Pass --on-conflict skip to import the rest.`,
       );
     }
     throw error;
@@ -61,10 +61,11 @@ const sendAll = async (
   return outcomes;
 };
 
-/** What goes into sessions that don't exist yet: nothing there can clash, so that only its form is to be checked. */
-const isForNew = (sessions: ChatSessions) => (item: Item) => item.chatId !== null && sessions.get(item.chatId) === null;
+/** Items of sessions that do not exist yet: their names cannot conflict, so only their form needs a check. */
+const isForNewSession = (sessions: ChatSessions) => (item: Item) =>
+  item.chatId !== null && sessions.get(item.chatId) === null;
 
-/** Checks everything while nothing is written, so that no session is started for a file that is then refused. */
+/** Checks everything without writing, so that no session is started for a file that is then refused. */
 const check = async (
   context: CliContext,
   client: Client,
@@ -73,15 +74,15 @@ const check = async (
   placeOf: (item: Item) => Place,
   options: ImportOptions,
 ): Promise<Outcome[]> => {
-  const forNew = isForNew(sessions);
+  const forNew = isForNewSession(sessions);
   const dry = { ...options, dryRun: true };
   const placed = items.filter((item) => !forNew(item));
   const outcomes = await sendAll(context, client, plan(placed, placeOf), dry);
   const unplaced = plan(items.filter(forNew), () => ownerAlone);
-  const formal = await sendAll(context, client, unplaced, { ...dry, onConflict: 'rename' });
+  const formChecked = await sendAll(context, client, unplaced, { ...dry, onConflict: 'rename' });
   return [
     ...outcomes,
-    ...formal.map((one, index) => ({ ...one, name: unplaced.items[index]?.name ?? one.name, outcome: 'created' })),
+    ...formChecked.map((one, index) => ({ ...one, name: unplaced.items[index]?.name ?? one.name, outcome: 'created' })),
   ];
 };
 
@@ -97,17 +98,15 @@ const read = async (path: string, session: string | null, options: ImportOptions
   const contents = await readSecretsFile(path, options);
   const chats = contents.items.some((item) => item.chatId !== null);
   if (chats && session !== null) {
-    throw usage(
-      'The file holds secrets of several chats, and each goes into the session of its own. Leave --session out.',
-    );
+    throw usage('The file holds secrets of chats, and each chat has its own session. Leave out --session.');
   }
   const items = contents.items.map((item) => ({ ...item, tags: [...new Set([...item.tags, ...options.tags])] }));
   return { items, skipped: contents.skipped };
 };
 
-/** `keyhold import`: reads the file whole, checks it, and imports it, all or none. */
+/** `keyhold import`: reads and checks the whole file, then imports all of it or nothing. */
 export const importFile = async (context: CliContext, path: string, options: ImportOptions): Promise<void> => {
-  // Only where this command line says so: a variable of the environment exposes nothing to a session.
+  // Only where this command line says so: a variable of the environment must not expose secrets to a session.
   const session = context.options().session === undefined ? null : context.session;
   const { items, skipped } = await read(path, session, options);
   const client = await context.client({ timeoutMs: 120_000 });
@@ -123,5 +122,5 @@ export const importFile = async (context: CliContext, path: string, options: Imp
       sendAll(context, client, plan(items, placeIn(session, sessions)), options),
     );
   }
-  await tell(context, { path, outcomes, skipped, sessions: missing, dryRun: options.dryRun });
+  await printSummary(context, { path, outcomes, skipped, sessions: missing, dryRun: options.dryRun });
 };

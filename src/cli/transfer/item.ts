@@ -2,24 +2,24 @@ import type { JsonObject } from '../../core/json.ts';
 import { secretNamePattern } from '../../core/names.ts';
 import type { Exposure, SecretType } from '../../core/secret-types.ts';
 
-/** One secret as a file holds it, its name already one that Keyhold takes. */
+/** One secret of a file, with a name that is valid in Keyhold. */
 export interface Item {
-  /** What the file calls it, for sentences to people. */
+  /** What the file calls it, for messages. */
   readonly source: string;
   readonly name: string;
   readonly value: string;
   readonly type: SecretType;
   readonly description: string | null;
   readonly tags: readonly string[];
-  /** As in the file, read as UTC where it names no zone; null for never. */
+  /** In UTC where the file gives no zone; null for never. */
   readonly expiresAt: Date | null;
   readonly metadata: JsonObject;
   readonly exposure: Exposure;
-  /** The chat of the old store that it belongs to; null for its owner alone. */
+  /** The old store's chat that it belongs to; null for a general secret. */
   readonly chatId: string | null;
 }
 
-/** What was read and is not to be imported, and why. */
+/** A secret of the file that is not imported, and why. */
 export interface Skipped {
   readonly source: string;
   readonly reason: string;
@@ -30,10 +30,10 @@ export interface Contents {
   readonly skipped: readonly Skipped[];
 }
 
-export const emptyReason = 'its value is empty, and Keyhold keeps no empty values';
+export const emptyReason = 'its value is empty';
 
-/** The fields that a file may leave out. */
-export const plainItem = {
+/** Defaults of the fields that a file may leave out. */
+export const itemDefaults = {
   type: 'other',
   description: null,
   tags: [],
@@ -43,8 +43,8 @@ export const plainItem = {
   chatId: null,
 } as const satisfies Partial<Item>;
 
-/** A name that fits, and where it had to be changed the original for the metadata. */
-export const fittingName = (original: string): { name: string; metadata: JsonObject } => {
+/** A valid name, with the original in the metadata where it had to be changed. */
+export const toValidName = (original: string): { name: string; metadata: JsonObject } => {
   if (secretNamePattern.test(original)) return { name: original, metadata: {} };
   const name = original
     .normalize('NFKD')

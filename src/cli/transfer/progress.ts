@@ -1,18 +1,18 @@
 import type { CliContext } from '../context.ts';
 
 export interface Progress {
-  /** How much of it is done, of `total`. */
+  /** Shows that `done` of `total` are done. */
   at(done: number): void;
-  /** Takes the bar away. */
+  /** Removes the bar. */
   end(): void;
 }
 
 const width = 30;
-const atMostEveryMs = 80;
+const redrawIntervalMs = 80;
 
 const none: Progress = { at: () => undefined, end: () => undefined };
 
-/** A bar on stderr where that is a terminal; nothing anywhere else, and nothing with --quiet. */
+/** A progress bar on stderr where that is a terminal; nothing elsewhere or with --quiet. */
 export const startProgress = (context: CliContext, what: string, total: number): Progress => {
   const { stderr } = process;
   if (!stderr.isTTY || context.options().quiet) return none;
@@ -25,7 +25,7 @@ export const startProgress = (context: CliContext, what: string, total: number):
   draw(0);
   return {
     at: (done) => {
-      if (done >= total || Date.now() - drawn >= atMostEveryMs) draw(done);
+      if (done >= total || Date.now() - drawn >= redrawIntervalMs) draw(done);
     },
     end: () => {
       stderr.write('\r\u001b[K');

@@ -1,14 +1,14 @@
 import { parse } from 'dotenv';
 import type { SecretType } from '../../core/secret-types.ts';
-import { type Contents, emptyReason, fittingName, plainItem } from './item.ts';
+import { type Contents, emptyReason, itemDefaults, toValidName } from './item.ts';
 
-/** The variables of a `.env` file, by dotenv's own reading: of a name that comes twice, the last. */
+/** The variables of a `.env` file as dotenv reads it: the last of a repeated name counts. */
 export const readEnv = (text: string, type: SecretType): Contents => {
   const variables = Object.entries(parse(text));
   return {
     items: variables
       .filter(([, value]) => value !== '')
-      .map(([source, value]) => ({ ...plainItem, source, ...fittingName(source), value, type })),
+      .map(([source, value]) => ({ ...itemDefaults, source, ...toValidName(source), value, type })),
     skipped: variables.filter(([, value]) => value === '').map(([source]) => ({ source, reason: emptyReason })),
   };
 };

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import type { SecretType } from '../../core/secret-types.ts';
 import { usage } from '../failure.ts';
 import { type ExpiryOptions, withoutExpired } from './expiry.ts';
+import type { Format } from './formats.ts';
 import type { Contents } from './item.ts';
 import { readEnv } from './read-env.ts';
 import { jsonReading, parseJson } from './read-json.ts';
@@ -10,15 +11,12 @@ import { readDocument } from './read-map.ts';
 import { isStore, readStore } from './read-store.ts';
 import { decodeText, readBytes, withoutMark } from './source-file.ts';
 
-export const formats = ['env', 'json', 'yaml', 'store'] as const;
-export type Format = (typeof formats)[number];
-
 export interface ReadOptions extends ExpiryOptions {
-  /** Null: by the name, and for JSON by what is in it. */
+  /** Null to tell it by the file's name, and for JSON by the content. */
   readonly format: Format | null;
-  /** The type of secrets for which the file names none. */
+  /** The type of secrets that have none in the file. */
   readonly type: SecretType;
-  /** The old store's key; null for secrets.key beside it. */
+  /** The old store's key; null for secrets.key next to the store. */
   readonly keyFile: string | null;
 }
 
@@ -26,7 +24,7 @@ const byName = (path: string): Format => {
   if (/\.json$/i.test(path)) return 'json';
   if (/\.ya?ml$/i.test(path)) return 'yaml';
   if (/(^|\.)env($|\.)/i.test(basename(path))) return 'env';
-  throw usage(`What ${path} holds cannot be told by its name. Say --format env, json, yaml or store.`);
+  throw usage(`The format of ${path} is unknown. Pass --format env, json, yaml or store.`);
 };
 
 const plainDocument = (document: unknown): unknown => jsonReading.plain(document);
@@ -35,7 +33,7 @@ const readJson = (path: string, text: string, format: Format, options: ReadOptio
   const document = parseJson(withoutMark(text), path);
   const store = plainDocument(document);
   if (!isStore(store)) {
-    if (format === 'store') throw usage(`${path} is not an old secrets.json (an object of id → secret).`);
+    if (format === 'store') throw usage(`${path} is not an old secrets.json (an object that maps ids to secrets).`);
     return readDocument(document, jsonReading, options.type);
   }
   const keyPath = options.keyFile ?? join(dirname(path), 'secrets.key');
@@ -43,7 +41,7 @@ const readJson = (path: string, text: string, format: Format, options: ReadOptio
 };
 
 const readYaml = async (path: string, text: string, type: SecretType): Promise<Contents> => {
-  // Loaded only for YAML: it costs a good part of a command's start.
+  // Loaded only for YAML, since it takes a good part of a command's start-up time.
   const { parseYaml, yamlReading } = await import('./read-yaml.ts');
   return readDocument(parseYaml(withoutMark(text), path), yamlReading, type);
 };
@@ -60,13 +58,13 @@ const readAs = async (path: string, text: string, format: Format, options: ReadO
   }
 };
 
-/** The old store's directory stands for the secrets.json in it. */
+/** For the old store's directory, the secrets.json in it. */
 const fileOf = (path: string): string =>
   statSync(path, { throwIfNoEntry: false })?.isDirectory() ? join(path, 'secrets.json') : path;
 
-/** Reads a file of secrets whole. Throws a sentence, without a value in it, for what cannot be read as it stands. */
-export const readSecretsFile = async (given: string, options: ReadOptions): Promise<Contents> => {
-  const path = fileOf(given);
+/** Reads a whole file of secrets. Throws usage for a file that cannot be read; the message holds no value. */
+export const readSecretsFile = async (file: string, options: ReadOptions): Promise<Contents> => {
+  const path = fileOf(file);
   const text = decodeText(readBytes(path), path);
   const format = options.format ?? byName(path);
   return withoutExpired(await readAs(path, text, format, options), options);

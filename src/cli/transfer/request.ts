@@ -5,10 +5,10 @@ import type { Item } from './item.ts';
 type ImportBody = paths['/api/v1/secrets/import']['post']['requestBody']['content']['application/json'];
 export type RequestItem = ImportBody['items'][number];
 
-/** Where a secret goes: to its owner alone, or into a session. */
+/** Where a secret is imported to: its owner alone, or a session. */
 export type Place = Pick<RequestItem, 'scope' | 'session_id'>;
 
-/** One item as POST /secrets/import takes it. */
+/** One item of POST /secrets/import. */
 export const requestItem = (item: Item, place: Place): RequestItem => ({
   name: item.name,
   type: item.type,
@@ -22,32 +22,32 @@ export const requestItem = (item: Item, place: Place): RequestItem => ({
 });
 
 const mebibyte = 1024 * 1024;
-/** The service's own limits, with room for what stands around the items. */
-const mostItems = 100_000;
-const mostBytes = 64 * mebibyte - 1024;
-/** Small enough to show progress, large enough to be quick. */
-const chunkItems = 500;
-const chunkBytes = 4 * mebibyte;
+/** The service's limits, less some space for the rest of the request. */
+const maxItems = 100_000;
+const maxBytes = 64 * mebibyte - 1024;
+/** Small enough to show progress, large enough to be fast. */
+const maxChunkItems = 500;
+const maxChunkBytes = 4 * mebibyte;
 
 const sizeOf = (item: RequestItem): number => Buffer.byteLength(JSON.stringify(item)) + 1;
 
-/** Throws with advice when the items don't go into one request. */
+/** Throws usage when the items do not fit into one request. */
 export const refuseTooLarge = (items: readonly RequestItem[]): void => {
   const size = items.reduce((sum, item) => sum + sizeOf(item), 0);
-  if (items.length <= mostItems && size <= mostBytes) return;
+  if (items.length <= maxItems && size <= maxBytes) return;
   throw usage(
-    `These are ${items.length} secrets of ${Math.ceil(size / mebibyte)} MiB; one import takes 100000 and 64 MiB, all or none. Split the file, or say --chunked: then each part is imported by itself, and what stands when one is refused stays.`,
+    `The file has ${items.length} secrets and ${Math.ceil(size / mebibyte)} MiB. One import can have at most 100000 secrets and 64 MiB. Split the file, or pass --chunked to import it in parts; if a part is refused, the earlier ones stay imported.`,
   );
 };
 
-/** The items in parts, each of which is one request. */
+/** Splits the items into parts of one request each. */
 export const chunksOf = (items: readonly RequestItem[]): RequestItem[][] => {
   const chunks: RequestItem[][] = [];
   let current: RequestItem[] = [];
   let size = 0;
   for (const item of items) {
     const bytes = sizeOf(item);
-    if (current.length > 0 && (current.length >= chunkItems || size + bytes > chunkBytes)) {
+    if (current.length > 0 && (current.length >= maxChunkItems || size + bytes > maxChunkBytes)) {
       chunks.push(current);
       current = [];
       size = 0;

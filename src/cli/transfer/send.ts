@@ -13,7 +13,7 @@ export interface Outcome {
   readonly outcome: string;
 }
 
-/** The service names an item by its place in the request; people know it by what their file calls it. */
+/** The error with the file's own name of an item in place of its index in the request. */
 const withSources = (error: unknown, items: readonly Item[], chunked: boolean): unknown => {
   if (!(error instanceof Refusal)) return error;
   const detail = error.problem.detail.replace(/\bitems\/(\d+)(\/[a-z_]+)?/, (whole, index: string, field = '') => {
@@ -22,42 +22,41 @@ const withSources = (error: unknown, items: readonly Item[], chunked: boolean): 
   });
   const advice = [
     ...(chunked ? [] : ['Nothing was imported.']),
-    ...(error.problem.code === 'name_taken' ? ['--on-conflict skip, update or rename says what becomes of such.'] : []),
+    ...(error.problem.code === 'name_taken'
+      ? ['Pass --on-conflict skip, update or rename to choose what to do with existing names.']
+      : []),
   ];
   return new Refusal({ ...error.problem, detail: [detail, ...advice].join(' ') }, error.retryAfter);
 };
 
-/** Longer than the service lets one import take. */
-const mostWaitingMs = 90_000;
+/** Longer than the service allows for one import. */
+const maxWaitMs = 90_000;
 
-/** How long the service asks to wait before it is asked again; null where the failure is another one. */
+/** How long an overloaded service asks to wait before trying again; null for another failure. */
 const secondsToWait = (error: unknown): number | null =>
   error instanceof Refusal && error.problem.code === 'overloaded' && error.retryAfter !== null
     ? Math.max(1, error.retryAfter)
     : null;
 
-/**
- * The service lets one import in at a time, and does nothing for who comes meanwhile: that one waits here, as long as
- * the other may take.
- */
-const inTurn = async <T>(
+/** The service runs one import at a time and refuses others. This waits and tries again for as long as one can take. */
+const waitForTurn = async <T>(
   context: CliContext,
-  ask: () => Promise<T>,
-  until = performance.now() + mostWaitingMs,
-  told = false,
+  send: () => Promise<T>,
+  until = performance.now() + maxWaitMs,
+  isRetry = false,
 ): Promise<T> => {
   try {
-    return await ask();
+    return await send();
   } catch (error) {
     const seconds = secondsToWait(error);
     if (seconds === null || performance.now() + seconds * 1000 > until) throw error;
-    if (!told) context.out.note('The service is busy, perhaps with another import; waiting for it.');
+    if (!isRetry) context.out.note('The service is busy, perhaps with another import. Waiting for it.');
     await sleep(seconds * 1000);
   }
-  return await inTurn(context, ask, until, true);
+  return await waitForTurn(context, send, until, true);
 };
 
-/** Imports one request's items, all or none; tells of each what became of it. */
+/** Imports the items of one request, all or none, and resolves to the outcome of each. */
 export const sendItems = async (
   context: CliContext,
   client: Client,
@@ -69,7 +68,7 @@ export const sendItems = async (
   const body = { items: [...requests], on_conflict: options.onConflict, dry_run: options.dryRun };
   let imported: Imported;
   try {
-    imported = await inTurn(context, () => dataOf(client.POST('/api/v1/secrets/import', { body })));
+    imported = await waitForTurn(context, () => dataOf(client.POST('/api/v1/secrets/import', { body })));
   } catch (error) {
     throw withSources(error, items, options.chunked);
   }

@@ -6,32 +6,32 @@ import type { Outcome } from './send.ts';
 export interface Summary {
   readonly path: string;
   readonly outcomes: readonly Outcome[];
-  /** What the file holds and Keyhold doesn't take. */
+  /** Secrets of the file that are not imported. */
   readonly skipped: readonly Skipped[];
-  /** How many sessions were, or would be, started. */
+  /** How many sessions were started, or would be. */
   readonly sessions: number;
   readonly dryRun: boolean;
 }
 
-const words = ['created', 'updated', 'renamed', 'skipped'] as const;
+const outcomeNames = ['created', 'updated', 'renamed', 'skipped'] as const;
 
 const countsOf = (outcomes: readonly Outcome[]) =>
-  words.map((word) => ({ word, count: outcomes.filter((one) => one.outcome === word).length }));
+  outcomeNames.map((word) => ({ word, count: outcomes.filter((one) => one.outcome === word).length }));
 
 const line = ({ source, name }: Outcome): string => `  ${printable(source)} is now ${printable(name)}`;
 
-/** Renamed because of a clash, or because its name does not fit. */
+/** True if renamed because of a conflict, or because the name was not valid. */
 const isRenamed = ({ source, name, outcome }: Outcome): boolean =>
   outcome === 'renamed' || (source !== name && !source.startsWith(`${name} (`));
 
 const text = ({ path, outcomes, skipped, sessions, dryRun }: Summary): string => {
   const counts = countsOf(outcomes).filter(({ count }) => count > 0);
-  const told = counts.map(({ word, count }) => `${count} ${word}`).join(', ');
-  const head = `${printable(path)}: ${told === '' ? 'nothing to import' : told}${dryRun ? ' (dry run: nothing was written)' : ''}.`;
+  const summary = counts.map(({ word, count }) => `${count} ${word}`).join(', ');
+  const head = `${printable(path)}: ${summary === '' ? 'nothing to import' : summary}${dryRun ? ' (dry run: nothing was written)' : ''}.`;
   const changed = outcomes.filter(isRenamed);
   const lines = [
     head,
-    ...(sessions === 0 ? [] : [`Sessions that ${dryRun ? 'would be' : 'were'} started: ${sessions}.`]),
+    ...(sessions === 0 ? [] : [`Sessions ${dryRun ? 'to start' : 'started'}: ${sessions}.`]),
     ...(changed.length === 0 ? [] : ['Renamed:', ...changed.map(line)]),
     ...(skipped.length === 0
       ? []
@@ -40,8 +40,8 @@ const text = ({ path, outcomes, skipped, sessions, dryRun }: Summary): string =>
   return `${lines.join('\n')}\n`;
 };
 
-/** Says what became of every secret of a file; never a value. */
-export const tell = async (context: CliContext, summary: Summary): Promise<void> => {
+/** Prints the outcome for every secret of a file, without values. */
+export const printSummary = async (context: CliContext, summary: Summary): Promise<void> => {
   const counts = Object.fromEntries(countsOf(summary.outcomes).map(({ word, count }) => [word, count]));
   const result = {
     dry_run: summary.dryRun,

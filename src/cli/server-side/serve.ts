@@ -1,0 +1,110 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { pino } from 'pino';
+import type { App, Bootstrapped } from '../../app.ts';
+import { type Config, readConfig } from '../../config/config.ts';
+import { readEnv } from '../../config/env.ts';
+import { loadRootKeys, type RootKeys } from '../../config/root-keys.ts';
+import { systemClock } from '../../core/clock.ts';
+import { type OpenDatabase, openConfigured } from '../../db/open.ts';
+import { exitCodes } from '../exit-codes.ts';
+
+const maxCloseMs = 4500;
+
+const print = (line: string): void => console.log(line);
+
+const loopback = new Set(['127.0.0.1', '::1', 'localhost']);
+
+const printRootKey = ({ created, source }: RootKeys): void => {
+  print(`Root key: ${source}`);
+  if (created) {
+    print('  This is a new key. Back it up now, separately from the database. Without it no secret can be read again.');
+  }
+};
+
+const printAdmin = (first: Bootstrapped | null): void => {
+  if (first?.password) print(`First administrator: ${first.username}, password ${first.password} (shown this once)`);
+  else if (first) print(`First administrator: ${first.username}, with the password of KEYHOLD_BOOTSTRAP_PASSWORD`);
+};
+
+const printAddress = (config: Config, address: string): void => {
+  print(`Keyhold serves ${address} (docs at ${address}/docs)`);
+  if (!loopback.has(config.host) && config.tls === null && config.trustProxy.length === 0) {
+    print(
+      '  Warning: clients reach this address without TLS. Set KEYHOLD_TLS_CERT and KEYHOLD_TLS_KEY, or use a TLS proxy.',
+    );
+  }
+};
+
+/** Stops on the first signal and ignores later ones. Exits when stopping takes too long. */
+const stopOnSignals = (stop: () => Promise<void>): Promise<void> =>
+  new Promise((resolve, reject) => {
+    let stopping = false;
+    const onSignal = (): void => {
+      if (stopping) return;
+      stopping = true;
+      const timer = setTimeout(() => process.exit(exitCodes.ok), maxCloseMs);
+      stop()
+        .then(resolve, reject)
+        .finally(() => clearTimeout(timer));
+    };
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, onSignal);
+  });
+
+interface Running {
+  readonly app: App;
+  readonly database: OpenDatabase;
+}
+
+const start = async (config: Config, rootKeys: RootKeys): Promise<Running> => {
+  const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const log = (message: string, details: object = {}): void => logger.info(details, message);
+  const onLost = (error: Error): void => {
+    logger.fatal(error.message);
+    process.exit(exitCodes.usage);
+  };
+  // Loading the rest of the service takes about as long as starting the database.
+  const loadApp = () => import('../../app.ts');
+  const database = await openConfigured({ config, log, onLost, whileStarting: loadApp });
+  try {
+    const { createApp } = await loadApp();
+    const app = await createApp({ config, rootKeys, clock: systemClock, database, logger });
+    printAdmin(await app.bootstrap());
+    printAddress(config, await app.listen());
+    setImmediate(releaseMemory);
+    return { app, database };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+};
+
+/**
+ * Starting up leaves as much garbage as the running service needs memory, and V8 keeps that space until memory is
+ * short. Only its last-resort collection returns it to the system, and Node has no other way to trigger one.
+ */
+const releaseMemory = (): void => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as (options: object) => void;
+  setFlagsFromString('--no-expose-gc');
+  collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+};
+
+/** `serve`: reads the configuration, starts the service, and shuts it down cleanly on SIGTERM or Ctrl-C. */
+export const serve = async (): Promise<void> => {
+  const config = readConfig(readEnv());
+  const rootKeys = loadRootKeys(readEnv(), config.configDir);
+  printRootKey(rootKeys);
+  const running = start(config, rootKeys);
+  // A signal during start-up waits for it to finish, so that everything is closed in order.
+  const stopped = stopOnSignals(async () => {
+    const { app, database } = await running;
+    await app.close();
+    await database.close();
+  });
+  // A failed start is reported below.
+  stopped.catch(() => undefined);
+  await running;
+  await stopped;
+  process.exit(exitCodes.ok);
+};
