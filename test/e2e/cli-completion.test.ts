@@ -48,7 +48,7 @@ const listen = async (server: ReturnType<typeof createServer>) => {
 const nothing = { code: 0, out: '', err: '' };
 
 describe('keyhold __complete', () => {
-  it('prints the names that the user can see, each with a description, and no one else’s', async () => {
+  it('__complete prints the names that the user can see, each with a description, and no others', async () => {
     expect(await complete(['get', ''])).toEqual({
       ...nothing,
       out: expect.stringMatching(/^words\n(?:[\w.-]+\t.+\n){2}$/),
@@ -58,7 +58,14 @@ describe('keyhold __complete', () => {
     expect((await complete(['session', 'end', 'chat'])).out).toBe('words\nchat:42\t$(touch pwned)\n');
   });
 
-  it('reads names with the stored login, completes the names of profiles, and stores nothing', async () => {
+  it('__complete offers no permission or role that grants nothing', async () => {
+    const permissions = (await complete(['token', 'create', 'X', '--permission', ''])).out.split('\n');
+    expect(permissions).toEqual(expect.arrayContaining(['secrets:list', 'sessions:write', 'admin']));
+    expect(permissions.filter((one) => /^(graph|audit):/.test(one))).toEqual([]);
+    expect((await complete(['admin', 'user', 'add', 'X', '--role', ''])).out).toBe('words\nmember\nadmin\n');
+  });
+
+  it('__complete reads names with the stored login, completes the names of profiles, and stores nothing', async () => {
     const env = { KEYHOLD_CLI_CONFIG_DIR: join(world.directory, 'completing'), KEYHOLD_CLI_KEYRING: 'off' };
     const login = ['login', world.service.url, '-u', 'grace', '--password-stdin', '--profile', 'of-grace'];
     expect((await runKeyhold(login, { env, input: password })).code).toBe(0);
@@ -68,7 +75,7 @@ describe('keyhold __complete', () => {
     expect(await readdir(env.KEYHOLD_CLI_CONFIG_DIR)).toEqual(before);
   });
 
-  it('prints nothing, also not on stderr, and ends in 0 where nobody is logged in', async () => {
+  it('__complete prints nothing on stdout or stderr and exits with 0 when nobody is logged in', async () => {
     const env = { KEYHOLD_CLI_CONFIG_DIR: join(world.directory, 'nobody'), KEYHOLD_CLI_KEYRING: 'off' };
     expect(await complete(['get', ''], env)).toEqual(nothing);
     expect(await readdir(world.directory)).not.toContain('nobody');
@@ -81,17 +88,17 @@ describe('keyhold __complete', () => {
     ['an address that is none', { KEYHOLD_CLI_SERVER: 'not an address' }],
     ['a session that the user is not in', { KEYHOLD_CLI_SESSION: 'no-such-session' }],
     ['a setting that does not exist', { KEYHOLD_CLI_TOKN: 'x' }],
-  ])('prints nothing and ends in 0 with %s', async (_what, env) => {
+  ])('__complete prints nothing and exits with 0 given %s', async (_what, env) => {
     expect(await complete(['get', ''], { ...world.ada.env, ...env })).toEqual(nothing);
   });
 
-  it('prints nothing and ends in 0 where the service never answers', async () => {
+  it('__complete prints nothing and exits with 0 when the service never answers', async () => {
     const server = await listen(createServer(() => undefined));
     expect(await complete(['get', ''], server.env)).toEqual(nothing);
     server.close();
   });
 
-  it('passes no name on that is not one, whatever a server answers', async () => {
+  it('__complete drops invalid names from a server’s response', async () => {
     const names = ['$(touch pwned)', 'two words', 'line\nend', '--yes', 'GOOD'];
     const secrets = names.map((name) => ({ name, type: 'other', description: 'of\ttwo\nlines' }));
     const server = await listen(
@@ -131,23 +138,23 @@ for (const name of ['bash', 'zsh', 'fish'] as const) {
       ['keyhold share STRIPE_KEY gra', 'keyhold share STRIPE_KEY grace'],
       ['keyhold import bi', 'keyhold import bin/'],
       ['keyhold run -- ./bi', 'keyhold run -- ./bin/'],
-    ])('completes "%s" to "%s"', async (text, expected) => {
+    ])(`${name} completes "%s" to "%s"`, async (text, expected) => {
       expect(await shell.complete(text, expected)).toBe(expected);
     });
 
-    it('lists several candidates', async () => {
+    it(`${name} lists several candidates`, async () => {
       const shown = await shell.listing('keyhold session ', 'leave');
       for (const verb of ['start', 'list', 'show', 'add', 'remove', 'end']) expect(shown).toContain(verb);
     });
 
-    it('quotes a name that it would otherwise execute, and executes nothing', async () => {
+    it(`${name} quotes a name that it would otherwise execute, and executes nothing`, async () => {
       const begin = 'keyhold share STRIPE_KEY ';
       const line = await shell.complete(`${begin}evil`, `${begin}evil\\$`);
       expect(evaluated(name, line.slice(begin.length), shell.directory)).toBe(hostileName);
       expect(await readdir(shell.directory)).not.toContain('pwned');
     });
 
-    it('leaves the line as it was where nothing fits, and offers no file', async () => {
+    it(`${name} leaves the line unchanged and offers no file where no name matches`, async () => {
       expect(await shell.complete('keyhold get NO_SUCH_NAME')).toBe('keyhold get NO_SUCH_NAME');
       expect(await shell.complete('keyhold get bi')).toBe('keyhold get bi');
     });

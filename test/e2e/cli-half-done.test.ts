@@ -29,8 +29,8 @@ const cutAt = async (drop: Parameters<ServiceProxy['dropIf']>[0], args: readonly
 
 const isImport = ({ url }: IncomingMessage): boolean => url?.endsWith('/secrets/import') ?? false;
 
-describe('a command of several steps that is cut off between them tells what stands', () => {
-  it('what is known about a secret is set, its value is not', async () => {
+describe('a command of several steps that is interrupted between them', () => {
+  it('set says which fields of a secret it changed when it could not change the value', async () => {
     const { person } = world.ada;
     const { id } = await keepSecret(person, { name: 'TWO_STEPS', value: 'before' });
     const path = join(world.directory, 'value');
@@ -47,7 +47,7 @@ describe('a command of several steps that is cut off between them tells what sta
     expect(expectStatus(await person.call('GET', `/secrets/${id}/value`), 200).body.value).toBe('after');
   });
 
-  it('who is in the session and who is not', async () => {
+  it('session add says who was added when it could not add everyone', async () => {
     const { id } = await startSession(world.ada.person, [], { external_id: 'two-steps' });
     let added = 0;
     const atTheSecond = ({ url, method }: IncomingMessage): boolean => {
@@ -64,11 +64,11 @@ describe('a command of several steps that is cut off between them tells what sta
     expect(await cutAt(() => false, args)).toMatchObject({ code: 0 });
   });
 
-  it('sessions are started, their secrets are not there; the next import takes them', async () => {
+  it('import says how many sessions it started when it could not import the secrets, and the next import uses them', async () => {
     const store = fileURLToPath(new URL('../fixtures/store', import.meta.url));
     let dry = false;
     const theRealOne = (incoming: IncomingMessage): boolean => {
-      // The sessions are started between the trial and the import itself.
+      // The sessions are started between the dry run and the import itself.
       if (incoming.method === 'POST' && incoming.url?.endsWith('/sessions')) dry = true;
       return dry && isImport(incoming);
     };
@@ -79,8 +79,8 @@ describe('a command of several steps that is cut off between them tells what sta
   });
 });
 
-describe('an import while another one is under way', () => {
-  it('waits for it and is then done', async () => {
+describe('an import during another import', () => {
+  it('an import waits for another import to finish, then succeeds', async () => {
     const { person, start } = world.grace;
     const path = join(world.directory, 'waiting.env');
     await writeFile(path, 'WAITED_FOR=its turn\n');
@@ -100,7 +100,7 @@ describe('an import while another one is under way', () => {
     };
     const isTaken = async () =>
       (await person.call('POST', '/secrets/import', { body: JSON.parse(body) })).status === 503;
-    // One that comes while it is looked whether the place is taken is turned away itself; then another one is begun.
+    // `isTaken` itself may have taken the place and so have refused this one; then it is started again.
     let { other, status } = begun();
     for (let tries = 0; tries < 50; tries += 1) {
       await new Promise((resolve) => setTimeout(resolve, 100));

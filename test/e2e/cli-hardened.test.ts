@@ -8,7 +8,7 @@ import { commandLine, openTerminal, startWithCommandLines } from '../support/key
 import { type Ran, type RunOptions, runKeyhold } from '../support/keyhold-process.ts';
 import { expectStatus, keepSecret, startSession } from '../support/people.ts';
 
-/** What attacks and reviews of the command line once found. */
+/** Regressions that attacks on the command line and reviews have found. */
 
 type World = Awaited<ReturnType<typeof startWithCommandLines<'ada' | 'grace'>>>;
 
@@ -33,7 +33,7 @@ const file = async (name: string, text: string): Promise<string> => {
 const valueKept = async (id: string): Promise<string> =>
   expectStatus(await world.ada.person.call('GET', `/secrets/${id}/value`), 200).body.value;
 
-/** A server of somebody else's, which answers what it wants to. */
+/** A server that sends whatever responses it likes. */
 const hostile = async (answers: Readonly<Record<string, unknown>>) => {
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '', 'http://localhost').pathname;
@@ -46,13 +46,13 @@ const hostile = async (answers: Readonly<Record<string, unknown>>) => {
 };
 
 describe('run', () => {
-  it('says when output of the command was lost, and does not end as if all were well', async () => {
+  it('run reports lost output of the command and does not exit with 0', async () => {
     const lost = await run('seq 1000', { stdout: 'full' });
     expect(lost).toMatchObject({ code: 9, err: expect.stringContaining('no space is left') });
     expect(await run('seq 3')).toMatchObject({ code: 0, out: '1\n2\n3\n' });
   });
 
-  it('keeps the order of what goes to one place', async () => {
+  it('run keeps the order of stdout and stderr when both go to the same place', async () => {
     const words = [...commandLine, 'run', '--', 'sh', '-c'].join(' ');
     const script = 'for i in 1 2 3; do echo "out$i"; echo "err$i" >&2; done';
     const both = await runCommand(['-c', `${words} '${script}' 2>&1 | cat`], {
@@ -62,7 +62,7 @@ describe('run', () => {
     expect(both.out).toBe('out1\nerr1\nout2\nerr2\nout3\nerr3\n');
   });
 
-  it('masks what goes to a file beside a terminal, and the last bytes that might have become a value', async () => {
+  it('run masks output to a file while other output is a terminal, and prints the last bytes that did not become a value', async () => {
     const path = join(world.directory, 'stderr.log');
     const words = [...commandLine, 'run', '--', 'sh', '-c'].join(' ');
     const screen = openTerminal('/bin/bash', ['-c', `${words} 'echo "$STRIPE_KEY" >&2' 2> ${path}`], world.ada.env);
@@ -71,11 +71,11 @@ describe('run', () => {
     expect((await run(`printf %s ${value.slice(0, 9)}`)).out).toBe(value.slice(0, 9));
   });
 
-  it('writes no core of its own when its command ends with one', async () => {
+  it('run writes no core dump of its own when its command dumps core', async () => {
     expect(await world.ada.run(['run', '--', 'sh', '-c', 'kill -QUIT $$'])).toMatchObject({ code: 131, signal: null });
   });
 
-  it('ends by a signal also when only something in the background still holds its output', async () => {
+  it('run terminates on a signal even if only a background process still holds its output', async () => {
     const command = world.ada.start(['run', '--', 'sh', '-c', 'sleep 60 & echo $!; echo started']);
     const [, background = ''] = await command.prints(/^(\d+)\nstarted/);
     await new Promise((resolve) => setTimeout(resolve, 300));
@@ -84,13 +84,13 @@ describe('run', () => {
     process.kill(Number(background));
   });
 
-  it('says what masking needs where there is no place for its pipes', async () => {
+  it('run says what masking needs when it cannot create its pipes', async () => {
     const nowhere = { env: { TMPDIR: '/nonexistent' } };
     expect(await run('echo hi', nowhere)).toMatchObject({ code: 9, err: expect.stringContaining('--no-mask') });
     expect(await keyhold(['run', '--no-mask', '--', 'echo', 'hi'], nowhere)).toMatchObject({ code: 0, out: 'hi\n' });
   });
 
-  it('looks for a command where the system does when PATH is not set, and not in this directory', async () => {
+  it('run searches the system’s default path, not the current directory, when PATH is unset', async () => {
     await file('ls', '#!/bin/sh\necho ours\n');
     const command = `unset PATH; exec ${process.execPath} ${join(process.cwd(), commandLine[1])} run -- ls /`;
     const { out } = await runCommand(['-c', `cd ${world.directory}; chmod +x ls; ${command}`], {
@@ -101,11 +101,11 @@ describe('run', () => {
   });
 });
 
-describe('against a server of somebody else’s', () => {
+describe('against a hostile server', () => {
   const id = '01a20d9a-89ca-7333-b9df-41c3ae7a8f09';
   const secret = (name: unknown) => ({ id, name, access: 'owner', revision: 1, owner_id: id, scope: 'user' });
 
-  it('edit writes nowhere but in its own directory', async () => {
+  it('edit writes only in its own directory, whatever the server calls a secret', async () => {
     const target = join(world.directory, 'planted');
     const server = await hostile({
       [`/api/v1/secrets/${id}`]: secret(`../../../../../../../../../..${target}`),
@@ -117,7 +117,7 @@ describe('against a server of somebody else’s', () => {
     await expect(stat(target)).rejects.toThrow('ENOENT');
   });
 
-  it('nothing steers the terminal, and no answer of a wrong shape shows what it held', async () => {
+  it('a hostile response cannot control the terminal, and a malformed one is not printed', async () => {
     const name = '\u001b]0;owned\u0007';
     const server = await hostile({
       '/api/v1/secrets': { secrets: [], damaged: [name], next_cursor: null },
@@ -133,7 +133,7 @@ describe('against a server of somebody else’s', () => {
     expect(crashed.err + crashed.out).not.toContain(value);
   });
 
-  it('no password and no token goes to another machine in the clear, unless that is allowed', async () => {
+  it('passwords and tokens are not sent to another machine unencrypted unless that is allowed', async () => {
     const elsewhere = 'http://192.0.2.2:8420';
     const env = { KEYHOLD_CLI_SERVER: elsewhere };
     const login = ['login', elsewhere, '--token-stdin'];
@@ -149,8 +149,8 @@ describe('against a server of somebody else’s', () => {
   });
 });
 
-describe('what is changed', () => {
-  it('is not another’s change: edit is refused when the value was set meanwhile', async () => {
+describe('changes', () => {
+  it('edit is refused when someone else has changed the value meanwhile', async () => {
     const { id } = await keepSecret(world.ada.person, { name: 'EDITED', value: 'before' });
     const other = await file('other', 'of another');
     const token = world.ada.env['KEYHOLD_CLI_TOKEN'];
@@ -165,7 +165,7 @@ describe('what is changed', () => {
     expect(await valueKept(id)).toBe('mine');
   });
 
-  it('is all of a file or nothing, however many its parts; part by part only when asked', async () => {
+  it('import imports all of a large file or nothing, and parts of it only with --chunked', async () => {
     const { grace } = world;
     const lines = Array.from({ length: 700 }, (_, at) => `MANY_${at}=v${at}\n`);
     await keepSecret(grace.person, { name: 'MANY_650' });
@@ -180,7 +180,7 @@ describe('what is changed', () => {
     expect((await count()).total).toBe(501);
   });
 
-  it('goes into a session only when the command line says so', async () => {
+  it('import puts secrets into a session only when the command line says so', async () => {
     await startSession(world.ada.person, [world.grace.person], { external_id: 'by-environment' });
     const path = await file('session.env', 'OF_THE_ENVIRONMENT=v\n');
     const env = { KEYHOLD_CLI_SESSION: 'by-environment' };
@@ -193,7 +193,7 @@ describe('what is changed', () => {
     expect(await scopeOf('OF_THE_COMMAND_LINE')).toBe('session');
   });
 
-  it('is asked about where somebody can be asked, and else needs --yes', async () => {
+  it('destructive commands need --yes where they cannot prompt', async () => {
     await startSession(world.ada.person, [], { external_id: 'not-ended' });
     for (const args of [
       ['session', 'end', 'not-ended'],
@@ -207,13 +207,13 @@ describe('what is changed', () => {
     expect((await keyhold(['get', 'STRIPE_KEY'])).out).toBe(value);
   });
 
-  it('is not the whole database while somebody works with it', async () => {
+  it('migrate down is refused while a service uses the database', async () => {
     const { code, err } = await runKeyhold(['migrate', 'down', '--yes'], { env: world.serviceEnv });
     expect({ code, err }).toEqual({ code: 6, err: expect.stringContaining('Stop it first') });
     expect((await keyhold(['get', 'STRIPE_KEY'])).out).toBe(value);
   });
 
-  it('is not spoken of with --quiet, and warnings still are', async () => {
+  it('--quiet hides notes and keeps warnings', async () => {
     expect(await keyhold(['set', 'QUIET', '--generate', '-q'])).toMatchObject({ code: 0, out: '', err: '' });
     expect((await keyhold(['set', 'QUIET', '--generate'])).err).toContain('QUIET');
     const exported = await keyhold(['export', join(world.directory, 'quiet.env'), '-q']);
@@ -221,8 +221,8 @@ describe('what is changed', () => {
   });
 });
 
-describe('what is read', () => {
-  it('an alias of a whole map in YAML is refused, however it would grow', async () => {
+describe('input', () => {
+  it('import refuses a YAML alias of a map or list, which could grow without end', async () => {
     const bomb = Array.from({ length: 12 }, (_, at) => `k${at}: &a${at} [${`*a${at - 1},`.repeat(at ? 9 : 0)} 1]\n`);
     const refused = await keyhold(['import', await file('bomb.yaml', bomb.join(''))]);
     expect(refused).toMatchObject({ code: 2, err: expect.stringContaining('alias') });
@@ -233,7 +233,7 @@ describe('what is read', () => {
     expect((await keyhold(['get', 'SECOND_ALIAS'])).out).toBe('one');
   });
 
-  it('a directory in which nothing can be kept is told of before a password is asked for', async () => {
+  it('login reports an unwritable configuration directory before it asks for a password', async () => {
     const env = { KEYHOLD_CLI_CONFIG_DIR: '/proc/nope' };
     const login = ['login', world.service.url, '-u', 'ada', '--password-stdin'];
     expect(await keyhold(login, { env, input: 'x' })).toMatchObject({

@@ -19,7 +19,7 @@ afterAll(() => world.close());
 
 const fixture = (path: string): string => fileURLToPath(new URL(`../fixtures/${path}`, import.meta.url));
 
-/** Every secret that a person has by a tag, with its value. */
+/** Every secret of a user that matches the query, with its value. */
 const keptBy = async (person: Person, query: string): Promise<any[]> => {
   const { secrets } = expectStatus(await person.call('GET', `/secrets?limit=200&owner=me${query}`), 200).body;
   if (secrets.length === 0) return [];
@@ -42,11 +42,11 @@ const json = async (args: readonly string[], who = ada) => {
   return { ...ended, result: ended.out === '' ? null : JSON.parse(ended.out) };
 };
 
-describe('an import of .env files', () => {
-  it('gives the variables that dotenv reads, for every quirky file', async () => {
+describe('importing .env files', () => {
+  it('import reads every unusual .env file as dotenv does', async () => {
     const files = (await readdir(fixture('env'))).filter((name) => name.endsWith('.env'));
     expect(files.length).toBeGreaterThanOrEqual(20);
-    // What dotenv read when the files were collected, so that neither it nor we can change unseen.
+    // What dotenv read when the files were collected, so that no change of it or of ours goes unnoticed.
     const collected = JSON.parse(await readFile(fixture('env/expected.json'), 'utf8'));
     for (const name of some(files.sort(), 0)) {
       const path = fixture(`env/${name}`);
@@ -63,7 +63,7 @@ describe('an import of .env files', () => {
     }
   });
 
-  it('that is only tried writes nothing and tells what would happen', async () => {
+  it('import --dry-run writes nothing and shows what would happen', async () => {
     const { grace } = world;
     const path = await file('dry.env', 'ONE=1\nTWO=2\n');
     const dry = await json(['import', path, '--dry-run'], grace);
@@ -73,7 +73,7 @@ describe('an import of .env files', () => {
     expect(valuesOf(await keptBy(grace.person, ''))).toEqual({ ONE: '1', TWO: '2' });
   });
 
-  it('that meets a name does with it as it was told', async () => {
+  it('import treats an existing name as --on-conflict says', async () => {
     const { grace } = world;
     await keepSecret(grace.person, { name: 'TAKEN', value: 'old' });
     const path = await file('conflict.env', 'FRESH=new\nTAKEN=new\n');
@@ -88,7 +88,7 @@ describe('an import of .env files', () => {
     expect(valuesOf(await keptBy(grace.person, ''))).toMatchObject({ TAKEN: 'new' });
   });
 
-  it('into a session puts them there', async () => {
+  it('import --session puts the secrets into that session', async () => {
     const session = expectStatus(
       await ada.person.call('POST', '/sessions', { body: { external_id: 'env-1' } }),
       201,
@@ -99,7 +99,7 @@ describe('an import of .env files', () => {
     expect(secret).toMatchObject({ name: 'IN_SESSION', scope: 'session', value: 'yes' });
   });
 
-  it('that cannot be read as it stands is refused with a sentence and without a value', async () => {
+  it('import refuses an unreadable file with a message that holds no value', async () => {
     const path = join(world.directory, 'latin1.env');
     await writeFile(path, Buffer.from('KEY=hunter2\xe9\n', 'latin1'));
     const { code, err } = await ada.run(['import', path]);
@@ -112,8 +112,8 @@ describe('an import of .env files', () => {
   });
 });
 
-describe('an import of JSON and YAML', () => {
-  it('keeps values as they are spelt, and maps names that do not fit', async () => {
+describe('importing JSON and YAML', () => {
+  it('import keeps the text of JSON and YAML values and changes invalid names', async () => {
     const { edith } = world;
     const yaml =
       'pin: 007\nversion: 1.10\nflag: yes\ntext: "a: b"\nblock: |\n  one\n  two\nmein Schlüssel: x1\nnothing:\n';
@@ -141,7 +141,7 @@ describe('an import of JSON and YAML', () => {
     expect(await edith.run(['import', await file('c.json', '{"DEEP": {"a": 1}}')])).toMatchObject({ code: 2 });
   });
 
-  it('takes back what an export wrote, types and metadata included, from a file that only its owner may read', async () => {
+  it('import reads back what export wrote, with types and metadata, from a file that only its owner can read', async () => {
     const { radia } = world;
     const whole = { type: 'certificate', description: 'd', tags: ['t1', 't2'], metadata: { a: [1, 'x'] } };
     await keepSecret(radia.person, { name: 'CERT', value: 'line\r\n"quoted" $x \\n\0', ...whole });
@@ -157,7 +157,7 @@ describe('an import of JSON and YAML', () => {
     expect(copy).toMatchObject({ ...whole, name: 'CERT-2', value: original.value });
   });
 
-  it('as .env is refused for a value that no .env can hold, and names alone are exported without one', async () => {
+  it('export refuses a value that a .env file cannot hold, and --names-only exports names without values', async () => {
     const { radia } = world;
     await keepSecret(radia.person, { name: 'NO_ENV', value: '\r \\n' });
     const path = join(world.directory, 'export.env');
@@ -170,7 +170,7 @@ describe('an import of JSON and YAML', () => {
   });
 });
 
-describe('an old file store', () => {
+describe('importing an old file store', () => {
   const store = fixture('store');
   const expected = async () => JSON.parse(await readFile(join(store, 'expected.json'), 'utf8'));
   const everything = async (person: Person) => {
@@ -183,7 +183,7 @@ describe('an old file store', () => {
   });
   afterAll(() => newcomers.close());
 
-  it('under a wrong key is refused before anything is written', async () => {
+  it('import refuses an old store with a wrong key before it writes anything', async () => {
     const { hedy } = newcomers;
     const { code, err, out } = await hedy.run(['import', store, '--key', join(store, 'wrong.key')]);
     expect({ code, out }).toEqual({ code: 2, out: '' });
@@ -191,7 +191,7 @@ describe('an old file store', () => {
     expect(await everything(hedy.person)).toEqual({ sessions: [], secrets: [] });
   });
 
-  it('that clashes is refused before a session is started', async () => {
+  it('import refuses an old store with a conflicting name before it starts a session', async () => {
     const { joan } = newcomers;
     await keepSecret(joan.person, { name: 'DB_URL', value: 'mine' });
     expect(await joan.run(['import', store])).toMatchObject({ code: 6 });
@@ -200,7 +200,7 @@ describe('an old file store', () => {
     expect(secrets).toHaveLength(1);
   });
 
-  it('is imported whole, each chat’s secrets in its session', async () => {
+  it('import imports a whole old store, with each chat’s secrets in its session', async () => {
     const { hedy } = newcomers;
     const dry = await json(['import', store, '--dry-run'], hedy);
     expect(dry.result).toMatchObject({ created: 8, sessions_started: 0 });
@@ -232,7 +232,7 @@ describe('an old file store', () => {
     expect(again.result).toMatchObject({ skipped: 8, sessions_started: 0 });
   });
 
-  it('keeps what has expired without expiry, when asked', async () => {
+  it('import keeps expired secrets without an expiry when told to', async () => {
     const { hedy } = newcomers;
     const { result } = await json(['import', store, '--on-conflict', 'skip', '--keep-expired-without-expiry'], hedy);
     expect(result).toMatchObject({ created: 1, skipped: 8, left_out: [] });

@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-/** What a shell prints that runs in a session with a bus of its own, at whose command line nobody is logged in yet. */
+/** What a shell prints in a session with its own bus, where nobody is logged in yet. */
 const inSession = async (name: string, script: string): Promise<{ out: string; profile: string | null }> => {
   const home = join(world.directory, name);
   await mkdir(home, { mode: 0o700 });
@@ -44,7 +44,7 @@ const tokens = async (): Promise<unknown[]> =>
   expectStatus(await world.ada.person.call('GET', '/auth/tokens'), 200).body.tokens;
 
 describe.runIf(hasSecretService)('the system keyring', () => {
-  it('holds the credential, and no file does', async () => {
+  it('login stores the credential in the system keyring and in no file', async () => {
     const { out, profile } = await inSession('kept', `${keyring}; ${logIn}; $KEYHOLD whoami --json; echo "whoami $?"`);
     expect(out).toMatch(/^login 0\n/);
     expect(out).toContain('"username": "ada"');
@@ -53,7 +53,7 @@ describe.runIf(hasSecretService)('the system keyring', () => {
     expect(profile).not.toContain('kh_');
   });
 
-  it('completes names while the keyring is unlocked, and asks nobody to unlock it', async () => {
+  it('completion reads an unlocked keyring and never asks to unlock a locked one', async () => {
     await keepSecret(world.ada.person, { name: 'STRIPE_KEY' });
     const lock = `busctl --user call org.freedesktop.secrets /org/freedesktop/secrets org.freedesktop.Secret.Service Lock ao 1 /org/freedesktop/secrets/collection/login >/dev/null`;
     const complete = '$KEYHOLD __complete -- get STR 2>&1; echo "complete $?"';
@@ -64,7 +64,7 @@ describe.runIf(hasSecretService)('the system keyring', () => {
     expect(out).toBe('login 0\nwords\nSTRIPE_KEY\tapi_key\ncomplete 0\nlock 0\ncomplete 0\n');
   });
 
-  it('that has gone is told of, with what to do', async () => {
+  it('a missing keyring is reported with what to do', async () => {
     const gone = 'kill -KILL $ring; wait $ring';
     const { out } = await inSession('gone', `${keyring}; ${logIn}; ${gone}; $KEYHOLD whoami 2>&1; echo "whoami $?"`);
     expect(out).toContain('login 0');
@@ -72,7 +72,7 @@ describe.runIf(hasSecretService)('the system keyring', () => {
     expect(out).toContain('whoami 5');
   });
 
-  it('forgets it at logout, and the token is revoked', async () => {
+  it('logout removes the credential from the keyring and revokes the token', async () => {
     const before = (await tokens()).length;
     const script = `${keyring}; ${logIn}; $KEYHOLD logout; echo "logout $?"; $KEYHOLD whoami 2>/dev/null; echo "whoami $?"`;
     const { out, profile } = await inSession('left', script);
@@ -81,7 +81,7 @@ describe.runIf(hasSecretService)('the system keyring', () => {
     expect(await tokens()).toHaveLength(before);
   });
 
-  it('that is not there leaves the credential in a file of one’s own', async () => {
+  it('login stores the credential in a private file where there is no keyring', async () => {
     const { out, profile } = await inSession('none', `${logIn}; $KEYHOLD whoami >/dev/null; echo "whoami $?"`);
     expect(out).toBe('login 0\nwhoami 0\n');
     expect(JSON.parse(profile ?? '')).toMatchObject({ credential: 'file' });

@@ -35,7 +35,7 @@ const loginsOf = async (who: 'ada' | 'grace'): Promise<unknown[]> =>
   expectStatus(await world[who].person.call('GET', '/auth/logins'), 200).body.logins;
 
 describe('logging in', () => {
-  it('leaves one revocable token, in a file of one’s own, and no login and no password', async () => {
+  it('login leaves one revocable token in a private file, and no session and no password', async () => {
     const { directory, run, logIn } = machine();
     const [tokens, logins] = [await tokensOf('ada'), await loginsOf('ada')];
     expect(await logIn()).toMatchObject({ code: 0, out: '' });
@@ -49,9 +49,10 @@ describe('logging in', () => {
     const me = JSON.parse((await run(['whoami', '--json'])).out);
     expect(me).toMatchObject({ server: world.service.url, profile: 'default', user: { username: 'ada' } });
     expect(me.permissions).toContain('secrets:reveal');
+    expect(me.permissions.filter((one: string) => /^(graph|audit):|^admin$/.test(one))).toEqual([]);
   });
 
-  it('again in the same place revokes the token from before', async () => {
+  it('logging in again revokes the earlier token', async () => {
     const { logIn } = machine();
     await logIn('grace');
     const before = await tokensOf('grace');
@@ -61,7 +62,7 @@ describe('logging in', () => {
     expect(after[0]?.id).not.toBe(before[0]?.id);
   });
 
-  it('as somebody else in the same place revokes it as well, and so does a token that is stored', async () => {
+  it('logging in as another user, or storing a token, revokes the earlier token', async () => {
     const { run, logIn } = machine();
     const tokens = await tokensOf('grace');
     await logIn('grace');
@@ -72,17 +73,17 @@ describe('logging in', () => {
     const stored = ['login', world.service.url, '--profile', 'default', '--token-stdin'];
     expect((await run(stored, { input: token })).code).toBe(0);
     expect(await tokensOf('grace')).toHaveLength(tokens.length);
-    // The same token again is not ended by itself.
+    // Storing the same token again does not revoke it.
     expect((await run(stored, { input: token })).code).toBe(0);
     expect((await run(['ls'])).code).toBe(0);
   });
 
-  it('out says when there is no token to revoke, and forgets nothing unless told to', async () => {
+  it('logout says when it cannot read the token, and removes the login only with --forget', async () => {
     const { directory, run, logIn } = machine();
     await logIn();
     const path = join(directory, 'default.json');
     const { token: _token, ...profile } = JSON.parse(await readFile(path, 'utf8'));
-    // As it lies there when the token is in a keyring, which this machine has not.
+    // As it is when the token is in a keyring, which this machine does not have.
     await writeFile(path, JSON.stringify({ ...profile, credential: 'keyring' }));
     const { code, err } = await run(['logout']);
     expect({ code, err }).toEqual({ code: 5, err: expect.stringContaining('--forget') });
@@ -91,7 +92,7 @@ describe('logging in', () => {
     expect(await readdir(directory)).toEqual([]);
   });
 
-  it('out revokes the token and forgets it', async () => {
+  it('logout revokes the token and removes the login', async () => {
     const { directory, run, logIn } = machine();
     await logIn();
     const { token } = JSON.parse(await readFile(join(directory, 'default.json'), 'utf8'));
@@ -103,7 +104,7 @@ describe('logging in', () => {
     expect((await run(['logout'])).code).toBe(5);
   });
 
-  it('with a wrong password is refused, and nothing is stored', async () => {
+  it('login with a wrong password is refused and stores nothing', async () => {
     const { directory, logIn } = machine();
     const { code, err } = await logIn('ada', [], 'not the password\n');
     expect(code).toBe(5);
@@ -111,7 +112,7 @@ describe('logging in', () => {
     expect(await readdir(directory)).toEqual([]);
   });
 
-  it('where nothing can be stored makes no token', async () => {
+  it('login creates no token where it cannot be stored', async () => {
     const file = join(world.directory, 'a-file');
     await writeFile(file, '');
     const before = await tokensOf('ada');
@@ -125,7 +126,7 @@ describe('logging in', () => {
     expect(await tokensOf('ada')).toHaveLength(before.length);
   });
 
-  it('sends the password to nothing but a Keyhold service, and not in the clear to another machine', async () => {
+  it('login sends the password only to a Keyhold service, and not unencrypted to another machine', async () => {
     const received: string[] = [];
     const other = createServer((request, response) => {
       request.on('data', (chunk) => received.push(String(chunk)));
@@ -146,7 +147,7 @@ describe('logging in', () => {
     });
   });
 
-  it('with a token stores that one, and with an access token makes a lasting one', async () => {
+  it('login stores a Keyhold token as it is, and creates a lasting one for an access token', async () => {
     const { run } = machine();
     const token = world.ada.env['KEYHOLD_CLI_TOKEN'] ?? '';
     const login = ['login', world.service.url, '--token-stdin'];
@@ -160,7 +161,7 @@ describe('logging in', () => {
 });
 
 describe('profiles', () => {
-  it('keep several people and servers apart', async () => {
+  it('profiles keep several users and servers apart', async () => {
     const { run, logIn } = machine();
     await logIn('ada');
     await logIn('grace', ['--profile', 'work']);
@@ -178,7 +179,7 @@ describe('profiles', () => {
     expect((await run(['profile', 'remove', '../default'])).code).toBe(2);
   });
 
-  it('give a token to the server that made it, and to no other', async () => {
+  it('a profile’s token goes only to the server that issued it', async () => {
     const received: (string | undefined)[] = [];
     const other = createServer((request, response) => {
       received.push(request.headers.authorization);
@@ -199,7 +200,7 @@ describe('profiles', () => {
 });
 
 describe('tokens', () => {
-  it('are made, listed and revoked with the password', async () => {
+  it('tokens are created, listed and revoked with the password', async () => {
     const { run, logIn } = machine();
     await logIn();
     const input = password;
@@ -217,7 +218,7 @@ describe('tokens', () => {
     expect((await run(['token', 'revoke', 'builder', '--password-stdin'], { input })).code).toBe(3);
   });
 
-  it('that cannot be shown are revoked again', async () => {
+  it('a token that cannot be printed is revoked', async () => {
     const { run, logIn } = machine();
     await logIn();
     const before = await tokensOf('ada');

@@ -18,11 +18,11 @@ afterAll(() => world.close());
 
 const sh = (script: string): string[] => ['run', '--no-mask', '--', 'sh', '-c', script];
 
-describe.runIf(node !== null)('on an older Node, which hands over to our own', () => {
+describe.runIf(node !== null)('on an older Node, which hands over to the bundled one', () => {
   const start = (args: readonly string[]) => startCommand(args, { env: world.ada.env, program: [node ?? '', bin] });
   const terminal = (args: readonly string[]) => openTerminal(node ?? '', [bin, ...args], world.ada.env);
 
-  it('a command does what it does, and its exit code comes through', async () => {
+  it('on an older Node, commands work and pass their exit code on', async () => {
     expect(await start(['get', 'STRIPE_KEY']).ended).toMatchObject({ code: 0, out: 'sk_live_by_the_older_node' });
     expect(await start(['get', 'NO_SUCH']).ended).toMatchObject({ code: 3, out: '' });
     expect(await start(sh('printf %s "$STRIPE_KEY"; exit 41')).ended).toMatchObject({
@@ -31,19 +31,19 @@ describe.runIf(node !== null)('on an older Node, which hands over to our own', (
     });
   });
 
-  it('death by a signal comes through', async () => {
+  it('on an older Node, termination by a signal is passed on', async () => {
     expect(await start(sh('kill -TERM $$')).ended).toMatchObject({ code: null, signal: 'SIGTERM' });
     expect(await start(sh('kill -KILL $$')).ended).toMatchObject({ code: null, signal: 'SIGKILL' });
   });
 
-  it('a signal that it is sent reaches the command', async () => {
+  it('on an older Node, a signal reaches the command', async () => {
     const command = start(sh('trap "echo told; exit 7" TERM; echo ready; while :; do sleep 0.1; done'));
     await command.prints(/ready/);
     command.signal('SIGTERM');
     expect(await command.ended).toMatchObject({ code: 7, out: expect.stringContaining('told') });
   });
 
-  it('Ctrl-C reaches the command once', async () => {
+  it('on an older Node, Ctrl-C reaches the command once', async () => {
     const path = join(world.directory, 'interrupted.mjs');
     await writeFile(
       path,
@@ -64,7 +64,7 @@ describe.runIf(node !== null)('on an older Node, which hands over to our own', (
     }
   });
 
-  it('a question is asked on the terminal, and Ctrl-C answers it', async () => {
+  it('on an older Node, a confirmation appears on the terminal and Ctrl-C declines it', async () => {
     const shown = terminal(['rm', 'STRIPE_KEY']);
     await shown.shows('STRIPE_KEY?');
     shown.type('\u0003');

@@ -32,8 +32,8 @@ const processes = async (): Promise<string> => {
   return (await Promise.all(texts)).join('\n');
 };
 
-describe('a value that is typed', () => {
-  it('is not shown, and is kept', async () => {
+describe('a typed value', () => {
+  it('a typed value is not shown and is stored', async () => {
     const screen = terminal(['set', 'TYPED']);
     await screen.shows('Value of TYPED');
     screen.type('sk_typed_in\u007f\u007fin\r');
@@ -42,7 +42,7 @@ describe('a value that is typed', () => {
     expect((await keyhold(['get', 'TYPED'])).out).toBe('sk_typed_in');
   });
 
-  it('may be pasted with all its lines', async () => {
+  it('a value of several lines can be pasted', async () => {
     const screen = terminal(['set', 'PASTED']);
     await screen.shows('\u001b[?2004h');
     screen.type('\u001b[200~-----BEGIN KEY-----\rabc\r-----END KEY-----\r\u001b[201~\r');
@@ -50,7 +50,7 @@ describe('a value that is typed', () => {
     expect((await keyhold(['get', 'PASTED'])).out).toBe('-----BEGIN KEY-----\nabc\n-----END KEY-----\n');
   });
 
-  it('is in no process list, crash output or log while it is on its way', async () => {
+  it('a value never appears in process lists, error output or logs', async () => {
     const planted = 'sk_planted_on_its_way_8dQ2';
     const path = `${world.directory}/planted.env`;
     await writeFile(path, `IMPORTED=${planted}\n`);
@@ -88,8 +88,8 @@ describe('a value that is typed', () => {
   });
 });
 
-describe('what is printed for a person', () => {
-  it('has headings and ends in a line end; with NO_COLOR no colour', async () => {
+describe('output on a terminal', () => {
+  it('output on a terminal has headings and a final newline, and no colour with NO_COLOR', async () => {
     await keepSecret(world.ada.person, { name: 'SHOWN', value: 'on a screen' });
     const list = terminal(['ls', 'SHOWN']);
     await list.ended;
@@ -104,8 +104,8 @@ describe('what is printed for a person', () => {
   });
 });
 
-describe('a question', () => {
-  it('is answered with yes before anything is deleted', async () => {
+describe('prompts', () => {
+  it('rm deletes nothing before it is confirmed', async () => {
     await keepSecret(world.ada.person, { name: 'ASKED' });
     const no = terminal(['rm', 'ASKED']);
     await no.shows('Delete ASKED?');
@@ -119,7 +119,7 @@ describe('a question', () => {
     expect((await keyhold(['get', 'ASKED'])).code).toBe(3);
   });
 
-  it('comes with the preview before a session is ended', async () => {
+  it('session end shows what it would do before it asks', async () => {
     const session = await startSession(world.ada.person, [], { external_id: 'asked' });
     await keepSecret(world.ada.person, { name: 'INSIDE', scope: 'session', session_id: session.id });
     const screen = terminal(['session', 'end', 'asked']);
@@ -138,7 +138,7 @@ describe('a question', () => {
     ['the password for revoking', ['token', 'revoke', 'never'], 'Password of ada'],
     ['the username', ['login'], 'Username at'],
     ['the password', ['login', '-u', 'ada'], 'Password of ada'],
-  ])('interrupted by Ctrl-C ends in 130 with nothing done: %s', async (_what, args, question) => {
+  ])('Ctrl-C at the prompt for %s exits with 130 and changes nothing', async (_what, args, question) => {
     if (args[1] === 'STAYS') await keepSecret(world.ada.person, { name: 'STAYS' });
     const before = await tokens();
     const screen = terminal(args);
@@ -151,7 +151,7 @@ describe('a question', () => {
     if (args[1] === 'STAYS') expect((await keyhold(['get', 'STAYS'])).code).toBe(0);
   });
 
-  it('for a password logs in, without showing it', async () => {
+  it('login prompts for the password without showing it', async () => {
     const screen = terminal(['login', world.service.url], { KEYHOLD_CLI_CONFIG_DIR: `${world.directory}/asked` });
     await screen.shows('Username at');
     screen.type('ada\r');

@@ -23,7 +23,7 @@ const sh = (script: string): string[] => ['--', 'sh', '-c', script];
 const node = (script: string): string[] => ['--', process.execPath, '-e', script];
 
 describe('a command with secrets', () => {
-  it('has its person’s own as variables, with dots and dashes as underscores, and not their token', async () => {
+  it('a command receives its user’s own secrets as variables, with underscores for dots and dashes, and not their token', async () => {
     const { code, out } = await ada.run(['run', '--no-mask', '--', 'env']);
     expect(code).toBe(0);
     expect(out).toContain(`STRIPE_KEY=${stripe}\n`);
@@ -31,7 +31,7 @@ describe('a command with secrets', () => {
     expect(out).not.toContain('KEYHOLD_CLI_TOKEN');
   });
 
-  it('has those that were chosen by tag or name only, under a prefix', async () => {
+  it('a command receives only the secrets chosen by tag or name, under a prefix', async () => {
     const tagged = await ada.run(['run', '--no-mask', '--tag', 'billing', '--prefix', 'KH_', '--', 'env']);
     expect(tagged.out).toContain(`KH_STRIPE_KEY=${stripe}\n`);
     expect(tagged.out).not.toContain('KH_db_main_password');
@@ -40,12 +40,12 @@ describe('a command with secrets', () => {
     expect(named.out).not.toContain('STRIPE_KEY');
   });
 
-  it('gets its arguments as they are, a second -- and options like ours included', async () => {
+  it('a command receives its arguments unchanged, including a second -- and options like Keyhold’s', async () => {
     const { out } = await ada.run(['run', '--', 'printf', '<%s>', '--', '--only', '-q', '--json', 'a b']);
     expect(out).toBe('<--><--only><-q><--json><a b>');
   });
 
-  it('has the session’s secrets before others of their name', async () => {
+  it('a session’s secret takes precedence over another of the same name', async () => {
     const session = expectStatus(
       await ada.person.call('POST', '/sessions', { body: { external_id: 'run-1' } }),
       201,
@@ -58,7 +58,7 @@ describe('a command with secrets', () => {
     expect(outside.out).toBe(`${stripe}\n`);
   });
 
-  it('has another’s secret only when it was named', async () => {
+  it('a command receives another user’s secret only by name', async () => {
     await keepSecret(world.grace.person, {
       name: 'GRACES',
       value: 'shared by grace',
@@ -73,14 +73,14 @@ describe('a command with secrets', () => {
     expect(withOwner.out).toBe('shared by grace\n');
   });
 
-  it('ends keyhold in its exit code, piped and not', async () => {
+  it('run exits with the command’s exit code, piped or not', async () => {
     const codes = [0, 1, 130];
     const end = async (options: string[]) =>
       await Promise.all(codes.map(async (code) => (await ada.run(['run', ...options, ...sh(`exit ${code}`)])).code));
     expect(await Promise.all([end([]), end(['--no-mask'])])).toEqual([codes, codes]);
   });
 
-  it('that dies of a signal lets keyhold die of it, piped and not', async () => {
+  it('run terminates by the signal that terminated the command, piped or not', async () => {
     const signals = ['SIGTERM', 'SIGKILL', 'SIGUSR1'] as const;
     const end = (options: string[]) =>
       Promise.all(
@@ -91,7 +91,7 @@ describe('a command with secrets', () => {
     expect(await Promise.all([end([]), end(['--no-mask'])])).toEqual([signals, signals]);
   });
 
-  it.each([[[]], [['--no-mask']]])('gets the signals that keyhold gets (%j)', async (options) => {
+  it.each([[[]], [['--no-mask']]])('a command receives the signals sent to keyhold (options %j)', async (options) => {
     const script =
       "process.on('SIGTERM', () => { console.log('told'); process.exit(7); }); console.log('ready'); setInterval(() => {}, 1000)";
     const command = ada.start(['run', ...options, ...node(script)]);
@@ -100,7 +100,7 @@ describe('a command with secrets', () => {
     expect(await command.ended).toMatchObject({ code: 7, out: 'ready\ntold\n' });
   });
 
-  it('that is not there ends in 127, and one that may not be executed in 126', async () => {
+  it('run exits with 127 for a missing command and 126 for one that is not executable', async () => {
     const missing = await ada.run(['run', '--', 'no-such-command-here']);
     expect(missing).toMatchObject({ code: 127 });
     expect(missing.err).toContain('no-such-command-here');
@@ -112,7 +112,7 @@ describe('a command with secrets', () => {
     expect(await ada.run(['run', '--no-mask', '--', path])).toMatchObject({ code: 0, out: `plain ${stripe}\n` });
   });
 
-  it('may be found a pipe’s reader gone, as without keyhold', async () => {
+  it('a command notices a closed pipe as it would without keyhold', async () => {
     const piped = `${commandLine.join(' ')} run -- yes | head -1; echo "over"`;
     const terminal = openTerminal('/bin/sh', ['-c', piped], ada.env);
     await terminal.ended;
@@ -123,7 +123,7 @@ describe('a command with secrets', () => {
 });
 
 describe('piped output', () => {
-  it('of 10 MB shows no value, wherever it is split and in whatever form it is written', async () => {
+  it('10 MB of piped output show no value, wherever it is split and in whatever form it is written', async () => {
     const script = `
       const values = [process.env.STRIPE_KEY, process.env.db_main_password];
       const forms = values.flatMap((value) => [
@@ -157,7 +157,7 @@ describe('piped output', () => {
     expect(out.replaceAll(/-+\[masked\]\n/g, '')).toBe('');
   });
 
-  it('on stderr is masked as well, and with --no-mask neither is', async () => {
+  it('stderr is masked like stdout, and --no-mask masks neither', async () => {
     const both = sh('echo "out $STRIPE_KEY"; echo "err $STRIPE_KEY" >&2');
     expect(await ada.run(['run', ...both])).toMatchObject({ out: 'out [masked]\n', err: 'err [masked]\n' });
     expect(await ada.run(['run', '--no-mask', ...both])).toMatchObject({
@@ -166,7 +166,7 @@ describe('piped output', () => {
     });
   });
 
-  it('can be opened by its name, as any pipe', async () => {
+  it('piped output can be opened as /dev/stdout, like any pipe', async () => {
     const { out, err } = await ada.run(['run', ...sh('echo one > /dev/stdout; echo two | tee /dev/stderr')]);
     expect(out).toBe('one\ntwo\n');
     expect(err).toBe('two\n');
@@ -174,7 +174,7 @@ describe('piped output', () => {
 });
 
 describe('on a terminal', () => {
-  it('the command has the terminal itself', async () => {
+  it('a command on a terminal has the terminal itself', async () => {
     const terminal = ada.onTerminal([
       'run',
       ...sh('test -t 0 && test -t 1 && test -t 2 && echo "a terminal: $STRIPE_KEY"'),
@@ -196,7 +196,7 @@ describe('on a terminal', () => {
     return ['--', process.execPath, path];
   };
 
-  it.each([[[]], [['--mask']]])('Ctrl-C reaches the command once (%j)', async (options) => {
+  it.each([[[]], [['--mask']]])('Ctrl-C on a terminal reaches the command once (options %j)', async (options) => {
     const terminal = ada.onTerminal(['run', ...options, ...(await interrupted())]);
     await terminal.shows('ready');
     terminal.type('\u0003');
@@ -204,7 +204,7 @@ describe('on a terminal', () => {
     expect(terminal.shown()).toContain('interrupted 1');
   });
 
-  it('Ctrl-C reaches the command once also where its output is piped', async () => {
+  it('Ctrl-C reaches the command once even where its output is piped', async () => {
     const words = [...commandLine, 'run', ...(await interrupted())].join(' ');
     const script = `trap : INT; ${words} | (trap '' INT; cat); echo "ended \${PIPESTATUS[0]}"`;
     const terminal = openTerminal('/bin/bash', ['-c', script], ada.env);
@@ -218,7 +218,7 @@ describe('on a terminal', () => {
   it.each([
     ['directly', []],
     ['masked', ['--mask']],
-  ])('exit codes and death by a signal come through, %s', async (_how, options) => {
+  ])('exit codes and signals of a command on a terminal are passed on, run %s', async (_how, options) => {
     const end = async (script: string) => await ada.onTerminal(['run', ...options, ...sh(script)]).ended;
     expect(await end('exit 0')).toEqual({ code: 0, signal: 0 });
     expect(await end('exit 1')).toEqual({ code: 1, signal: 0 });
@@ -226,7 +226,7 @@ describe('on a terminal', () => {
     expect(await end('kill -TERM $$')).toMatchObject({ signal: 15 });
   });
 
-  it('--mask hides values there too, and passes a change of size on', async () => {
+  it('--mask hides values on a terminal and passes its changes of size on', async () => {
     const script = `echo "<$STRIPE_KEY>"; stty size; until test "$(stty size)" = "30 100"; do sleep 0.1; done
       echo resized; read line; echo "typed $line"`;
     const terminal = ada.onTerminal(['run', '--mask', ...sh(script)]);
@@ -241,7 +241,7 @@ describe('on a terminal', () => {
   });
 });
 
-describe('nothing is started', () => {
+describe('refusals before the command starts', () => {
   const marker = () => join(world.directory, 'started');
   const touch = () => ['--', 'touch', marker()];
   const started = () =>
@@ -250,25 +250,25 @@ describe('nothing is started', () => {
       () => false,
     );
 
-  it('when the server cannot be reached', async () => {
+  it('run starts nothing when the server cannot be reached', async () => {
     const { code, err } = await ada.run(['run', ...touch()], { KEYHOLD_CLI_SERVER: 'http://127.0.0.1:9' });
     expect(code).toBe(7);
     expect(err).toContain('cannot be reached');
     expect(await started()).toBe(false);
   });
 
-  it('when the token is not valid', async () => {
+  it('run starts nothing when the token is not valid', async () => {
     expect(await ada.run(['run', ...touch()], { KEYHOLD_CLI_TOKEN: 'kh_nothing' })).toMatchObject({ code: 5 });
     expect(await started()).toBe(false);
   });
 
-  it('when a name means nothing, or a tag', async () => {
+  it('run starts nothing when a name or tag matches nothing', async () => {
     expect(await ada.run(['run', '--only', 'STRIPE_KEY,NO_SUCH', ...touch()])).toMatchObject({ code: 3 });
     expect(await ada.run(['run', '--tag', 'no-such', ...touch()])).toMatchObject({ code: 2 });
     expect(await started()).toBe(false);
   });
 
-  it('when a secret would set a variable that programs obey, unless that was allowed', async () => {
+  it('run starts nothing when a secret would set a variable that programs obey, unless that is allowed', async () => {
     const { edith } = world;
     const names = ['PATH', 'LD_PRELOAD', 'NODE_OPTIONS', 'PYTHONPATH', 'BASH_ENV', 'git_ssh_command'];
     for (const name of names) await keepSecret(edith.person, { name, value: `/nonexistent/${name}` });
@@ -278,7 +278,7 @@ describe('nothing is started', () => {
       expect(err).toContain('--allow-unsafe-name');
     }
     expect(await started()).toBe(false);
-    // What only came along is left out, and told of by name.
+    // A secret that was not named is left out, with a warning.
     await keepSecret(edith.person, { name: 'HARMLESS', value: 'of edith’s own' });
     const rest = await edith.run(['run', '--no-mask', '--', 'env']);
     expect(rest).toMatchObject({ code: 0, out: expect.stringContaining('HARMLESS=of edith’s own\n') });
@@ -291,13 +291,13 @@ describe('nothing is started', () => {
     const allowed = ['--allow-unsafe-name', '--only', 'BASH_ENV,git_ssh_command', '--', 'env'];
     const { out } = await edith.run(['run', '--no-mask', ...allowed]);
     expect(out).toContain('BASH_ENV=/nonexistent/BASH_ENV\n');
-    // What only lets one in is no such variable, though its name begins like one.
+    // A credential is passed on, although its name begins like such a variable.
     await keepSecret(edith.person, { name: 'NODE_AUTH_TOKEN', value: 'npm_0123456789' });
     const token = ['--only', 'NODE_AUTH_TOKEN', '--', 'printenv', 'NODE_AUTH_TOKEN'];
     expect(await edith.run(['run', '--no-mask', ...token])).toMatchObject({ code: 0, out: 'npm_0123456789\n' });
   });
 
-  it('when two names become one variable, no variable can bear a name, or a value holds a NUL', async () => {
+  it('run starts nothing for a duplicate or invalid variable name, or a value with a NUL', async () => {
     const { radia } = world;
     await keepSecret(radia.person, { name: 'a.b', value: 'first' });
     await keepSecret(radia.person, { name: 'a-b', value: 'second' });

@@ -19,7 +19,7 @@ afterAll(() => world.close());
 const keyhold = (who: Name, args: readonly string[], options: Partial<RunOptions> = {}): Promise<Ran> =>
   runKeyhold(args, { ...options, env: { ...world[who].env, ...options.env } });
 
-/** What the command prints, once it has done what was asked. */
+/** The output of a command that succeeds. */
 const done = async (who: Name, args: readonly string[], options: Partial<RunOptions> = {}): Promise<string> => {
   const { code, out, err } = await keyhold(who, args, options);
   expect(code, `keyhold ${args.join(' ')}: ${err}`).toBe(0);
@@ -30,7 +30,7 @@ const asJson = async (who: Name, args: readonly string[]): Promise<any> =>
   JSON.parse(await done(who, [...args, '--json']));
 
 describe.concurrent('a value', () => {
-  it('comes back byte for byte, without a line end of ours, from stdin and from a file', async () => {
+  it('a value from stdin or a file comes back byte for byte, without an added newline', async () => {
     const value = 'two\nlines\u0000and ünïcödé 🔑';
     expect(await done('ada', ['set', 'ODD'], { input: `${value}\n` })).toBe('');
     expect(await done('ada', ['get', 'ODD'])).toBe(value);
@@ -41,7 +41,7 @@ describe.concurrent('a value', () => {
     expect((await asJson('ada', ['get', 'ODD'])).version).toBe(2);
   });
 
-  it('is made at random, of the length that was asked for', async () => {
+  it('set --generate creates a random value of the requested length', async () => {
     await done('ada', ['set', 'MADE', '--generate', '--length', '40']);
     await done('ada', ['set', 'MADE_TOO', '-g', '--length', '40']);
     const [one, other] = [await done('ada', ['get', 'MADE']), await done('ada', ['get', 'MADE_TOO'])];
@@ -49,7 +49,7 @@ describe.concurrent('a value', () => {
     expect(other).not.toBe(one);
   });
 
-  it('is refused as an argument, and not repeated', async () => {
+  it('a value as an argument is refused and not repeated', async () => {
     for (const args of [
       ['set', 'TYPED', 'sk_typed_by_mistake'],
       ['set', 'TYPED', '--value=sk_typed_by_mistake'],
@@ -65,7 +65,7 @@ describe.concurrent('a value', () => {
     expect((await keyhold('ada', ['get', 'TYPED'])).code).toBe(3);
   });
 
-  it('that is none is refused, and nothing is kept: empty, not UTF-8, too long', async () => {
+  it('a value that is empty, not UTF-8 or too long is refused and not stored', async () => {
     for (const input of ['', '\n', Buffer.from([0xff, 0xfe]), 'x'.repeat(65_537)]) {
       const { code, err } = await keyhold('ada', ['set', 'NONE'], { input });
       expect(code, err).toBe(2);
@@ -75,7 +75,7 @@ describe.concurrent('a value', () => {
     expect(await done('ada', ['get', 'LONGEST'])).toHaveLength(65_536);
   });
 
-  it('is edited in the editor, in a file that only its person may read and that is gone afterwards', async () => {
+  it('edit opens the value in a private file and removes it afterwards', async () => {
     await done('ada', ['set', 'EDITED'], { input: 'before' });
     const seen = join(world.directory, 'seen');
     const editor = `sh -c 'stat -c "%a %n" "$1" > ${seen}; printf "after\\n" > "$1"' editor`;
@@ -86,7 +86,7 @@ describe.concurrent('a value', () => {
     await expect(readFile(path)).rejects.toThrow('ENOENT');
   });
 
-  it('stays as it was when the editor fails or changes nothing', async () => {
+  it('a value stays unchanged when the editor fails or changes nothing', async () => {
     await done('ada', ['set', 'KEPT'], { input: 'as it was' });
     const failed = await keyhold('ada', ['edit', 'KEPT'], { env: { EDITOR: 'sh -c "echo x > $1; exit 3" editor' } });
     expect(failed).toMatchObject({ code: 1, err: expect.stringContaining('Nothing was changed') });
@@ -95,8 +95,8 @@ describe.concurrent('a value', () => {
   });
 });
 
-describe.concurrent('what is known about a secret', () => {
-  it('is set with the value, kept by the next one, and read without revealing', async () => {
+describe.concurrent('metadata', () => {
+  it('metadata is set with a value, kept by the next one, and read without revealing', async () => {
     const about = ['--type', 'api_key', '--tag', 'billing', '--tag', 'live', '--description', 'of the shop'];
     await done('ada', ['set', 'KNOWN', ...about, '--expires', '90d'], { input: 'one' });
     await done('ada', ['set', 'KNOWN', '--expires', 'never'], { input: 'two' });
@@ -108,7 +108,7 @@ describe.concurrent('what is known about a secret', () => {
     expect(audit).not.toHaveProperty('value');
   });
 
-  it('is listed by filter; for programs tab-separated and without headings', async () => {
+  it('ls filters, and prints tab-separated lines without headings for programs', async () => {
     await done('ada', ['set', 'LISTED', '--tag', 'only-this'], { input: 'x' });
     const line = await done('ada', ['ls', '--tag', 'only-this', '--owner', 'me', '--state', 'live']);
     expect(line.split('\t').slice(0, 5)).toEqual(['LISTED', 'other', 'user', 'ada', 'live']);
@@ -117,7 +117,7 @@ describe.concurrent('what is known about a secret', () => {
     expect(nothing).toMatchObject({ code: 0, out: '' });
   });
 
-  it('steers no terminal: control characters of others are shown, not sent', async () => {
+  it('control characters in others’ data are shown as escapes', async () => {
     const title = 'red \u001b[31m alert';
     await done('ada', ['session', 'start', 'escape', '--title', title]);
     expect(await done('ada', ['session', 'list'])).toContain('red \\u{1b}[31m alert');
@@ -125,7 +125,7 @@ describe.concurrent('what is known about a secret', () => {
 });
 
 describe.concurrent('sharing', () => {
-  it('opens a secret to another, says who can reach it and why, and closes it again', async () => {
+  it('share gives access, access shows who has it and why, and unshare withdraws it', async () => {
     await done('ada', ['set', 'LENT'], { input: 'lent' });
     expect((await keyhold('grace', ['get', 'LENT'])).code).toBe(3);
     await done('ada', ['share', 'LENT', 'grace']);
@@ -140,14 +140,14 @@ describe.concurrent('sharing', () => {
     expect((await keyhold('grace', ['get', 'LENT'])).code).toBe(3);
   });
 
-  it('lets a grantee take themself off', async () => {
+  it('a user can give up their own access to a shared secret', async () => {
     await done('ada', ['set', 'OFFERED'], { input: 'x' });
     await done('ada', ['share', 'OFFERED', 'grace']);
     await done('grace', ['unshare', 'OFFERED']);
     expect((await keyhold('grace', ['get', 'OFFERED'])).code).toBe(3);
   });
 
-  it('names the candidates of an ambiguous name with their owners, and takes owner/NAME', async () => {
+  it('an ambiguous name lists its candidates with their owners, and owner/NAME resolves it', async () => {
     for (const who of ['ada', 'grace'] as const) {
       await done(who, ['set', 'TWICE'], { input: `of ${who}` });
       await done(who, ['share', 'TWICE', 'linus']);
@@ -189,7 +189,7 @@ describe.concurrent('a name on the command line', () => {
 });
 
 describe.concurrent('the life of a secret', () => {
-  it('has a history from which a version is restored', async () => {
+  it('an earlier version is restored from the history', async () => {
     for (const input of ['one', 'two']) await done('ada', ['set', 'VERSIONED'], { input });
     const lines = (await done('ada', ['history', 'VERSIONED'])).trim().split('\n');
     expect(lines.map((line) => line.split('\t')[0])).toEqual(['2', '1']);
@@ -198,7 +198,7 @@ describe.concurrent('the life of a secret', () => {
     expect((await keyhold('ada', ['restore', 'VERSIONED', '77'])).code).toBe(3);
   });
 
-  it('is deleted and recovered, or erased', async () => {
+  it('a deleted secret is recovered, and an erased one is not', async () => {
     await done('ada', ['set', 'DELETED'], { input: 'x' });
     const refused = await keyhold('ada', ['rm', 'DELETED']);
     expect(refused).toMatchObject({ code: 2, err: expect.stringContaining('--yes') });
@@ -210,7 +210,7 @@ describe.concurrent('the life of a secret', () => {
     expect((await keyhold('ada', ['recover', 'DELETED'])).code).toBe(3);
   });
 
-  it('is switched off and on', async () => {
+  it('a deactivated secret cannot be revealed until it is activated', async () => {
     await done('ada', ['set', 'SWITCHED'], { input: 'x' });
     await done('ada', ['deactivate', 'SWITCHED']);
     const { code, err } = await keyhold('ada', ['get', 'SWITCHED']);
@@ -222,7 +222,7 @@ describe.concurrent('the life of a secret', () => {
 });
 
 describe.concurrent('a session', () => {
-  it('is started, joined, shown, left and ended, and its secrets go with it', async () => {
+  it('a session can be started, joined, shown, left and ended, and its secrets follow', async () => {
     const id = (await done('ada', ['session', 'start', 'chat-1', '--title', 'Deploy', '--with', 'grace'])).trim();
     expect(await done('grace', ['session', 'list'])).toContain('chat-1');
     await done('ada', ['set', 'KEY', '--session', 'chat-1'], { input: 'of the session' });
@@ -241,7 +241,7 @@ describe.concurrent('a session', () => {
     expect((await keyhold('ada', ['ls', '--session', 'chat-1'])).code).toBe(4);
   });
 
-  it('gets a secret only when this command line says so, not by the environment alone', async () => {
+  it('a secret goes into a session only when this command line says so, not by the environment alone', async () => {
     await done('ada', ['session', 'start', 'chat-2', '--with', 'grace']);
     const env = { KEYHOLD_CLI_SESSION: 'chat-2' };
     await done('ada', ['set', 'QUIETLY'], { input: 'x', env });
@@ -250,7 +250,7 @@ describe.concurrent('a session', () => {
     expect(await done('grace', ['get', 'ALOUD'], { env })).toBe('x');
   });
 
-  it('takes a secret in and gives it back', async () => {
+  it('a secret can be moved into a session and out of it', async () => {
     await done('ada', ['session', 'start', 'chat-3', '--with', 'grace']);
     await done('ada', ['set', 'MOVED'], { input: 'x' });
     await done('ada', ['transfer', 'MOVED', '--to-session', 'chat-3']);
@@ -260,7 +260,7 @@ describe.concurrent('a session', () => {
     expect(await done('ada', ['get', 'MOVED'])).toBe('x');
   });
 
-  it('is not started when one of its people is unknown', async () => {
+  it('a session is not started when a participant is unknown', async () => {
     const { code } = await keyhold('ada', ['session', 'start', 'chat-4', '--with', 'grace', '--with', 'nobody']);
     expect(code).toBe(3);
     expect(await done('ada', ['session', 'list'])).not.toContain('chat-4');

@@ -48,7 +48,7 @@ const lastRecords = async (action: string) => {
 };
 
 describe('the operator', () => {
-  it('makes, lists, disables and enables users beside the running service, on the record as the operator', async () => {
+  it('the operator creates, lists, disables and enables users of a running service, and the audit log says so', async () => {
     const added = await json('admin', 'user', 'add', 'grace', '--generate');
     expect(added.code).toBe(0);
     const grace = await logIn(service, 'grace', added.result.password);
@@ -66,11 +66,11 @@ describe('the operator', () => {
     expect(await run('admin', 'user', 'enable', 'grace')).toMatchObject({ code: 0 });
     expect((await grace.call('GET', '/auth/me')).status).toBe(200);
     expect(await run('admin', 'user', 'disable', 'nobody')).toMatchObject({ code: 3 });
-    // The last administrator stays, whoever asks.
+    // Nobody can disable the last administrator.
     expect(await run('admin', 'user', 'disable', 'admin')).not.toMatchObject({ code: 0 });
   });
 
-  it('resets a password, which opens no secret before the waiting time', async () => {
+  it('a password that the operator reset opens no secret during the waiting period', async () => {
     const secret = await keepSecret(ada, { value: 'hers' });
     const { code, result } = await json('admin', 'user', 'reset-password', 'ada', '--generate');
     expect(code).toBe(0);
@@ -82,7 +82,7 @@ describe('the operator', () => {
     expectStatus(await ada.call('POST', `/users/${ada.id}/password/cancel`), 200);
   });
 
-  it('imports an old store for a user: the secrets and sessions are the user’s, and the operator reads none', async () => {
+  it('the operator imports an old store for a user, who owns its secrets and sessions', async () => {
     const store = fileURLToPath(new URL('../fixtures/store', import.meta.url));
     const owner = await logIn(service, 'ada');
     const wrong = await run('admin', 'import', store, '--owner', 'ada', '--key', join(store, 'wrong.key'));
@@ -111,13 +111,13 @@ describe('the operator', () => {
 });
 
 describe('the doctor', () => {
-  it('finds nothing in a service that is in order, and says so', async () => {
+  it('the doctor reports that a service is in order', async () => {
     const { code, out, err } = await run('doctor', '--full');
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(out).toContain('Everything is in order.');
   });
 
-  it('finds a row that was changed, a value that was swapped and one that was destroyed, and names them', async () => {
+  it('the doctor names changed rows and swapped or destroyed values', async () => {
     const first = await keepSecret(admin, { value: 'one' });
     const second = await keepSecret(admin, { value: 'two' });
     const kept = await keepSecret(admin, { value: 'three' });
@@ -153,7 +153,7 @@ describe('the doctor', () => {
     expect(await findings('--full')).toEqual({});
   });
 
-  it('finds a root key that others may read, a wrong one and a missing one', async () => {
+  it('the doctor reports a root key that is readable by others, wrong or missing', async () => {
     const key = join(env().KEYHOLD_CONFIG_DIR, 'root.key');
     await chmod(key, 0o644);
     expect((await findings())['files']?.[0]).toContain('mode 0644');
@@ -175,7 +175,7 @@ describe('the doctor', () => {
     expect((await runCommand(['doctor'], { env: missing, program: commandLine })).code).toBe(0);
   });
 
-  it('finds a database that is not there, and makes none', async () => {
+  it('the doctor reports a missing database and creates none', async () => {
     const nowhere = { ...env(), KEYHOLD_DATA_DIR: join(dirname(service.dataDir), 'nowhere') };
     const { code, out } = await runCommand(['doctor'], { env: nowhere, program: commandLine });
     expect(code).toBe(1);
@@ -185,7 +185,7 @@ describe('the doctor', () => {
     });
   });
 
-  it('works without a running service, which starts again afterwards', async () => {
+  it('the doctor works without a running service, which can start again afterwards', async () => {
     await service.process().stop();
     expect(await run('doctor')).toMatchObject({ code: 0 });
     await service.restart();

@@ -2,27 +2,28 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import type { Command as CommanderCommand } from 'commander';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createContext } from '../../src/cli/context.ts';
+import { createProgram } from '../../src/cli/program.ts';
 import { some } from '../support/counts.ts';
 import { openTerminal, startWithCommandLines } from '../support/keyhold-cli.ts';
 import { fewAtATime, type Ran, type RunOptions, runKeyhold } from '../support/keyhold-process.ts';
 import { expectStatus, keepSecret, password, startSession } from '../support/people.ts';
 
-/**
- * Every command that asks the service, as it is typed; NAME and SESSION stand for what is there. `unless` names what
- * doesn't happen to it.
- */
+/** A command as it is typed. NAME, SESSION and FILE stand for a secret, a session and a file of the test. */
 interface Typed {
   readonly args: readonly string[];
   readonly input?: string;
-  /** True where it needs no permission. */
+  /** True if it needs no permission. */
   readonly open?: true;
-  /** True where it changes something. */
+  /** True if it changes something. */
   readonly changes?: true;
-  /** True where stdout is another program’s. */
+  /** True if stdout belongs to another program. */
   readonly silent?: true;
 }
 
+/** Every command that calls the service with a stored credential. */
 const commands: readonly Typed[] = [
   { args: ['whoami'], open: true },
   { args: ['ls'] },
@@ -99,14 +100,14 @@ const run = (command: Typed, place: Place, options: Partial<RunOptions> = {}): P
     env: { ...world.ada.env, EDITOR: 'sh -c "printf other > $1" editor', ...options.env },
   });
 
-/** One sentence on stderr: no stack, no module, no value. */
+/** True for one message on stderr, without a stack, a module or a value. */
 const isSentence = (code: number | null, err: string): boolean =>
   (code === 0 || /^keyhold: .{12,}/m.test(err)) &&
   err.trim().split('\n').length <= 3 &&
   !/\n\s+at |node:internal|Error:/.test(err) &&
   !err.includes(planted);
 
-/** What each command came to, by how it is typed; a difference shows which one it was. */
+/** The exit code of each command, by how it is typed, or its stderr where that is not one message. */
 const outcomes = async (
   all: readonly Typed[],
   place: Place | ((command: Typed) => Promise<Place>),
@@ -123,7 +124,7 @@ const outcomes = async (
 const every = (all: readonly Typed[], code: number): Record<string, unknown> =>
   Object.fromEntries(all.map(({ args }) => [args.join(' '), code]));
 
-/** A secret and a session of the command's own, in the state that it needs. */
+/** A new secret and session for a command, in the state that it needs. */
 const fresh = async (command: Typed): Promise<Place> => {
   count += 1;
   const { person } = world.ada;
@@ -146,26 +147,25 @@ const missing = (code: number): [Typed[], Record<string, unknown>] => {
 };
 
 describe('every command', () => {
-  it('does what it says when nothing is in its way', async () => {
-    // Who owns a session leaves it too; the rest is as in the tables below.
+  it('every command succeeds when nothing is wrong', async () => {
     expect(await outcomes(commands, fresh)).toEqual(every(commands, 0));
   });
 
-  it('says that the service cannot be reached', async () => {
+  it('every command reports that the service cannot be reached', async () => {
     const env = { KEYHOLD_CLI_SERVER: `http://127.0.0.1:${closedPort}` };
-    const asked = some(commands, 0, 5);
-    expect(await outcomes(asked, nowhere, { env })).toEqual(every(asked, 7));
+    const tried = some(commands, 0, 5);
+    expect(await outcomes(tried, nowhere, { env })).toEqual(every(tried, 7));
     expect((await run({ args: ['ls'] }, nowhere, { env })).err).toContain('nothing listens there');
   });
 
-  it('says that something else answers', async () => {
+  it('every command reports a server that is not Keyhold', async () => {
     const page = createServer((_request, response) => {
       response.setHeader('content-type', 'text/html');
       response.end('<html>Welcome</html>');
     });
     const env = { KEYHOLD_CLI_SERVER: `http://127.0.0.1:${await listen(page)}` };
-    const asked = some(commands, 1, 5);
-    expect(await outcomes(asked, nowhere, { env })).toEqual(every(asked, 7));
+    const tried = some(commands, 1, 5);
+    expect(await outcomes(tried, nowhere, { env })).toEqual(every(tried, 7));
     page.close();
   });
 
@@ -174,7 +174,7 @@ describe('every command', () => {
     ['an empty answer', 200, 'application/json', ''],
     ['a redirect', 302, 'text/html', ''],
     ['a proxy that has lost the service', 502, 'text/html', 'Bad Gateway'],
-  ])('says that something else answers, be it %s', async (_what, status, type, body) => {
+  ])('a command reports a server that is not Keyhold by %s', async (_what, status, type, body) => {
     const other = createServer((_request, response) => {
       response.writeHead(status, { 'content-type': type, location: world.service.url });
       response.end(body);
@@ -188,7 +188,7 @@ describe('every command', () => {
   it.each([
     ['was revoked', 3600],
     ['has expired', 1],
-  ])('says how to log in again once its token %s', async (how, expires_in) => {
+  ])('every command says how to log in again once its token %s', async (how, expires_in) => {
     const { person } = world.ada;
     const body = { name: how, permissions: ['secrets:list'], expires_in };
     const { token, id } = expectStatus(await person.call('POST', '/auth/tokens', { body }), 201).body;
@@ -200,13 +200,13 @@ describe('every command', () => {
       const ask = async () => (await person.with(token).call('GET', '/secrets')).status;
       await expect.poll(ask, { timeout: 5000 }).toBe(401);
     }
-    const asked = some(commands, how === 'was revoked' ? 2 : 4, 5);
-    expect(await outcomes(asked, nowhere, { env })).toEqual(every(asked, 5));
+    const tried = some(commands, how === 'was revoked' ? 2 : 4, 5);
+    expect(await outcomes(tried, nowhere, { env })).toEqual(every(tried, 5));
     expect((await run({ args: ['ls'] }, nowhere, { env })).err).toContain('keyhold login');
   });
 
-  it('says which permission its token lacks', async () => {
-    const body = { name: 'narrow', permissions: ['graph:read'], expires_in: 3600 };
+  it('every command says which permission its token lacks', async () => {
+    const body = { name: 'narrow', permissions: ['secrets:use'], expires_in: 3600 };
     const { token } = expectStatus(await world.ada.person.call('POST', '/auth/tokens', { body }), 201).body;
     const place = await fresh({ args: [] });
     const env = { KEYHOLD_CLI_TOKEN: token };
@@ -219,7 +219,7 @@ describe('every command', () => {
     expect((await run({ args: ['whoami'] }, place, { env })).code).toBe(0);
   });
 
-  it('says that there is nothing of this name', async () => {
+  it('every command reports a name that does not exist', async () => {
     const [named, expected] = missing(3);
     expect(await outcomes(named, nowhere)).toEqual(expected);
     const ofSession = commands.filter(({ args }) => args.includes('SESSION'));
@@ -228,18 +228,18 @@ describe('every command', () => {
     expect(elsewhere).toMatchObject({ code: 4, err: expect.stringContaining('session list') });
   });
 
-  it('says when its output could not be written, and that a change was made all the same', async () => {
+  it('every command reports output that could not be written, and whether its change was saved', async () => {
     const loud = commands.filter(({ silent }) => !silent);
     const json = some(loud, 2, 5).map((one) => ({ ...one, args: [...one.args, '--json'] }));
     expect(await outcomes(json, fresh, { stdout: 'full' })).toEqual(every(json, 9));
     const place = await fresh({ args: [] });
     const changed = await run({ args: ['set', 'NAME', '--json'], input: 'x' }, place, { stdout: 'full' });
-    expect(changed.err).toMatch(/no space is left.*was done all the same/);
+    expect(changed.err).toMatch(/no space is left.*The change itself was saved\./);
     const looked = await run({ args: ['get', 'NAME'] }, place, { stdout: 'full' });
-    expect(looked.err).not.toContain('all the same');
+    expect(looked.err).not.toContain('was saved');
   });
 
-  it('ends quietly when nobody reads its output any more', async () => {
+  it('every command exits silently when the reader of its output is gone', async () => {
     const looking = commands.filter(({ silent, changes }) => !silent && !changes);
     const json = some(looking, 0).map(({ args }) => ({ args: [...args, '--json'] }));
     const ended = await fewAtATime(
@@ -250,7 +250,7 @@ describe('every command', () => {
   });
 });
 
-/** Commands by which people log in, with the password from stdin; SERVER stands for the address. */
+/** Commands that use the password, from stdin. SERVER stands for the address. */
 const accountCommands: readonly Typed[] = [
   { args: ['login', 'SERVER', '-u', 'ada', '--password-stdin'], input: password, changes: true },
   { args: ['token', 'list', '--password-stdin'], input: password },
@@ -259,8 +259,8 @@ const accountCommands: readonly Typed[] = [
   { args: ['logout'], changes: true },
 ];
 
-describe('every command about who one is', () => {
-  /** Logged in to `server` as the service gave it, then the server is another one. */
+describe('every account command', () => {
+  /** A machine that is logged in, whose profile then names another server. */
   const machine = async (server: string) => {
     count += 1;
     const env = { KEYHOLD_CLI_CONFIG_DIR: join(world.directory, `account-${count}`), KEYHOLD_CLI_KEYRING: 'off' };
@@ -288,17 +288,17 @@ describe('every command about who one is', () => {
     return codes;
   };
 
-  it('says that the service cannot be reached, and forgets nothing', async () => {
+  it('account commands report that the service cannot be reached, and remove nothing', async () => {
     expect(await all(`http://127.0.0.1:${closedPort}`)).toEqual(every(accountCommands, 7));
   });
 
-  it('says that something else answers, and forgets nothing', async () => {
+  it('account commands report a server that is not Keyhold, and remove nothing', async () => {
     const page = createServer((_request, response) => response.end('<html>Welcome</html>'));
     expect(await all(`http://127.0.0.1:${await listen(page)}`)).toEqual(every(accountCommands, 7));
     page.close();
   });
 
-  it('says when the password is not right', async () => {
+  it('account commands report a wrong password', async () => {
     const { run } = await machine(world.service.url);
     for (const command of accountCommands.filter(({ input }) => input !== undefined)) {
       const { code, err } = await run({ ...command, input: 'not the password' });
@@ -315,7 +315,7 @@ describe('every command about who one is', () => {
   });
 });
 
-/** Commands beside the service. */
+/** Commands that run on the service's machine. */
 const operatorCommands: readonly (readonly string[])[] = [
   ['migrate', 'status'],
   ['migrate', 'up'],
@@ -327,7 +327,7 @@ const operatorCommands: readonly (readonly string[])[] = [
   ['admin', 'import', 'FILE', '--owner', 'nobody'],
 ];
 
-describe('every command beside the service', () => {
+describe('every server-side command', () => {
   const operate = (args: readonly string[], env: Readonly<Record<string, string>>, stdout?: RunOptions['stdout']) =>
     runKeyhold(
       args.map((arg) => (arg === 'FILE' ? newFile() : arg)),
@@ -342,13 +342,13 @@ describe('every command beside the service', () => {
 
   const serving = [...operatorCommands, ['serve']];
 
-  it('says that the database cannot be reached', async () => {
+  it('server-side commands report that the database cannot be reached', async () => {
     const env = { KEYHOLD_DATABASE_URL: `postgres://127.0.0.1:${closedPort}/keyhold` };
     expect(await codes(some(serving, 0), env)).toEqual(each(some(serving, 0), 7));
     expect((await operate(['migrate', 'status'], env)).err).toMatch(/KEYHOLD_DATABASE_URL.*nothing listens there/);
   });
 
-  it('says that something else answers', async () => {
+  it('server-side commands report a server that is not PostgreSQL', async () => {
     const page = createServer((_request, response) => response.end('<html>Welcome</html>'));
     const env = { KEYHOLD_DATABASE_URL: `postgres://127.0.0.1:${await listen(page)}/keyhold` };
     expect(await codes(some(serving, 1), env)).toEqual(each(some(serving, 1), 7));
@@ -356,14 +356,14 @@ describe('every command beside the service', () => {
     page.close();
   });
 
-  it('says that the database lets it not in', async () => {
+  it('server-side commands report that the database refuses them', async () => {
     const url = world.serviceEnv['KEYHOLD_DATABASE_URL'] ?? '';
     const env = { KEYHOLD_DATABASE_URL: url.replace(/\/[^/?]+\?/, '/no_such_database?') };
     expect(await codes(some(serving, 2), env)).toEqual(each(some(serving, 2), 7));
     expect((await operate(['admin', 'user', 'list'], env)).err).toContain('has no database no_such_database');
   });
 
-  it('says that there is nobody of this name, and does the rest', async () => {
+  it('server-side commands report an unknown user, and succeed otherwise', async () => {
     const expected = operatorCommands.map((args) => [args.join(' '), args.includes('nobody') ? 3 : 0]);
     expect(await codes(operatorCommands, {})).toEqual(expected);
     expect((await operate(['admin', 'user', 'add', 'linus', '--generate'], {})).code).toBe(6);
@@ -377,13 +377,13 @@ describe('every command beside the service', () => {
       expect(await operate(args, {}, 'closed'), args.join(' ')).toMatchObject({ code: 141, err: '' });
     }
     const unseen = await operate(['admin', 'user', 'add', 'unseen', '--generate'], {}, 'full');
-    expect(unseen).toMatchObject({ code: 9, err: expect.stringContaining('done all the same') });
+    expect(unseen).toMatchObject({ code: 9, err: expect.stringContaining('The change itself was saved.') });
   });
 
   it.each([
     ['add', 'never'],
     ['reset-password', 'ada'],
-  ])('interrupted at its question does nothing: %s', async (verb, name) => {
+  ])('Ctrl-C at the prompt of admin user %s changes nothing', async (verb, name) => {
     const screen = openTerminal(process.execPath, ['bin/keyhold.mjs', 'admin', 'user', verb, name], world.serviceEnv);
     await screen.shows('New password');
     screen.type('half a password\u0003');
@@ -394,7 +394,34 @@ describe('every command beside the service', () => {
   });
 });
 
-describe('settings that are wrong', () => {
+/** Commands without a row in the tables above, and where they are tested instead. */
+const testedElsewhere: Readonly<Record<string, string>> = {
+  serve: 'in this file and in test/e2e/processes.test.ts',
+  doctor: 'in this file and in test/e2e/cli-server-side.test.ts',
+  'migrate down': 'in test/e2e/cli-hardened.test.ts and test/migrations: it erases the database',
+  'profile list': 'in test/e2e/cli-login.test.ts: it uses files only',
+  'profile use': 'in test/e2e/cli-login.test.ts: it uses files only',
+  'profile remove': 'in test/e2e/cli-login.test.ts: it uses files only',
+  completion: 'in test/e2e/cli-completion.test.ts: it prints a constant',
+};
+
+const leafCommands = (command: CommanderCommand, path: readonly string[] = []): string[] =>
+  command.commands.length === 0
+    ? [path.join(' ')]
+    : command.commands.flatMap((child) => leafCommands(child, [...path, child.name()]));
+
+it('every command of the command line has a row in the tables of this file, or is tested elsewhere', async () => {
+  const program = await createProgram(createContext().context, () => undefined);
+  const rows = [...commands, ...accountCommands].map(({ args }) => args).concat(operatorCommands);
+  const isCovered = (path: string): boolean =>
+    path in testedElsewhere || rows.some((args) => `${args.join(' ')} `.startsWith(`${path} `));
+  const missing = leafCommands(program).filter((path) => !isCovered(path));
+  expect(missing, 'Add each of these commands to a table in cli-trouble.test.ts, or to `testedElsewhere`').toEqual([]);
+  const unknown = Object.keys(testedElsewhere).filter((path) => !leafCommands(program).includes(path));
+  expect(unknown, 'Remove these from `testedElsewhere`: there are no such commands').toEqual([]);
+});
+
+describe('invalid settings', () => {
   it.each([
     ['a session’s name', ['ls', '--session', 'a b\r\nX: y'], {}],
     ['a server’s address', ['ls'], { KEYHOLD_CLI_SERVER: 'http://user:pass@host/path' }],
@@ -403,7 +430,7 @@ describe('settings that are wrong', () => {
     ['a variable’s name', ['ls'], { KEYHOLD_CLI_TOKN: 'kh_x' }],
     ['a number', ['ls', '--limit', '-1'], {}],
     ['a time', ['set', 'X', '--expires', 'tomorrow'], {}],
-  ])('are refused with a sentence: %s', async (_what, args, env) => {
+  ])('an invalid setting is refused with a message: %s', async (_what, args, env) => {
     const { code, err } = await runKeyhold(args, { env: { ...world.ada.env, ...env } });
     expect(code, err).toBe(2);
     expect(isSentence(code, err)).toBe(true);

@@ -39,7 +39,7 @@ describe('the package, as npm packs it', () => {
     const parsed = JSON.parse(packed.slice(packed.search(/^[[{]/m)));
     const [{ filename }] = Object.values(parsed) as [{ filename: string }];
     tarball = join(directory.path, filename);
-    // Where npm would put it, beside the packages that it needs.
+    // Where npm would install it, next to its dependencies.
     installed = join(directory.path, 'node_modules', 'keyhold');
     await mkdir(installed, { recursive: true });
     execFileSync('tar', ['-xzf', tarball, '--strip-components=1', '-C', installed]);
@@ -61,13 +61,13 @@ describe('the package, as npm packs it', () => {
       env,
     });
 
-  it('holds the program and its documents, and nothing else', () => {
+  it('the package holds the program and its documents, and nothing else', () => {
     expect(files.filter((name) => !expected.some((pattern) => pattern.test(name)))).toEqual([]);
     for (const name of ['bin/keyhold.mjs', 'dist/main.js', 'dist/cli/profiles/keyring-process.js', 'openapi.json'])
       expect(files).toContain(name);
   });
 
-  it('serves, is the command line to it, and its typed client works in Node and in a browser', async () => {
+  it('the package serves, is the command line to it, and its typed client works in Node and in a browser', async () => {
     const env = {
       KEYHOLD_DATA_DIR: join(directory.path, 'data'),
       KEYHOLD_CONFIG_DIR: join(directory.path, 'config'),
@@ -138,7 +138,7 @@ describe('the package, as npm packs it', () => {
     });
   };
 
-  it('has types for its client that a program can be checked against', async () => {
+  it('the package has types for its client that a program can be checked against', async () => {
     const uses = (name: string): string => `
       import { createKeyholdClient, dataOf } from 'keyhold/client';
       const { secrets } = await dataOf(createKeyholdClient({ server: '' }).GET('/api/v1/secrets', { params: { query: { ${name}: 'A' } } }));
@@ -166,7 +166,7 @@ describe('the package, as npm packs it', () => {
     });
   });
 
-  it('refuses an old Node in one sentence', async () => {
+  it('the package refuses an old Node in one sentence', async () => {
     const old = `data:text/javascript,Object.defineProperty(process.versions,'node',{value:'20.19.0'});Object.defineProperty(process,'version',{value:'v20.19.0'})`;
     const { code, out, err } = await keyhold(['ls'], {}, old).ended;
     expect({ code, out, err }).toEqual({

@@ -13,6 +13,7 @@ const names: Readonly<Record<string, readonly string[]>> = {
   sessions: ['chat-1', 'chat:42'],
   users: ['ada', 'grace'],
   profiles: ['default', 'work'],
+  permissions: ['secrets:list', 'secrets:reveal'],
 };
 
 const completed = async (line: string) => {
@@ -34,7 +35,7 @@ describe('completion of a command line', () => {
     expect((await completed(line)).words).toEqual(expected);
   });
 
-  it('offers every command, and no option, where nothing has been typed', async () => {
+  it('an empty word is completed with every command and no option', async () => {
     const { words } = await completed('keyhold ');
     expect(words).toEqual(program.commands.map((command) => command.name()));
     expect((await completed('keyhold session ')).words).toContain('start');
@@ -79,6 +80,7 @@ describe('completion of a command line', () => {
     ['keyhold session start --with a', ['ada']],
     ['keyhold profile use w', ['work']],
     ['keyhold ls --profile d', ['default']],
+    ['keyhold token create X --permission secrets:list,secrets:r', ['secrets:list,secrets:reveal']],
     ['keyhold get STRIPE_KEY ', []],
     ['keyhold token create ', []],
   ])('"%s" is completed with names', async (line, expected) => {
@@ -97,7 +99,7 @@ describe('completion of a command line', () => {
     expect((await completed(line)).words).toBe('files');
   });
 
-  it('reads names as the profile and in the session that the line names', async () => {
+  it('names are read with the profile and session that the line names', async () => {
     expect((await completed('keyhold --profile work get --session chat-1 ')).options).toEqual({
       profile: 'work',
       session: 'chat-1',
@@ -105,7 +107,7 @@ describe('completion of a command line', () => {
     expect((await completed('keyhold get --session=chat-1 S')).options).toEqual({ session: 'chat-1' });
   });
 
-  it('offers no name that would steer the terminal, break the lines or be taken for an option', async () => {
+  it('a name that would control the terminal, break the lines or look like an option is not offered', async () => {
     const { position } = positionIn(program, ['share', 'X', '']);
     const words = ['a\nb', 'a\tb', '\u001b[31m', '--yes', '', 'ada'];
     const found = await candidatesAt(position, async () => words.map((word) => ({ word, description: '' })));

@@ -13,12 +13,12 @@ const masked = (values: readonly string[], text: string): string => whole(values
 const secret = 'sk_live/4eC39+HqLyjW "Darj\\tT1zé';
 
 describe('values in output', () => {
-  it('are hidden as they are, and everything else is left as it was', () => {
+  it('a value is masked and everything else is left unchanged', () => {
     expect(masked([secret], `before ${secret} after`)).toBe('before [masked] after');
     expect(masked([secret], 'nothing to hide: sk_live/4eC39')).toBe('nothing to hide: sk_live/4eC39');
   });
 
-  it.each([0, 1, 2, 3, 4, 5])('are hidden in base64 that has %i bytes before them', (before) => {
+  it.each([0, 1, 2, 3, 4, 5])('a value is masked in base64 after %i other bytes', (before) => {
     const text = Buffer.from(`${'x'.repeat(before)}${secret}!and more`).toString('base64');
     const out = masked([secret], text);
     expect(out).toContain('[masked]');
@@ -39,17 +39,17 @@ describe('values in output', () => {
     ['JSON', JSON.stringify(secret).slice(1, -1)],
     ['JSON in ASCII', JSON.stringify(secret).slice(1, -1).replace('é', '\\u00e9')],
     ['JSON with escaped slashes', JSON.stringify(secret).slice(1, -1).replace('/', '\\/')],
-  ])('are hidden in the form of %s', (_form, text) => {
+  ])('a value is masked in the form of %s', (_form, text) => {
     expect(masked([secret], `<${text}>`)).toBe('<[masked]>');
   });
 
-  it('are hidden without the line end that they were kept with, and line by line', () => {
+  it('a value is masked without its final newline, and line by line', () => {
     const key = '-----BEGIN KEY-----\nc29tZSBrZXkgbWF0ZXJpYWw=\nbW9yZSBtYXRlcmlhbA==\n-----END KEY-----\n';
     expect(masked([key], key.trimEnd())).toBe('[masked]');
     expect(masked([key], `  ${key.split('\n')[1]}\r\n`)).toBe('  [masked]\r\n');
   });
 
-  it.each([20, 64, 76])('are hidden wherever base64 breaks its lines of %i', (width) => {
+  it.each([20, 64, 76])('a value is masked wherever base64 breaks its lines of %i characters', (width) => {
     const token = 'github_pat_11ABCDEFG0abcdefghijkl_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst';
     for (const value of [token, 'sk_short_one']) {
       for (let before = 0; before < width; before += 1) {
@@ -63,20 +63,20 @@ describe('values in output', () => {
     }
   });
 
-  it('hold no line back for a hint of base64 at its end', () => {
+  it('a line is not held back for a few base64 characters at its end', () => {
     const masker = createMaskers(['hunter2!'])();
     expect(masker.push(Buffer.from('ready: a\n')).toString()).toBe('ready: a\n');
     expect(masker.push(Buffer.from('HVu')).toString()).toBe('');
     expect(masker.push(Buffer.from('dGVyMiE=\n')).toString()).toBe('[masked]\n');
   });
 
-  it('cost nothing that is not theirs, where a line ends in a hint of base64', () => {
+  it('nothing else is masked where a line ends in a few base64 characters', () => {
     const masker = createMaskers(['ABCDEFGHIJKLMNOPQR'])();
     const parts = ['line Q\n', 'UJDREVGR0hJ', ' nothing\n'].map((part) => masker.push(Buffer.from(part)).toString());
     expect(parts.join('') + masker.end()).toBe('line Q\nUJDREVGR0hJ nothing\n');
   });
 
-  it('cost nothing that is not theirs, however the stream is cut', () => {
+  it('nothing else is masked, however the stream is split', () => {
     const value = 'ABCDEFGHIJ';
     const forms = [value, 'QUJDREVGR0hJSg==', 'FCQ0RFRkdISU', 'BQkNERUZHSElK'];
     const unit = fc.constantFrom('Q', 'U', 'J', 'QUJ', 'DRE', 'VGR0', '\n', '\r\n', ' ', 'A', 'ABC', 'xyz');
@@ -91,24 +91,24 @@ describe('values in output', () => {
     fc.assert(check, { numRuns: count(20_000), seed });
   });
 
-  it('are hidden where base64 breaks its lines', () => {
+  it('a long value is masked across the line breaks of base64', () => {
     const long = Array.from({ length: 200 }, (_, index) => String.fromCharCode(33 + ((index * 7) % 90))).join('');
     const lines = Buffer.from(long).toString('base64').replaceAll(/.{76}/g, '$&\n');
     expect(masked([long], lines)).toBe('[masked]');
   });
 
-  it('that overlap are hidden together', () => {
+  it('overlapping values are masked together', () => {
     expect(masked(['abcdef', 'defghi'], '-abcdefghi-')).toBe('-[masked]-');
     expect(masked(['abab'], '-ababab-')).toBe('-[masked]-');
     expect(masked(['secret', 'secret-and-more'], 'secret-and-mor secret-and-more')).toBe('[masked]-and-mor [masked]');
   });
 
-  it('of fewer than four bytes are left, since they would be found everywhere', () => {
+  it('a value of fewer than four bytes is not masked', () => {
     expect(masked(['abc'], 'abc')).toBe('abc');
     expect(masked(['abcd'], 'abcd')).toBe('[masked]');
   });
 
-  it('are hidden the same however the stream is cut into chunks', () => {
+  it('values are masked the same however the stream is split', () => {
     const letters = fc.string({ unit: fc.constantFrom('a', 'b', 'é', '\n', '/', ' '), minLength: 1, maxLength: 12 });
     const values = fc.array(letters, { minLength: 1, maxLength: 4 });
     const piece = (all: readonly string[]) =>
@@ -137,7 +137,7 @@ describe('values in output', () => {
     fc.assert(check, { numRuns: count(5_000), seed });
   });
 
-  it('are held back no longer than they may still become one', () => {
+  it('output is held back only while it may become a value', () => {
     const masker = createMaskers(['hunter2!'])();
     expect(masker.push(Buffer.from('Password: hun')).toString()).toBe('Password: ');
     expect(masker.push(Buffer.from('gry?')).toString()).toBe('hungry?');

@@ -20,7 +20,7 @@ const written = (variables: readonly { name: string; value: string }[]): string 
 };
 
 describe('a .env file', () => {
-  it('is read back by dotenv byte for byte, or not written', () => {
+  it('dotenv reads a .env file back byte for byte, or it is not written', () => {
     const variable = fc.record({ name, value });
     const variables = fc.uniqueArray(variable, { selector: (one) => one.name, minLength: 1, maxLength: 6 });
     const check = fc.property(variables, (all) => {
@@ -39,11 +39,11 @@ describe('a .env file', () => {
     ['a backslash', 'C:\\new\\'],
     ['a carriage return', 'a\r\nb'],
     ['white space around it', '  a  '],
-  ])('holds %s', (_what, text) => {
+  ])('a .env file can hold %s', (_what, text) => {
     expect(parse(writeEnv([{ name: 'A', value: text }]))).toEqual({ A: text });
   });
 
-  it('that could not hold a value as it is is refused, with the way out', () => {
+  it('a value that a .env file cannot hold is refused with an alternative', () => {
     expect(() => writeEnv([{ name: 'A', value: '\r\\n' }])).toThrow(/value of A .*--format json/);
   });
 });

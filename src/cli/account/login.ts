@@ -7,6 +7,7 @@ import { printable } from '../printable.ts';
 import { isProfileName, type Profile, serverAddress } from '../profiles/index.ts';
 import { readDays } from '../secrets/instants.ts';
 import { readSecretLine, refuseUnencrypted, refuseUnlessKeyhold, uninterrupted, withLogin } from './password-login.ts';
+import { grantablePermissions } from './permissions.ts';
 import { noToken, revokeOwnToken, revokeToken } from './revoke.ts';
 
 export interface LoginOptions {
@@ -100,14 +101,16 @@ const storeNewToken = async (context: CliContext, client: Client, server: string
   await welcome(context, name, server, user.username);
 };
 
-/** Creates the token to store. It has its user's permissions without `admin`: administration is server-side work. */
+const permissionsToStore = grantablePermissions.filter((one) => one !== 'admin') as PermissionName[];
+
+/** Creates the token to store. It has its user's permissions, but not `admin`: administration is server-side work. */
 const createToken = async (client: Client, seconds: number) => {
   const { user, permissions } = await dataOf(client.GET('/api/v1/auth/me'));
   const created = await dataOf(
     client.POST('/api/v1/auth/tokens', {
       body: {
         name: `keyhold on ${hostname()}`.slice(0, 128),
-        permissions: permissions.filter((one) => one !== 'admin') as PermissionName[],
+        permissions: permissionsToStore.filter((one) => permissions.includes(one)),
         expires_in: seconds,
       },
     }),

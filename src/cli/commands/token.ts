@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { CreateTokenOptions, PasswordOptions } from '../account/tokens.ts';
-import { optionFrom } from '../completion/sources.ts';
+import { listOptionFrom, optionFrom } from '../completion/sources.ts';
 import type { CliContext } from '../context.ts';
 import { collected } from '../repeated.ts';
 import { examples, type Registration } from './registration.ts';
@@ -43,10 +43,12 @@ const registerCreate = (token: Command, context: CliContext): void => {
     .command('create')
     .description('create a token and print it, this once')
     .argument('<name>', 'what it is for')
-    .option(
-      '--permission <permission>',
-      'a permission (default: secrets:list, secrets:reveal); may be repeated',
-      collected,
+    .addOption(
+      listOptionFrom(
+        'permissions',
+        '--permission <permission>',
+        'a permission (default: secrets:list, secrets:reveal); may be repeated',
+      ).argParser(collected),
     )
     .option('--agent <agent>', 'the agent that will use it')
     .addOption(optionFrom('sessions', '--for-session <session>', 'bind it to this session'))

@@ -1,18 +1,20 @@
 import { type Client, dataOf } from '../../client/index.ts';
 import { secretNamePattern, sessionNamePattern } from '../../core/names.ts';
+import { grantablePermissions } from '../account/permissions.ts';
 import type { CliContext } from '../context.ts';
 import type { Candidate, NamesOf } from './candidates.ts';
 import type { NameSource } from './sources.ts';
 
 const pageSize = 200;
-/** How long one request may take: somebody waits for it with a finger on the keys. */
+/** How long one request may take, since the user waits for it. */
 const timeoutMs = 1000;
 
-/** Reads names with the credential that is stored or set; it never asks for one, and rejects where there is none. */
+/** Reads names with the credential that is stored or set. It never asks for one, and rejects where there is none. */
 export const createNames =
   (context: CliContext): NamesOf =>
   async (source, prefix) => {
     if (source === 'profiles') return (await context.profiles.names()).map((word) => ({ word, description: '' }));
+    if (source === 'permissions') return grantablePermissions.map((word) => ({ word, description: '' }));
     // A session that has ended would refuse the request; only secrets depend on it.
     const inSession = source === 'secrets' || source === 'deleted-secrets';
     const client = await context.client({ timeoutMs, mayPrompt: false, ...(inSession ? {} : { session: null }) });
@@ -32,7 +34,7 @@ const secretsIn =
     return [...named].flatMap(([word, description]) => (secretNamePattern.test(word) ? [{ word, description }] : []));
   };
 
-const fromService: Readonly<Record<Exclude<NameSource, 'profiles'>, FromService>> = {
+const fromService: Readonly<Record<Exclude<NameSource, 'profiles' | 'permissions'>, FromService>> = {
   secrets: secretsIn({}),
   'deleted-secrets': secretsIn({ state: 'deleted' }),
   sessions: async (client) => {

@@ -5,8 +5,8 @@ import { Argument, Option } from 'commander';
  * another program, whose arguments follow it.
  */
 export type Source = NameSource | 'files' | 'program';
-/** Names that the service or this machine's profiles know. */
-export type NameSource = 'secrets' | 'deleted-secrets' | 'sessions' | 'users' | 'profiles';
+/** Names that the service, this machine's profiles or a closed list know. */
+export type NameSource = 'secrets' | 'deleted-secrets' | 'sessions' | 'users' | 'profiles' | 'permissions';
 
 interface Completion {
   readonly source: Source;
