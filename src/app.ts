@@ -19,6 +19,7 @@ import { digestKey } from './crypto/derive.ts';
 import { canRecordLogins, databaseNow } from './db/checks.ts';
 import type { Database } from './db/database.ts';
 import { isCurrentSchema } from './db/migrate.ts';
+import { createNow } from './db/time.ts';
 import { createLimits, registerRateLimit } from './http/limits.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
 import { registerRoutes } from './http/routes/index.ts';
@@ -84,6 +85,7 @@ const createReadiness =
 /** Wires the domains, written out: what a service can reach is what it is given here. */
 const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps, 'logger'>, metrics: Metrics) => {
   const { db } = database;
+  const now = createNow(clock);
   const sealKeys = await openServiceKeys(db, clock, rootKeys);
   const digest = digestKey((sealKeys.at(-1) ?? sealKeys[0]).key);
   const watch = createIntegrityWatch(clock);
@@ -108,7 +110,7 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
     throttle,
     waitingMs: config.waitingMs,
   });
-  const sessions = createSessions({ db, clock, seals, audit, mutate, idempotency, callerState, users });
+  const sessions = createSessions({ db, clock, now, seals, audit, mutate, idempotency, callerState, users });
   const accessTokens = createAccessTokens({ rootKeys: rootKeys.keys, issuer: config.issuer, clock });
   const refreshTokens = createRefreshTokens(rootKeys.keys);
   const logins = createLogins({

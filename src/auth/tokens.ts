@@ -91,7 +91,7 @@ export const createTokens = ({ db, clock, seals, audit, mutate, idempotency, ses
       ? exceeding(caller, input)
       : new KeyholdError('permission_missing', 'Only a login makes tokens.');
     if (exceeds) return await refuse(tx, caller, exceeds);
-    const session = input.session_id == null ? null : await sessions.hold(tx, caller.userId, input.session_id);
+    const session = input.session_id == null ? null : await sessions.verifyAndLock(tx, caller.userId, input.session_id);
     if (input.session_id != null && session === null) return await refuse(tx, caller, sessionNotJoined());
     const now = later(clock.now(), await databaseNow(tx));
     const row: Unsealed<'tokens'> = {

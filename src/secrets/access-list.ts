@@ -18,7 +18,7 @@ export interface AccessEntry {
 interface Deps {
   readonly db: Db;
   readonly lookAt: LookAt;
-  readonly sessions: Pick<Sessions, 'isActive' | 'present'>;
+  readonly sessions: Pick<Sessions, 'isActive' | 'presentUsers'>;
   readonly users: Pick<Users, 'active' | 'cards'>;
 }
 
@@ -34,7 +34,7 @@ export const createAccessList = ({ db, lookAt, sessions, users }: Deps) => {
     const { loaded } = await lookAt(caller, 'manage', 'secret.access_list', id);
     const { owner_id, shared_with, session_id } = loaded.row;
     const session = await activeSession(session_id);
-    const participants = session === null ? [] : await mapDbErrors(sessions.present(db, session));
+    const participants = session === null ? [] : await mapDbErrors(sessions.presentUsers(db, session));
     const candidates = [...new Set([owner_id, ...shared_with, ...participants])];
     const active = await mapDbErrors(users.active(db, candidates));
     const cards = await mapDbErrors(users.cards(db, candidates));

@@ -32,7 +32,7 @@ interface Deps {
   readonly audit: Audit;
   readonly mutate: Mutate;
   readonly users: Pick<Users, 'hold'>;
-  readonly sessions: Pick<Sessions, 'provide'>;
+  readonly sessions: Pick<Sessions, 'findOrStart'>;
   readonly writer: ImportWriter;
 }
 
@@ -46,7 +46,7 @@ export const createImportFor = ({ now, audit, mutate, users, sessions, writer }:
     const known = new Map<string, VerifiedSessionId>();
     for (const [index, { session }] of items.entries()) {
       if (session === null || known.has(session.externalId)) continue;
-      const provided = await sessions.provide(tx, caller, { ownerId, ...session });
+      const provided = await sessions.findOrStart(tx, caller, { ownerId, ...session });
       if ('refused' in provided) return refusedWith(ofItem(index, provided.refused));
       known.set(session.externalId, provided.ok);
     }

@@ -30,14 +30,14 @@ interface Deps {
   readonly clock: Clock;
   readonly audit: Audit;
   readonly load: Load;
-  readonly sessions: Pick<Sessions, 'named' | 'verify'>;
+  readonly sessions: Pick<Sessions, 'idOf' | 'verify'>;
 }
 
 export const createListing = ({ db, clock, audit, load, sessions }: Deps) => {
   /** The filter with its session by our own id. A session that the caller may not look at matches nothing. */
   const withOwnSessionId = async (tx: Tx, caller: Caller, filter: SecretFilter): Promise<SecretFilter> => {
     if (filter.sessionId === undefined) return filter;
-    const named = await sessions.named(tx, caller.userId, filter.sessionId);
+    const named = await sessions.idOf(tx, caller.userId, filter.sessionId);
     return { ...filter, sessionId: named ?? filter.sessionId.toLowerCase() };
   };
 

@@ -27,7 +27,7 @@ export interface Placement {
 }
 
 interface Deps {
-  readonly sessions: Pick<Sessions, 'hold'>;
+  readonly sessions: Pick<Sessions, 'verifyAndLock'>;
   readonly users: Pick<Users, 'hold'>;
 }
 
@@ -38,7 +38,7 @@ export const createPlacement = ({ sessions, users }: Deps): Placement => ({
     }
     const named = name ?? caller.session;
     if (named === null) return refusedWith(invalid('session_id', 'is needed for scope session.'));
-    const session = await sessions.hold(tx, caller.userId, named);
+    const session = await sessions.verifyAndLock(tx, caller.userId, named);
     if (session === null) return refusedWith(sessionNotJoined());
     return mayPlace(caller, scope, session) ? { ok: { session } } : refusedWith(outsideOwnSession());
   },

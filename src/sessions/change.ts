@@ -1,11 +1,14 @@
 import { isSessionActive } from '../access/index.ts';
+import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
+import type { Clock } from '../core/clock.ts';
 import { invalid } from '../core/errors.ts';
-import type { UserId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { Tx } from '../db/database.ts';
-import type { SessionsContext } from './context.ts';
+import type { Now } from '../db/time.ts';
+import type { Seals } from '../keys/index.ts';
+import type { MutateSession } from './mutate-session.ts';
 import type { SessionView } from './session.ts';
+import type { Show } from './show.ts';
 
 export interface ChangeSession {
   readonly title?: string | null;
@@ -13,52 +16,41 @@ export interface ChangeSession {
   readonly metadata?: JsonObject;
 }
 
-const notFuture = () => invalid('expires_at', 'must be in the future; to end the session now, end it.');
+interface Deps {
+  readonly clock: Clock;
+  readonly now: Now;
+  readonly seals: Seals;
+  readonly audit: Audit;
+  readonly mutateSession: MutateSession;
+  readonly show: Show;
+}
 
-/** Changes title, end time or metadata of an active session; its owner only. */
-export const updateSession = (
-  context: SessionsContext,
-  caller: Caller,
-  name: string,
-  change: ChangeSession,
-): Promise<SessionView> =>
-  context.asOwnerOfActive(caller, name, 'session.update', async (tx, row) => {
-    const now = await context.now(tx);
-    if (change.expires_at && change.expires_at.getTime() <= now.getTime()) {
-      return await context.refuse(tx, caller, 'session.update', row.id, notFuture());
-    }
-    const changed = await context.seals.update(tx, 'sessions', row, { ...change, updated_at: context.clock.now() });
-    await context.allow(tx, caller, 'session.update', row.id, { fields: Object.keys(change) });
-    return { ok: await context.showOne(tx, changed) };
-  });
+export const createChanges = ({ clock, now, seals, audit, mutateSession, show }: Deps) => ({
+  /** Changes title, end time or metadata of an active session. Its owner only; throws `invalid_request` for a past end. */
+  update: (caller: Caller, name: string, change: ChangeSession): Promise<SessionView> =>
+    mutateSession.ownedAndActive(caller, { name, action: 'session.update' }, async (tx, session) => {
+      const target = { type: 'session', id: session.id } as const;
+      const moment = await now(tx);
+      if (change.expires_at && change.expires_at.getTime() <= moment.getTime())
+        return await audit.refuse(tx, caller, 'session.update', target, expiresInThePast());
+      const changed = await seals.update(tx, 'sessions', session, { ...change, updated_at: clock.now() });
+      await audit.allow(tx, caller, 'session.update', { target, details: { fields: Object.keys(change) } });
+      return { ok: await show.one(tx, changed) };
+    }),
 
-/** Ends the session: at once nobody reaches another's secrets in it. Twice is the same as once. */
-export const endSession = (context: SessionsContext, caller: Caller, name: string): Promise<SessionView> =>
-  context.asOwner(caller, name, 'session.end', async (tx, row) => {
-    const now = await context.now(tx);
-    if (!isSessionActive(row, now)) return { ok: await context.showOne(tx, row) };
-    const ended = await context.seals.update(tx, 'sessions', row, { status: 'ended', ended_at: now, updated_at: now });
-    await context.allow(tx, caller, 'session.end', row.id, {});
-    return { ok: await context.showOne(tx, ended) };
-  });
+  /**
+   * Ends the session, which immediately cuts everyone in it off from the secrets of others there. Its owner only. Ending
+   * it again changes nothing.
+   */
+  end: (caller: Caller, name: string): Promise<SessionView> =>
+    mutateSession.owned(caller, { name, action: 'session.end' }, async (tx, session) => {
+      const moment = await now(tx);
+      if (!isSessionActive(session, moment)) return { ok: await show.one(tx, session) };
+      const over = { status: 'ended', ended_at: moment, updated_at: moment } as const;
+      const ended = await seals.update(tx, 'sessions', session, over);
+      await audit.allow(tx, caller, 'session.end', { target: { type: 'session', id: session.id }, details: {} });
+      return { ok: await show.one(tx, ended) };
+    }),
+});
 
-/** Ends every session of a user, forgets what the user wrote of it, and takes them out of those of others; resolves to how many ended. */
-export const eraseFromSessions = async (context: SessionsContext, tx: Tx, userId: UserId): Promise<number> => {
-  const { seals, queries } = context;
-  const now = await context.now(tx);
-  for (const row of await queries.lockPresences(tx, userId)) {
-    await seals.update(tx, 'session_participants', row, { left_at: now });
-  }
-  const owned = await queries.lockOwned(tx, userId);
-  for (const row of owned) {
-    const over = {
-      status: 'ended',
-      ended_at: row.ended_at ?? now,
-      title: null,
-      metadata: {},
-      updated_at: now,
-    } as const;
-    await seals.update(tx, 'sessions', row, over);
-  }
-  return owned.filter((row) => row.status === 'active').length;
-};
+const expiresInThePast = () => invalid('expires_at', 'must be in the future; to end the session now, end it.');

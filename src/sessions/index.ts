@@ -1,105 +1,65 @@
-import { isSessionActive } from '../access/index.ts';
+import type { CallerState, Mutate } from '../access/index.ts';
+import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
-import { sessionNotJoined } from '../core/errors.ts';
-import type { SessionId, UserId, VerifiedSessionId } from '../core/ids.ts';
-import { type Page, type Paged, pageOf } from '../core/page.ts';
-import { type Db, mapDbErrors, type Outcome, type Tx } from '../db/database.ts';
-import type { SessionRow } from '../db/tables/index.ts';
-import type { IdempotentRequest } from '../idempotency/index.ts';
-import type { UserReference } from '../users/index.ts';
-import { type ChangeSession, endSession, eraseFromSessions, updateSession } from './change.ts';
-import { createContext, outOfReach, type SessionsDeps } from './context.ts';
-import { type CreateSession, createSession } from './create.ts';
-import { addParticipant, removeParticipant } from './participants.ts';
-import { type ProvidedSession, provideSession } from './provide.ts';
-import { pageOfIds } from './queries.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Db } from '../db/database.ts';
+import type { Now } from '../db/time.ts';
+import type { Idempotency, IdempotentRequest } from '../idempotency/index.ts';
+import type { Seals } from '../keys/index.ts';
+import type { Users } from '../users/index.ts';
+import { createChanges } from './change.ts';
+import { createEraseUser } from './erase.ts';
+import { createFindOrStart } from './find-or-start.ts';
+import { createInsertSession } from './insert.ts';
+import { createMutateSession } from './mutate-session.ts';
+import { createParticipants } from './participants.ts';
+import { createPresence } from './presence.ts';
+import { createQueries } from './queries.ts';
+import { createReads } from './read.ts';
+import { createResolver } from './resolve.ts';
 import type { SessionView } from './session.ts';
+import { createShow } from './show.ts';
+import { type CreateSession, createStart } from './start.ts';
 
 export type { ChangeSession } from './change.ts';
-export type { CreateSession } from './create.ts';
+export type { CreateSession } from './start.ts';
 
-/** Sessions of work: who is in them, and whether they are over. Wherever one is named, our id or the platform's own will do. */
-export interface Sessions {
-  create(caller: Caller, input: CreateSession, request: IdempotentRequest | null): Promise<SessionView>;
-  list(caller: Caller, page: Page): Promise<Paged<SessionView>>;
-  /** A session that the caller owns or is present in, also when it has ended. Throws session_not_joined for any other. */
-  get(caller: Caller, name: string): Promise<SessionView>;
-  update(caller: Caller, name: string, change: ChangeSession): Promise<SessionView>;
-  addParticipant(caller: Caller, name: string, who: UserReference): Promise<SessionView>;
-  removeParticipant(caller: Caller, name: string, userId: UserId): Promise<void>;
-  end(caller: Caller, name: string): Promise<SessionView>;
-  /** The session of a name, when it is active and the user is present in it. Null otherwise, whatever the cause. */
-  verify(db: Db, userId: UserId, name: string): Promise<VerifiedSessionId | null>;
-  /** The session that a name means to the user, whatever its state; null for one that they may not look at. */
-  named(db: Db, userId: UserId, name: string): Promise<SessionId | null>;
-  /** As `verify`, within a change: session and presence are held until the transaction ends. */
-  hold(tx: Tx, userId: UserId, name: string): Promise<VerifiedSessionId | null>;
-  /** Finds or starts an owner's session for the operator's import; see provide.ts. */
-  provide(tx: Tx, caller: Caller, wanted: ProvidedSession): Promise<Outcome<VerifiedSessionId>>;
-  /** Takes an erased user out of everything; resolves to how many of their sessions ended. */
-  eraseUser(tx: Tx, userId: UserId): Promise<number>;
-  /** True when the session is intact and active now, whoever asks. */
-  isActive(db: Db, id: SessionId): Promise<boolean>;
-  /** Ids of users who are present, by intact rows. */
-  present(db: Db, id: SessionId): Promise<readonly UserId[]>;
+interface Deps {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly now: Now;
+  readonly seals: Seals;
+  readonly audit: Audit;
+  readonly mutate: Mutate;
+  readonly idempotency: Idempotency;
+  readonly callerState: CallerState;
+  readonly users: Users;
 }
 
-export const createSessions = (deps: SessionsDeps): Sessions => {
-  const context = createContext(deps);
-  const { db, callerState, queries, resolver } = context;
+/**
+ * Sessions of work: who is in them, and whether they are over. A `name` is our id or the platform's own (`external_id`);
+ * resolve.ts says which session it means.
+ */
+export type Sessions = ReturnType<typeof createSessions>;
 
-  const get = async (caller: Caller, name: string): Promise<SessionView> => {
-    const row = await mapDbErrors(resolver.resolve(db, caller.userId, name));
-    if (row !== null && !outOfReach(caller, row.id)) return await mapDbErrors(context.showOne(db, row));
-    const refused = sessionNotJoined();
-    await context.audit.recordAlone(db, caller, {
-      action: 'session.refused',
-      outcome: 'refused',
-      reason: refused.code,
-    });
-    throw refused;
-  };
-
-  /** Of the rows of a page, those that the caller may look at by intact rows. */
-  const seenOf = async (caller: Caller, rows: readonly SessionRow[]): Promise<SessionRow[]> => {
-    const joined = await queries.participantsOf(
-      db,
-      rows.map((row) => row.id),
-    );
-    const own = joined.filter((row) => row.user_id === caller.userId);
-    const present = new Set(own.map((row) => row.session_id));
-    const mine = (row: SessionRow): boolean => row.owner_id === caller.userId || present.has(row.id);
-    return rows.filter((row) => !outOfReach(caller, row.id) && mine(row));
-  };
-
+export const createSessions = (deps: Deps) => {
+  const { db, clock, now, seals, audit, mutate, idempotency, callerState, users } = deps;
+  const queries = createQueries(seals);
+  const resolver = createResolver({ clock, queries });
+  const show = createShow({ clock, queries, users });
+  const mutateSession = createMutateSession({ mutate, audit, now, queries, resolver });
+  const insertSession = createInsertSession({ audit, clock });
+  const start = createStart({ audit, mutate, idempotency, users, now, queries, insertSession });
+  const reads = createReads({ db, audit, queries, resolver, show });
   return {
-    create: async (caller, input, request) => await get(caller, await createSession(context, caller, input, request)),
-    list: async (caller, page) => {
-      const ids = await mapDbErrors(pageOfIds(db, caller.userId, page));
-      const { items, next_cursor } = pageOf(ids, page.limit, (id) => id);
-      const seen = await mapDbErrors(seenOf(caller, await mapDbErrors(queries.byIds(db, items))));
-      return { items: await mapDbErrors(context.show(db, seen)), next_cursor };
-    },
-    get,
-    update: (caller, name, change) => updateSession(context, caller, name, change),
-    addParticipant: (caller, name, who) => addParticipant(context, caller, name, who),
-    removeParticipant: (caller, name, userId) => removeParticipant(context, caller, name, userId),
-    end: (caller, name) => endSession(context, caller, name),
-    named: async (handle, userId, name) => (await mapDbErrors(resolver.resolve(handle, userId, name)))?.id ?? null,
-    verify: (handle, userId, name) => mapDbErrors(resolver.verify(handle, userId, name)),
-    hold: async (tx, userId, name) => {
-      const id = await resolver.verify(tx, userId, name);
-      return id !== null && (await callerState.lockPresence(tx, userId, id)) ? id : null;
-    },
-    provide: (tx, caller, wanted) => provideSession(context, tx, caller, wanted),
-    eraseUser: (tx, userId) => eraseFromSessions(context, tx, userId),
-    isActive: async (handle, id) => {
-      const row = await queries.byId(handle, id);
-      return row !== null && isSessionActive(row, await context.now(handle));
-    },
-    present: async (handle, id) => {
-      const rows = await queries.participantsOf(handle, [id]);
-      return rows.map((row) => row.user_id);
-    },
+    ...reads,
+    ...createChanges({ clock, now, seals, audit, mutateSession, show }),
+    ...createParticipants({ clock, seals, audit, users, queries, mutateSession, show }),
+    ...createPresence({ now, callerState, queries, resolver }),
+    /** Starts a session of the caller's. Throws `invalid_request`, or `name_taken` for an external id in use. */
+    create: async (caller: Caller, input: CreateSession, request: IdempotentRequest | null): Promise<SessionView> =>
+      await reads.get(caller, await start(caller, input, request)),
+    findOrStart: createFindOrStart({ callerState, queries, insertSession }),
+    eraseUser: createEraseUser({ now, seals, queries }),
   };
 };

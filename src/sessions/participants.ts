@@ -1,95 +1,95 @@
+import type { Audit, AuditAction } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
+import type { Clock } from '../core/clock.ts';
 import { invalid } from '../core/errors.ts';
-import type { SessionId, UserId } from '../core/ids.ts';
+import type { UserId } from '../core/ids.ts';
 import type { Outcome, Tx } from '../db/database.ts';
 import type { ParticipantRow, SessionRow } from '../db/tables/index.ts';
-import { integrityBroken, type Unsealed } from '../keys/index.ts';
-import type { UserReference } from '../users/index.ts';
-import type { SessionsContext } from './context.ts';
+import { integrityBroken, type Seals } from '../keys/index.ts';
+import type { UserReference, Users } from '../users/index.ts';
+import { newParticipant } from './insert.ts';
+import type { MutateSession } from './mutate-session.ts';
+import type { SessionQueries } from './queries.ts';
 import { type SessionView, sessionOwnerOnly } from './session.ts';
+import type { Show } from './show.ts';
 
-/** The row of a user who joins now. */
-export const newParticipant = (
-  sessionId: SessionId,
-  userId: UserId,
-  role: ParticipantRow['role'],
-  now: Date,
-): Unsealed<'session_participants'> => ({
-  session_id: sessionId,
-  user_id: userId,
-  role,
-  joined_at: now,
-  left_at: null,
-  named_since: now,
-});
+interface Deps {
+  readonly clock: Clock;
+  readonly seals: Seals;
+  readonly audit: Audit;
+  readonly users: Pick<Users, 'hold'>;
+  readonly queries: Pick<SessionQueries, 'lockParticipant'>;
+  readonly mutateSession: MutateSession;
+  readonly show: Show;
+}
 
-/** A user who was never there joins, one who left comes back, one who is there stays. */
-const bringIn = async (context: SessionsContext, tx: Tx, session: SessionRow, userId: UserId): Promise<void> => {
-  const { row, broken } = await context.queries.lockParticipant(tx, session.id, userId);
-  if (broken) throw integrityBroken();
-  const now = context.clock.now();
-  const role = userId === session.owner_id ? 'owner' : 'collaborator';
-  if (!row) await context.seals.insert(tx, 'session_participants', newParticipant(session.id, userId, role, now));
-  else if (row.left_at !== null) {
-    const back = { left_at: null, joined_at: now, named_since: row.named_since ?? now };
-    await context.seals.update(tx, 'session_participants', row, back);
-  }
-};
+export const createParticipants = ({ clock, seals, audit, users, queries, mutateSession, show }: Deps) => {
+  const lock = async (tx: Tx, session: SessionRow, userId: UserId): Promise<ParticipantRow | null> => {
+    const { row, broken } = await queries.lockParticipant(tx, session.id, userId);
+    if (broken) throw integrityBroken();
+    return row;
+  };
 
-/** Adds a user; twice is the same as once. The session's owner only. */
-export const addParticipant = (
-  context: SessionsContext,
-  caller: Caller,
-  name: string,
-  who: UserReference,
-): Promise<SessionView> =>
-  context.asOwnerOfActive(caller, name, 'session.participant_add', async (tx, row) => {
-    const user = await context.users.hold(tx, who);
-    if (!user) {
-      const unknown = invalid('userId' in who ? 'user_id' : 'username', 'names a user who is unknown or disabled.');
-      return await context.refuse(tx, caller, 'session.participant_add', row.id, unknown);
+  /** Writes a user's first row in a session, or brings back one who left. A user who is present stays as they are. */
+  const join = async (tx: Tx, session: SessionRow, userId: UserId): Promise<void> => {
+    const row = await lock(tx, session, userId);
+    const now = clock.now();
+    if (!row) {
+      const role = userId === session.owner_id ? 'owner' : 'collaborator';
+      await seals.insert(tx, 'session_participants', newParticipant(session.id, userId, role, now));
+    } else if (row.left_at !== null) {
+      const back = { left_at: null, joined_at: now, named_since: row.named_since ?? now };
+      await seals.update(tx, 'session_participants', row, back);
     }
-    await bringIn(context, tx, row, user.id);
-    await context.allow(tx, caller, 'session.participant_add', row.id, { user_id: user.id });
-    return { ok: await context.showOne(tx, row) };
-  });
+  };
 
-/** What leaving changes of a participant's row, or null where it changes nothing. */
-const leaving = (before: ParticipantRow | null, byThemselves: boolean, now: Date) => {
-  if (before === null || (before.left_at !== null && !(byThemselves && before.named_since !== null))) return null;
-  return { left_at: before.left_at ?? now, ...(byThemselves ? { named_since: null } : {}) };
+  const remove = async (tx: Tx, caller: Caller, session: SessionRow, userId: UserId): Promise<Outcome<void>> => {
+    const target = targetOf(session);
+    const byThemselves = userId === caller.userId;
+    if (session.owner_id !== caller.userId && !byThemselves)
+      return await audit.refuse(tx, caller, removing, target, sessionOwnerOnly());
+    const row = await lock(tx, session, userId);
+    const changes = row && changesOnLeaving(row, byThemselves, clock.now());
+    if (changes) await seals.update(tx, 'session_participants', row, changes);
+    await audit.allow(tx, caller, removing, { target, details: { user_id: userId } });
+    return { ok: undefined };
+  };
+
+  return {
+    /** Adds a user to an active session; adding them again changes nothing. Its owner only. Throws `invalid_request`. */
+    addParticipant: (caller: Caller, name: string, who: UserReference): Promise<SessionView> =>
+      mutateSession.ownedAndActive(caller, { name, action: adding }, async (tx, session) => {
+        const target = targetOf(session);
+        const user = await users.hold(tx, who);
+        if (!user) return await audit.refuse(tx, caller, adding, target, unknownUser(who));
+        await join(tx, session, user.id);
+        await audit.allow(tx, caller, adding, { target, details: { user_id: user.id } });
+        return { ok: await show.one(tx, session) };
+      }),
+
+    /**
+     * Takes a user out of a session: the owner anyone, others themselves only. The user's secrets leave with them, without
+     * being changed. Leaving also frees the session's external id for the user, even after they were taken out or
+     * the session has ended.
+     */
+    removeParticipant: (caller: Caller, name: string, userId: UserId): Promise<void> => {
+      const change = userId === caller.userId ? mutateSession.everJoined : mutateSession.visible;
+      return change(caller, { name, action: removing }, (tx, session) => remove(tx, caller, session, userId));
+    },
+  };
 };
 
-const removeFrom = async (
-  context: SessionsContext,
-  tx: Tx,
-  caller: Caller,
-  session: SessionRow,
-  userId: UserId,
-): Promise<Outcome<void>> => {
-  const byThemselves = userId === caller.userId;
-  if (session.owner_id !== caller.userId && !byThemselves) {
-    return await context.refuse(tx, caller, 'session.participant_remove', session.id, sessionOwnerOnly());
-  }
-  const { row, broken } = await context.queries.lockParticipant(tx, session.id, userId);
-  if (broken) throw integrityBroken();
-  const changes = leaving(row, byThemselves, context.clock.now());
-  if (row && changes) await context.seals.update(tx, 'session_participants', row, changes);
-  await context.allow(tx, caller, 'session.participant_remove', session.id, { user_id: userId });
-  return { ok: undefined };
-};
+const adding = 'session.participant_add' satisfies AuditAction;
+const removing = 'session.participant_remove' satisfies AuditAction;
 
-/**
- * Takes a user out of a session: its owner takes out anybody, everybody else takes out themselves. The secrets that they
- * lent go with them, without a row of these being touched. A user who leaves also frees the session's external id
- * for themselves, even after they were taken out or the session has ended.
- */
-export const removeParticipant = (
-  context: SessionsContext,
-  caller: Caller,
-  name: string,
-  userId: UserId,
-): Promise<void> => {
-  const locked = userId === caller.userId ? context.lockedIfEverJoined : context.locked;
-  return locked(caller, name, 'session.participant_remove', (tx, row) => removeFrom(context, tx, caller, row, userId));
+const targetOf = (session: SessionRow) => ({ type: 'session', id: session.id }) as const;
+
+const unknownUser = (who: UserReference) =>
+  invalid('userId' in who ? 'user_id' : 'username', 'names a user who is unknown or disabled.');
+
+/** What leaving changes in a participant's row, or null when nothing. Only those who leave by themselves free the name. */
+const changesOnLeaving = (row: ParticipantRow, byThemselves: boolean, now: Date) => {
+  const freesName = byThemselves && row.named_since !== null;
+  if (row.left_at !== null && !freesName) return null;
+  return { left_at: row.left_at ?? now, ...(byThemselves ? { named_since: null } : {}) };
 };

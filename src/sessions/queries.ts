@@ -1,12 +1,12 @@
 import { sql } from 'kysely';
-import type { SessionId, UserId } from '../core/ids.ts';
+import { isUuid, type SessionId, type UserId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
 import type { Db, Tx } from '../db/database.ts';
 import { readTogether } from '../db/json-rows.ts';
 import type { ParticipantRow, SessionRow } from '../db/tables/index.ts';
 import type { Seals } from '../keys/index.ts';
 
-/** A session with the user's own place in it, as one statement saw them. */
+/** A session with the user's own participant row, as one statement saw them. */
 export interface NamedSession {
   readonly session: SessionRow;
   readonly participant: ParticipantRow | null;
@@ -38,12 +38,12 @@ export const createQueries = (seals: Seals) => ({
     );
     const byExternalId = seals.verify('sessions', rows.sessions, { external_id: externalId });
     const byOwnId = id === null ? [] : seals.verify('sessions', rows.sessions, { id });
-    const found = new Map([...byOwnId, ...byExternalId].map((session) => [session.id, session]));
-    const key = { user_id: userId, session_id: [...found.keys()] };
+    const sessions = new Map([...byOwnId, ...byExternalId].map((session) => [session.id, session]));
+    const key = { user_id: userId, session_id: [...sessions.keys()] };
     const participants = seals.verify('session_participants', rows.participants, key);
-    const placeIn = new Map(participants.map((one) => [one.session_id, one]));
-    const named = [...found.values()].map((session) => {
-      const participant = placeIn.get(session.id) ?? null;
+    const participantIn = new Map(participants.map((row) => [row.session_id, row]));
+    const named = [...sessions.values()].map((session) => {
+      const participant = participantIn.get(session.id) ?? null;
       return { session, participant, dbNow };
     });
     return named.filter(
@@ -51,8 +51,8 @@ export const createQueries = (seals: Seals) => ({
     );
   },
 
-  /** Everybody who is present in these sessions, in the order in which they joined. */
-  participantsOf: async (db: Db, ids: readonly SessionId[]): Promise<ParticipantRow[]> =>
+  /** The participants who are present in these sessions, in the order in which they joined. */
+  presentIn: async (db: Db, ids: readonly SessionId[]): Promise<ParticipantRow[]> =>
     ids.length === 0
       ? []
       : await seals.load(db, 'session_participants', { session_id: ids, left_at: null }, { orderBy: sql`joined_at` }),
@@ -69,24 +69,28 @@ export const createQueries = (seals: Seals) => ({
 
   lockOwned: (tx: Tx, owner_id: UserId): Promise<SessionRow[]> =>
     seals.load(tx, 'sessions', { owner_id }, { orderBy: sql`id`, lock: 'update' }),
-});
 
-/** Ids of one row more than the page: sessions that the user owns or is present in, newest first. */
-export const pageOfIds = async (db: Db, userId: UserId, page: Page): Promise<SessionId[]> => {
-  let query = db
-    .selectFrom('sessions')
-    .select('sessions.id')
-    .leftJoin('session_participants as p', (join) =>
-      join.onRef('p.session_id', '=', 'sessions.id').on('p.user_id', '=', userId),
-    )
-    .where((eb) =>
-      eb.or([
-        eb('sessions.owner_id', '=', userId),
-        eb.and([eb('p.user_id', 'is not', null), eb('p.left_at', 'is', null)]),
-      ]),
-    )
-    .orderBy('sessions.id', 'desc')
-    .limit(page.limit + 1);
-  if (page.cursor !== null) query = query.where('sessions.id', '<', page.cursor);
-  return (await query.execute()).map((row) => row.id as SessionId);
-};
+  /**
+   * Ids of one row more than the page: sessions that the user owns or is present in, newest first. They only choose the
+   * rows of the page; the caller loads these and checks whose they are.
+   */
+  pageOfIds: async (db: Db, userId: UserId, page: Page): Promise<SessionId[]> => {
+    let query = db
+      .selectFrom('sessions')
+      .select('sessions.id')
+      .leftJoin('session_participants as p', (join) =>
+        join.onRef('p.session_id', '=', 'sessions.id').on('p.user_id', '=', userId),
+      )
+      .where((eb) =>
+        eb.or([
+          eb('sessions.owner_id', '=', userId),
+          eb.and([eb('p.user_id', 'is not', null), eb('p.left_at', 'is', null)]),
+        ]),
+      )
+      .orderBy('sessions.id', 'desc')
+      .limit(page.limit + 1);
+    if (page.cursor !== null) query = query.where('sessions.id', '<', page.cursor);
+    const rows = await query.execute();
+    return rows.map((row) => row.id).filter((id): id is SessionId => typeof id === 'string' && isUuid(id));
+  },
+});

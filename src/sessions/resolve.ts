@@ -5,85 +5,87 @@ import type { Db } from '../db/database.ts';
 import type { SessionRow } from '../db/tables/index.ts';
 import type { NamedSession, SessionQueries } from './queries.ts';
 
-export interface SessionResolver {
-  /**
-   * The session that a name means to this user, among those they own or are present in, also when it has ended: by our id,
-   * or by the platform's own. Null for any other, whatever the cause.
-   */
-  resolve(db: Db, userId: UserId, name: string): Promise<SessionRow | null>;
-  /**
-   * As `find`, also where the user was present once; for leaving. An external id means one only while the user knows no other
-   * of that name: who leaves twice would else leave another one the second time.
-   */
-  resolveEverJoined(db: Db, userId: UserId, name: string): Promise<SessionRow | null>;
-  /** As `find`, and active, and the user present: the only maker of a `VerifiedSessionId`. */
-  verify(db: Db, userId: UserId, name: string): Promise<VerifiedSessionId | null>;
+interface Deps {
+  readonly clock: Clock;
+  readonly queries: Pick<SessionQueries, 'named'>;
 }
 
-/** A session that the name means or could mean to the user. */
+export type SessionResolver = ReturnType<typeof createResolver>;
+
+/** Resolves the names by which requests mean sessions: our id, or the platform's own (`external_id`). */
+export const createResolver = ({ clock, queries }: Deps) => {
+  /**
+   * Our id comes before an external id that is spelled like one, even where the user may not see that session. Nobody
+   * can choose our ids, so nobody can start a session that takes the place of another.
+   */
+  const find = async (db: Db, userId: UserId, name: string, choose: Choose): Promise<Candidate | null> => {
+    const id = isUuid(name) ? toId<SessionId>(name) : null;
+    const named = await queries.named(db, userId, name, id);
+    const candidates = named.map((one) => candidateOf(userId, one, later(clock.now(), one.dbNow)));
+    return candidates.find((one) => one.session.id === id) ?? choose(candidates);
+  };
+
+  const findVisible = async (db: Db, userId: UserId, name: string): Promise<Candidate | null> => {
+    const found = await find(db, userId, name, ownOrFirstJoined);
+    return found && (found.own || found.present) ? found : null;
+  };
+
+  return {
+    /**
+     * The session that a name means to this user, among those they own or are present in, ended ones included. Null for
+     * any other.
+     */
+    resolve: async (db: Db, userId: UserId, name: string): Promise<SessionRow | null> =>
+      (await findVisible(db, userId, name))?.session ?? null,
+
+    /**
+     * As `resolve`, for leaving: it also finds sessions that the user has been taken out of. An external id counts only
+     * while the user knows one session of that name, so that leaving twice never leaves another session.
+     */
+    resolveEverJoined: async (db: Db, userId: UserId, name: string): Promise<SessionRow | null> => {
+      const found = await find(db, userId, name, ownOrOnly);
+      return found && (found.own || found.present || found.namedSince !== null) ? found.session : null;
+    },
+
+    /** As `resolve`, for an active session in which the user is present. This alone makes a `VerifiedSessionId` of a name. */
+    verify: async (db: Db, userId: UserId, name: string): Promise<VerifiedSessionId | null> => {
+      const found = await findVisible(db, userId, name);
+      return found?.active && found.present ? (found.session.id as VerifiedSessionId) : null;
+    },
+  };
+};
+
+/** A session that the name could mean to the user. */
 interface Candidate {
   readonly session: SessionRow;
   readonly own: boolean;
   readonly present: boolean;
   readonly active: boolean;
-  /** Since when, in milliseconds, the external id means it to the user, who does not own it; null where it does not. */
+  /** Since when the external id means this session to a user who does not own it, in milliseconds; null if it does not. */
   readonly namedSince: number | null;
 }
 
-export const createSessionResolver = ({
-  clock,
-  queries,
-}: {
-  readonly clock: Clock;
-  readonly queries: SessionQueries;
-}): SessionResolver => {
-  const candidateOf = (userId: UserId, { session, participant, dbNow }: NamedSession): Candidate => ({
-    session,
-    own: session.owner_id === userId,
-    present: participant !== null && participant.left_at === null,
-    active: isSessionActive(session, later(clock.now(), dbNow)),
-    namedSince: participant?.named_since?.getTime() ?? null,
-  });
+type Choose = (candidates: readonly Candidate[]) => Candidate | null;
 
-  /**
-   * One's own first, then the one that the user was brought into first, also after it has ended or they were taken out:
-   * a later one of that name neither shuts them out of theirs nor has them fall into it. Only who leaves by themself frees
-   * the name.
-   */
-  const choose = (named: readonly Candidate[]): Candidate | null => {
-    const others = named.flatMap((one) => (one.namedSince === null ? [] : [{ one, since: one.namedSince }]));
-    const [first] = others.sort((a, b) => a.since - b.since || (a.one.session.id < b.one.session.id ? -1 : 1));
-    return named.find((one) => one.own) ?? first?.one ?? null;
-  };
+const candidateOf = (userId: UserId, { session, participant }: NamedSession, now: Date): Candidate => ({
+  session,
+  own: session.owner_id === userId,
+  present: participant !== null && participant.left_at === null,
+  active: isSessionActive(session, now),
+  namedSince: participant?.named_since?.getTime() ?? null,
+});
 
-  /**
-   * An id comes before an external id that is spelt like one, whether the user may look at that session or not: nobody can
-   * choose our ids, and nobody slips into one.
-   */
-  const look = async (db: Db, userId: UserId, name: string, chosen = choose): Promise<Candidate | null> => {
-    const id = isUuid(name) ? toId<SessionId>(name) : null;
-    const all = (await queries.named(db, userId, name, id)).map((one) => candidateOf(userId, one));
-    return all.find((one) => one.session.id === id) ?? chosen(all);
-  };
-
-  /** One's own, which stays one's own also after one has left it, or the only one. */
-  const unmistakable = (named: readonly Candidate[]): Candidate | null =>
-    named.find((one) => one.own) ?? (named.length === 1 ? (named[0] ?? null) : null);
-
-  const lookPresent = async (db: Db, userId: UserId, name: string): Promise<Candidate | null> => {
-    const found = await look(db, userId, name);
-    return found && (found.own || found.present) ? found : null;
-  };
-
-  return {
-    resolve: async (db, userId, name) => (await lookPresent(db, userId, name))?.session ?? null,
-    resolveEverJoined: async (db, userId, name) => {
-      const found = await look(db, userId, name, unmistakable);
-      return found && (found.own || found.present || found.namedSince !== null) ? found.session : null;
-    },
-    verify: async (db, userId, name) => {
-      const found = await lookPresent(db, userId, name);
-      return found?.active && found.present ? (found.session.id as VerifiedSessionId) : null;
-    },
-  };
+/**
+ * The user's own session, else the one they were first added to. It keeps the name after it has ended and after they were
+ * taken out, so that a later session of that name neither shuts them out of the first nor draws them in. Leaving frees
+ * the name.
+ */
+const ownOrFirstJoined: Choose = (candidates) => {
+  const joined = candidates.flatMap((one) => (one.namedSince === null ? [] : [{ one, since: one.namedSince }]));
+  const [first] = joined.sort((a, b) => a.since - b.since || (a.one.session.id < b.one.session.id ? -1 : 1));
+  return candidates.find((one) => one.own) ?? first?.one ?? null;
 };
+
+/** The user's own session, which stays theirs after they left it, else the only one. */
+const ownOrOnly: Choose = (candidates) =>
+  candidates.find((one) => one.own) ?? (candidates.length === 1 ? (candidates[0] ?? null) : null);

@@ -1,6 +1,7 @@
 import { isSessionActive } from '../access/index.ts';
+import type { Caller } from '../core/caller.ts';
 import { KeyholdError } from '../core/errors.ts';
-import type { UserId } from '../core/ids.ts';
+import type { SessionId, UserId } from '../core/ids.ts';
 import type { ParticipantRow, SessionRow } from '../db/tables/index.ts';
 import type { UserCard } from '../users/index.ts';
 
@@ -31,7 +32,11 @@ export const sessionEnded = (): KeyholdError =>
 export const sessionOwnerOnly = (): KeyholdError =>
   new KeyholdError('owner_only', 'Only the owner of the session may do this.');
 
-/** The session as shown: one whose time is over has ended, with no job needed to say so. */
+/** True when the caller's credential is bound to another session and lacks `secrets:own`: this one does not exist for it. */
+export const isBoundElsewhere = (caller: Caller, id: SessionId): boolean =>
+  caller.boundToSession && !caller.permissions.has('secrets:own') && caller.session !== id;
+
+/** A session as it is shown. One past its `expires_at` is shown as ended at that time, though no row says so. */
 export const viewOf = (
   row: SessionRow,
   participants: readonly ParticipantRow[],
