@@ -5,8 +5,8 @@ import { commitOrThrow, type Db, type Outcome, refusedWith, type Tx } from '../d
 import type { CallerState } from './revalidate.ts';
 
 /**
- * `first` takes the locks that `work` needs on rows which confirming the caller holds too, by a weaker one: two requests
- * that first share such a row and then both want it for themselves would wait for each other.
+ * `first` takes the exclusive locks that `work` needs on rows that revalidating the caller locks in share mode. Two requests
+ * that first share such a row and then both want it exclusively would deadlock.
  */
 export type Mutate = <T>(
   caller: Caller,
@@ -23,20 +23,20 @@ interface Deps {
 export const waitingPeriod = (): KeyholdError =>
   new KeyholdError(
     'waiting_period',
-    'An administrator reset this password. Until the waiting time is over this login only looks around; an earlier login can call the reset off.',
+    'An administrator reset this password. Until the waiting period is over, this login can list but not reveal or change anything. An earlier login can cancel the reset.',
   );
 
 /**
- * The gate of every change: in one transaction, the caller is confirmed and held still, then `work` decides, writes and
- * records. What `work` refuses is recorded and thrown after the commit. A waiting credential changes nothing.
+ * The gate of every change. In one transaction it revalidates and locks the caller, then `work` decides, writes and records.
+ * A refusal that `work` returns is thrown after the commit, so that its record stays. A waiting credential changes nothing.
  */
 export const createMutate =
   ({ db, callerState, audit }: Deps): Mutate =>
   (caller, work, first) =>
     commitOrThrow(db, async (tx) => {
       await first?.(tx);
-      const gone = caller.waiting ? waitingPeriod() : await callerState.revalidate(tx, caller);
-      if (gone === null) return await work(tx);
-      await audit.record(tx, caller, { action: 'request.refused', outcome: 'refused', reason: gone.code });
-      return refusedWith(gone);
+      const refusal = caller.waiting ? waitingPeriod() : await callerState.revalidate(tx, caller);
+      if (refusal === null) return await work(tx);
+      await audit.record(tx, caller, { action: 'request.refused', outcome: 'refused', reason: refusal.code });
+      return refusedWith(refusal);
     });

@@ -8,7 +8,7 @@ type Condition = ExpressionWrapper<Schema, 'secrets', SqlBool>;
 /** The later of the two clocks, as in `decide`. */
 const moment = (now: Date) => sql<Date>`greatest(${now}::timestamptz, statement_timestamp())`;
 
-const inForce = (eb: Secrets, now: Date): Condition =>
+const isUsable = (eb: Secrets, now: Date): Condition =>
   eb.and([
     eb('secrets.deleted_at', 'is', null),
     sql<SqlBool>`secrets.is_active`,
@@ -38,29 +38,28 @@ const ownerPresent = (eb: Secrets, session: string): Condition =>
     ),
   ]);
 
-/** Where the caller may reach: everywhere, or with a bound credential only in its session. */
-const withinReach = (eb: Secrets, subject: Subject): Condition =>
+/** As in `decide`: a credential that is bound to a session reaches only that session's secrets. */
+const isWithinBinding = (eb: Secrets, subject: Subject): Condition =>
   !subject.boundToSession || subject.permissions.has('secrets:own')
     ? eb.and([])
     : eb.and([eb('secrets.scope', '=', 'session'), eb('secrets.session_id', '=', subject.session)]);
 
-/** One way to see a secret. The ways exclude each other, so that a page can merge them. */
+/** One way in which a caller can see secrets. No row matches two of them, so that a page can merge their rows. */
 export interface Branch {
   /** The condition on its row. */
   readonly condition: (eb: Secrets) => Condition;
-  /** The one column that all its rows have the same of, and whose index has them in the order of a page; null for none. */
+  /** The column that has one value in all its rows, and whose index returns them in the order of a page; null if none. */
   readonly pagedBy: 'owner_id' | 'session_id' | null;
 }
 
 /**
- * `column = value`, said as a range: the rows in the order of this column and the id then come from the index of the two,
- * and from no other. Of an equality the planner knows that the id alone gives the same order, and may look through the
- * ids of everybody for those few.
+ * `column = value`, written as a range, so that the rows come from the index of this column and the id. With an equality, the
+ * planner knows that the index of the id alone gives the same order, and may scan everyone's rows for these few.
  */
-const only = (eb: Secrets, column: 'secrets.owner_id' | 'secrets.session_id', value: string): Condition =>
+const equals = (eb: Secrets, column: 'secrets.owner_id' | 'secrets.session_id', value: string): Condition =>
   eb.and([eb(column, '>=', value as never), eb(column, '<=', value as never)]);
 
-/** Asked of the user by their id, so that it is no join that decides about the order. */
+/** By the user's id and not by a join, so that no join decides about the order of the rows. */
 const userActive = (eb: Secrets, userId: Subject['userId']): Condition =>
   eb.and([
     eb.exists(
@@ -70,7 +69,11 @@ const userActive = (eb: Secrets, userId: Subject['userId']): Condition =>
 
 const own = (subject: Subject): Branch => ({
   condition: (eb) =>
-    eb.and([only(eb, 'secrets.owner_id', subject.userId), userActive(eb, subject.userId), withinReach(eb, subject)]),
+    eb.and([
+      equals(eb, 'secrets.owner_id', subject.userId),
+      userActive(eb, subject.userId),
+      isWithinBinding(eb, subject),
+    ]),
   pagedBy: 'owner_id',
 });
 
@@ -78,9 +81,9 @@ const inSession = (subject: Subject, session: string, now: Date): Branch => ({
   condition: (eb) =>
     eb.and([
       sql<SqlBool>`secrets.scope = 'session'`,
-      only(eb, 'secrets.session_id', session),
+      equals(eb, 'secrets.session_id', session),
       eb('secrets.owner_id', '<>', subject.userId),
-      inForce(eb, now),
+      isUsable(eb, now),
       ownerActive(eb),
       ownerPresent(eb, session),
     ]),
@@ -90,20 +93,20 @@ const inSession = (subject: Subject, session: string, now: Date): Branch => ({
 const shared = (subject: Subject, now: Date): Branch => ({
   condition: (eb) =>
     eb.and([
-      // Not a parameter: the plan for any value would not know how few these are.
+      // A literal and not a parameter, since the planner must know how rare this scope is.
       sql<SqlBool>`secrets.scope = 'shared'`,
       sql<SqlBool>`secrets.shared_with @> ${JSON.stringify([subject.userId])}::jsonb`,
       eb('secrets.owner_id', '<>', subject.userId),
-      inForce(eb, now),
+      isUsable(eb, now),
       ownerActive(eb),
-      withinReach(eb, subject),
+      isWithinBinding(eb, subject),
     ]),
   pagedBy: null,
 });
 
 /**
- * The access rule for `list`, as SQL: which rows the caller may see. It chooses the rows of a page; `decide` then has the
- * last word over each, on verified seals. A property test over generated worlds holds the two equal.
+ * The access rule for `list` in SQL. It only chooses the rows of a page; `decide` then decides about each of them, on
+ * verified rows. A property test over generated worlds keeps the two equal.
  */
 export const visibleBranches = (subject: Subject, now: Date): readonly Branch[] => {
   if (!subject.permissions.has('secrets:list')) return [];
