@@ -116,6 +116,7 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
   const logins = createLogins({
     db,
     clock,
+    now,
     seals,
     audit,
     mutate,
@@ -127,7 +128,7 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
     refreshTokens,
     refreshMs: config.refreshMs,
   });
-  const tokens = createTokens({ db, clock, seals, audit, mutate, idempotency, sessions });
+  const tokens = createTokens({ db, clock, now, seals, audit, mutate, idempotency, sessions });
   const externalTokens = createExternalTokens({ issuers: config.externalIssuers, clock });
   const externalUsers = createExternalUsers({ db, audit, users });
   const authenticate = createAuthenticate({

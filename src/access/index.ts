@@ -13,10 +13,10 @@ export { createMutate, type Mutate, waitingPeriod } from './mutate.ts';
 export {
   type CallerState,
   createCallerState,
-  type DeadCredential,
+  type InvalidReason,
   invalidCredential,
   isSessionActive,
-  type LiveCredential,
+  type ValidCredential,
 } from './revalidate.ts';
 export { rowsUnchanged } from './unchanged.ts';
 export { type Branch, visibleBranches } from './visible.ts';

@@ -11,39 +11,39 @@ import { isUnavailable } from '../db/postgres-errors.ts';
 import type { LoginRow, ParticipantRow, SessionRow, Tables, TokenRow, UserRow } from '../db/tables/index.ts';
 import type { Asked, Seals } from '../keys/index.ts';
 
-/** A credential's own row with its user's, both sealed and in force at `now`, the later of the two clocks. */
-export interface LiveCredential<Row> {
+/** The verified rows of a credential and its user, both of them valid at `now`, the later of the two clocks. */
+export interface ValidCredential<Row> {
   readonly row: Row;
   readonly user: UserRow;
   readonly now: Date;
 }
 
-/** Why a credential gives nothing. `unknown` is also a broken seal: no row is better than one that was forged. */
-export type DeadCredential = 'unknown' | 'ended' | 'expired' | 'user_disabled';
+/** Why a credential is not valid. A row whose seal is broken counts as `unknown`. */
+export type InvalidReason = 'unknown' | 'ended' | 'expired' | 'user_disabled';
 
 export type CredentialLookup<Row> =
-  | LiveCredential<Row>
-  | { readonly dead: DeadCredential; readonly userId: UserId | null };
+  | ValidCredential<Row>
+  | { readonly invalid: InvalidReason; readonly userId: UserId | null };
 
-/** A session of work that the user is present in, by its verified id. */
+/** A session that the user is present in, with the row that says so. */
 export interface Presence {
   readonly session: SessionRow;
   readonly participant: ParticipantRow;
 }
 
 export interface CallerState {
-  /** The credential as it is now; what several requests ask at once is read in one statement, begun after they came. */
+  /** The credential as it is now. Lookups of several requests are batched into one statement that begins after all of them. */
   login(id: string): Promise<CredentialLookup<LoginRow>>;
   token(id: string): Promise<CredentialLookup<TokenRow>>;
-  /** As `login`, within a change, on a row that is locked already. */
+  /** As `login`, within a change. The caller has locked the login's row. */
   loginIn(tx: Tx, id: string): Promise<CredentialLookup<LoginRow>>;
-  /** The session, when it is active and the user is a present participant; else null, whatever the cause. */
+  /** The session, when it is active and the user is present in it; else null, whatever the cause. */
   presence(db: Db, userId: UserId, sessionId: SessionId): Promise<Presence | null>;
-  /** As `presence`, and holds session and participant still until the transaction ends. */
+  /** As `presence`; it also locks session and participant until the transaction ends. True when the user is present. */
   lockPresence(tx: Tx, userId: UserId, sessionId: SessionId): Promise<boolean>;
   /**
-   * Looks at the caller's credential, user and session again and holds them still until the transaction ends. Resolves to
-   * the refusal when any of them was taken away since the request began: the write must then not happen.
+   * Verifies the caller's credential, user and session again and locks them until the transaction ends. Resolves to the
+   * refusal when any of them was withdrawn since the request began; the caller then writes nothing.
    */
   revalidate(tx: Tx, caller: Caller): Promise<KeyholdError | null>;
 }
@@ -61,24 +61,24 @@ interface Deps {
 
 const batches = { maxBatchSize: 256, concurrency: 2, isSharedFailure: isUnavailable };
 
-/** The one answer to a credential that gives nothing, whatever the cause. */
+/** The one answer to a credential that is not valid, whatever the cause. */
 export const invalidCredential = (): KeyholdError =>
   new KeyholdError('unauthenticated', 'The access token is not valid. Log in again.');
 
-const endOf = (row: LoginRow | TokenRow): Date | null => ('revoked_at' in row ? row.revoked_at : row.ended_at);
+const endedAtOf = (row: LoginRow | TokenRow): Date | null => ('revoked_at' in row ? row.revoked_at : row.ended_at);
 
 type CredentialTable = 'logins' | 'tokens';
 
-/** The credential's state, whose row and user were verified, or why it gives nothing. */
-const stateOf = <Row extends LoginRow | TokenRow>(
+/** The credential with its user, or why it is not valid. Both rows are verified. */
+const evaluate = <Row extends LoginRow | TokenRow>(
   row: Row,
   user: UserRow | undefined,
   now: Date,
 ): CredentialLookup<Row> => {
-  if (!user) return { dead: 'unknown', userId: null };
-  if (endOf(row) !== null) return { dead: 'ended', userId: user.id };
-  if (row.expires_at.getTime() <= now.getTime()) return { dead: 'expired', userId: user.id };
-  return user.status === 'active' ? { row, user, now } : { dead: 'user_disabled', userId: user.id };
+  if (!user) return { invalid: 'unknown', userId: null };
+  if (endedAtOf(row) !== null) return { invalid: 'ended', userId: user.id };
+  if (row.expires_at.getTime() <= now.getTime()) return { invalid: 'expired', userId: user.id };
+  return user.status === 'active' ? { row, user, now } : { invalid: 'user_disabled', userId: user.id };
 };
 
 export const createCallerState = ({ db, seals, clock }: Deps): CallerState => {
@@ -103,9 +103,9 @@ export const createCallerState = ({ db, seals, clock }: Deps): CallerState => {
     const found = seals.verify(table, rows.credentials, { id: asked } as unknown as Asked<T>);
     const owners = seals.verify('users', rows.users, { id: found.map((row) => row.user_id) });
     const users = new Map(owners.map((user) => [user.id, user]));
-    const states = found.map((row) => [row.id, stateOf(row, users.get(row.user_id), now)] as const);
+    const states = found.map((row) => [row.id, evaluate(row, users.get(row.user_id), now)] as const);
     const byId = new Map<string, CredentialLookup<Tables[T]>>(states);
-    return ids.map((id) => byId.get(id) ?? { dead: 'unknown', userId: null });
+    return ids.map((id) => byId.get(id) ?? { invalid: 'unknown', userId: null });
   };
 
   const lookUp = async <T extends CredentialTable>(
@@ -114,7 +114,7 @@ export const createCallerState = ({ db, seals, clock }: Deps): CallerState => {
     id: string,
     lock = false,
   ): Promise<CredentialLookup<Tables[T]>> =>
-    (await lookUpAll(tx, table, [id], lock))[0] ?? { dead: 'unknown', userId: null };
+    (await lookUpAll(tx, table, [id], lock))[0] ?? { invalid: 'unknown', userId: null };
 
   const presence = async (handle: Db, userId: UserId, sessionId: SessionId, lock = false): Promise<Presence | null> => {
     const { dbNow, rows } = await readTogether(
@@ -139,8 +139,8 @@ export const createCallerState = ({ db, seals, clock }: Deps): CallerState => {
 
   const userOf = <Row>(found: CredentialLookup<Row>): UserRow | null => ('row' in found ? found.user : null);
 
-  /** The user behind a credential that stands, both held; null when either was taken away. */
-  const holdCredential = async (tx: Tx, credential: Credential, userId: UserId): Promise<UserRow | null> => {
+  /** Locks the credential and its user and resolves to the user; null when either is no longer valid. */
+  const lockCredential = async (tx: Tx, credential: Credential, userId: UserId): Promise<UserRow | null> => {
     switch (credential.kind) {
       case 'login':
         return userOf(await lookUp(tx, 'logins', credential.id, true));
@@ -153,13 +153,13 @@ export const createCallerState = ({ db, seals, clock }: Deps): CallerState => {
     }
   };
 
-  /** True when the user's role no longer gives everything that the request was let in with. */
-  const hasLost = (caller: Caller, user: UserRow): boolean => {
+  /** True when the user's role no longer grants every permission that the request was let in with. */
+  const hasLostPermissions = (caller: Caller, user: UserRow): boolean => {
     const given = new Set(permissionsOfRole(user.role));
     return [...caller.permissions].some((permission) => !given.has(permission));
   };
 
-  const sessionStands = async (tx: Tx, userId: UserId, session: VerifiedSessionId | null): Promise<boolean> =>
+  const isStillPresent = async (tx: Tx, userId: UserId, session: VerifiedSessionId | null): Promise<boolean> =>
     session === null || (await presence(tx, userId, session, true)) !== null;
 
   return {
@@ -169,12 +169,13 @@ export const createCallerState = ({ db, seals, clock }: Deps): CallerState => {
     presence: (db, userId, sessionId) => presence(db, userId, sessionId),
     lockPresence: async (tx, userId, sessionId) => (await presence(tx, userId, sessionId, true)) !== null,
     revalidate: async (tx, caller) => {
-      // Whoever holds the root key and the database needs no row to stand by; nothing of it can be taken away.
+      // The operator has the root key and the database. No row lets them in, so none can be withdrawn.
       if (isOperator(caller)) return null;
-      const user = await holdCredential(tx, caller.credential, caller.userId);
+      const user = await lockCredential(tx, caller.credential, caller.userId);
       if (user === null) return invalidCredential();
-      if (hasLost(caller, user)) return new KeyholdError('permission_missing', 'Your role no longer allows this.');
-      return (await sessionStands(tx, caller.userId, caller.session)) ? null : sessionNotJoined();
+      if (hasLostPermissions(caller, user))
+        return new KeyholdError('permission_missing', 'Your role no longer allows this.');
+      return (await isStillPresent(tx, caller.userId, caller.session)) ? null : sessionNotJoined();
     },
   };
 };

@@ -3,48 +3,52 @@ import type { RootKeys } from '../config/root-keys.ts';
 import { type LoginId, uuidBytes, uuidFromBytes } from '../core/ids.ts';
 import { lengthPrefixed, refreshKey } from '../crypto/derive.ts';
 
-/** Which login a refresh token belongs to, and the how-manieth it is: only the newest is good. */
+/** The login that a refresh token belongs to and its generation; only the latest generation is accepted. */
 export interface RefreshToken {
   readonly loginId: LoginId;
   readonly generation: number;
 }
 
-export interface RefreshTokens {
-  mint(token: RefreshToken): string;
-  /** Reads a token that we minted, under any configured root key; null for anything else. */
-  read(text: string): RefreshToken | null;
-}
-
 const prefix = 'khr_';
-const length = 16 + 4 + 32;
+const idLength = 16;
+const generationLength = 4;
+const macLength = 32;
+
+export type RefreshTokens = ReturnType<typeof createRefreshTokens>;
 
 /**
- * Refresh tokens are a login's id, a generation and a MAC over both under a key from the root key. An old one can be told
- * from a forged one without storing either, and nobody who reads or writes the database can make one.
+ * Refresh tokens consist of a login's id, a generation and a MAC over both, under a key from the root key. The service can
+ * thus tell an old token from a forged one without storing either, and reading or writing the database is not enough to
+ * make one.
  */
-export const createRefreshTokens = (rootKeys: RootKeys['keys']): RefreshTokens => {
-  const [first, ...others] = rootKeys.map((root) => refreshKey(root.key.expose()));
-
-  const mac = (key: Buffer, id: Buffer, generation: Buffer): Buffer =>
-    createHmac('sha256', key)
-      .update(lengthPrefixed([id, generation]))
-      .digest();
+export const createRefreshTokens = (rootKeys: RootKeys['keys']) => {
+  const newest = refreshKey(rootKeys[0].key.expose());
+  const keys = [newest, ...rootKeys.slice(1).map(({ key }) => refreshKey(key.expose()))];
 
   return {
-    mint: ({ loginId, generation }) => {
-      const count = Buffer.alloc(4);
+    /** A new token, under the first root key. */
+    mint: ({ loginId, generation }: RefreshToken): string => {
+      const count = Buffer.alloc(generationLength);
       count.writeUInt32BE(generation);
       const id = uuidBytes(loginId);
-      return `${prefix}${Buffer.concat([id, count, mac(first ?? Buffer.alloc(0), id, count)]).toString('base64url')}`;
+      return `${prefix}${Buffer.concat([id, count, mac(newest, id, count)]).toString('base64url')}`;
     },
-    read: (text) => {
+
+    /** Reads a token that we minted under any configured root key; null for anything else. */
+    read: (text: string): RefreshToken | null => {
       const bytes = Buffer.from(text.slice(prefix.length), 'base64url');
-      if (bytes.length !== length || text !== `${prefix}${bytes.toString('base64url')}`) return null;
-      const id = bytes.subarray(0, 16);
-      const count = bytes.subarray(16, 20);
-      const given = bytes.subarray(20);
-      const ours = [first ?? Buffer.alloc(0), ...others].some((key) => timingSafeEqual(mac(key, id, count), given));
-      return ours ? { loginId: uuidFromBytes(id) as LoginId, generation: count.readUInt32BE() } : null;
+      if (bytes.length !== idLength + generationLength + macLength) return null;
+      if (text !== `${prefix}${bytes.toString('base64url')}`) return null;
+      const id = bytes.subarray(0, idLength);
+      const count = bytes.subarray(idLength, idLength + generationLength);
+      const given = bytes.subarray(idLength + generationLength);
+      if (!keys.some((key) => timingSafeEqual(mac(key, id, count), given))) return null;
+      return { loginId: uuidFromBytes(id) as LoginId, generation: count.readUInt32BE() };
     },
   };
 };
+
+const mac = (key: Buffer, id: Buffer, generation: Buffer): Buffer =>
+  createHmac('sha256', key)
+    .update(lengthPrefixed([id, generation]))
+    .digest();
