@@ -5,8 +5,9 @@ import type { Clock } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { canonicalJson } from '../core/json.ts';
 import { type Outcome, refusedWith, type Tx } from '../db/database.ts';
+import { violatedIndex } from '../db/postgres-errors.ts';
 import type { IdempotencyRow } from '../db/tables/index.ts';
-import { integrityBroken, type Seals } from '../keys/index.ts';
+import { integrityBroken, notWritten, type Seals } from '../keys/index.ts';
 
 /** A creation that its client may send twice: the key it chose, the route it went to, and the body as parsed. */
 export interface IdempotentRequest {
@@ -17,30 +18,9 @@ export interface IdempotentRequest {
 
 export interface Created {
   readonly ids: readonly string[];
-  /** True when an earlier request with this key had made them: the answer is then decided afresh. */
+  /** True when an earlier request with this key created them; access to them is then decided afresh. */
   readonly repeated: boolean;
 }
-
-export interface Idempotency {
-  /**
-   * Runs `create` at most once for the caller, route and key, in the transaction of what is created. A refused creation
-   * leaves the key free. Another body under the same key is refused.
-   */
-  once(
-    tx: Tx,
-    caller: Caller,
-    request: IdempotentRequest | null,
-    create: () => Promise<Outcome<readonly string[]>>,
-  ): Promise<Outcome<Created>>;
-}
-
-const keptMs = 24 * 3_600_000;
-
-const reused = (): KeyholdError =>
-  new KeyholdError(
-    'idempotency_key_reused',
-    'This Idempotency-Key was used with another body or session. Take a new key for a new request.',
-  );
 
 interface Deps {
   readonly clock: Clock;
@@ -48,19 +28,18 @@ interface Deps {
   readonly digestKey: Buffer;
 }
 
-export const createIdempotency = ({ clock, seals, digestKey }: Deps): Idempotency => {
-  /** The session that the request names is part of what it asks for: it says where something is made. */
+const keptMs = 24 * 3_600_000;
+
+export type Idempotency = ReturnType<typeof createIdempotency>;
+
+export const createIdempotency = ({ clock, seals, digestKey }: Deps) => {
+  /** The session of the request belongs to what it asks for, since it says where something is created. */
   const macOf = (caller: Caller, body: unknown): Buffer =>
     createHmac('sha256', digestKey)
       .update(`body\0${caller.session ?? ''}\0${canonicalJson(body)}`)
       .digest();
 
-  /** Two requests with one key at the same time take turns here; the second then finds what the first made. */
-  const takeTurn = async (tx: Tx, caller: Caller, request: IdempotentRequest): Promise<void> => {
-    const name = `${caller.userId} ${request.route} ${request.key}`;
-    await sql`select pg_advisory_xact_lock(hashtextextended(${name}, 7403117))`.execute(tx);
-  };
-
+  /** The earlier request with this key, if it is kept still. Throws `unavailable` when the database kept it for too long. */
   const find = async (tx: Tx, caller: Caller, { route, key }: IdempotentRequest) => {
     const oldest = new Date(clock.now().getTime() - keptMs);
     await tx
@@ -68,40 +47,64 @@ export const createIdempotency = ({ clock, seals, digestKey }: Deps): Idempotenc
       .where('user_id', '=', caller.userId)
       .where('created_at', '<', oldest)
       .execute();
-    return await seals.find(tx, 'idempotency_keys', { user_id: caller.userId, route, key });
+    const found = await seals.find(tx, 'idempotency_keys', { user_id: caller.userId, route, key });
+    if (found.row && found.row.created_at.getTime() < oldest.getTime()) throw notWritten('idempotency_keys');
+    return found;
   };
 
-  /** What an earlier request with this key comes to; the answer to it is then decided afresh. */
-  const repeat = (found: IdempotencyRow, bodyMac: Buffer): Outcome<Created> =>
-    timingSafeEqual(found.body_mac, bodyMac)
-      ? { ok: { ids: found.resource_ids, repeated: true } }
-      : refusedWith(reused());
-
-  const first = (outcome: Outcome<readonly string[]>): Outcome<Created> =>
-    'refused' in outcome ? outcome : { ok: { ids: outcome.ok, repeated: false } };
-
-  const keep = async (
-    tx: Tx,
-    caller: Caller,
-    { route, key }: IdempotentRequest,
-    body_mac: Buffer,
-    ids: readonly string[],
-  ) => {
-    const row = { user_id: caller.userId, route, key, body_mac, resource_ids: ids, created_at: clock.now() };
-    await seals.insert(tx, 'idempotency_keys', row);
+  /** Throws `unavailable` when the key has a row after all, which the database did not show. */
+  const insert = async (tx: Tx, row: Omit<IdempotencyRow, 'seal'>): Promise<void> => {
+    try {
+      await seals.insert(tx, 'idempotency_keys', row);
+    } catch (error) {
+      throw violatedIndex(error) === undefined ? error : notWritten('idempotency_keys');
+    }
   };
 
   return {
-    once: async (tx, caller, request, create) => {
-      if (request === null) return first(await create());
-      await takeTurn(tx, caller, request);
+    /**
+     * Runs `create` at most once for the caller, route and key within 24 hours, in the transaction that creates. A refused
+     * creation leaves the key free. Refuses the key with another body or session (`idempotency_key_reused`).
+     */
+    once: async (
+      tx: Tx,
+      caller: Caller,
+      request: IdempotentRequest | null,
+      create: () => Promise<Outcome<readonly string[]>>,
+    ): Promise<Outcome<Created>> => {
+      if (request === null) return createdNow(await create());
+      await lockKey(tx, caller, request);
       const bodyMac = macOf(caller, request.body);
       const { row, broken } = await find(tx, caller, request);
       if (broken) return refusedWith(integrityBroken());
-      if (row) return repeat(row, bodyMac);
+      if (row) return createdBefore(row, bodyMac);
       const outcome = await create();
-      if ('ok' in outcome) await keep(tx, caller, request, bodyMac, outcome.ok);
-      return first(outcome);
+      if ('ok' in outcome) {
+        const { route, key } = request;
+        const resource_ids = outcome.ok;
+        const created_at = clock.now();
+        await insert(tx, { user_id: caller.userId, route, key, body_mac: bodyMac, resource_ids, created_at });
+      }
+      return createdNow(outcome);
     },
   };
 };
+
+/** Requests with one key at the same time run one after the other; the later ones find what the first one created. */
+const lockKey = async (tx: Tx, caller: Caller, request: IdempotentRequest): Promise<void> => {
+  const name = `${caller.userId} ${request.route} ${request.key}`;
+  await sql`select pg_advisory_xact_lock(hashtextextended(${name}, 7403117))`.execute(tx);
+};
+
+const createdNow = (outcome: Outcome<readonly string[]>): Outcome<Created> =>
+  'refused' in outcome ? outcome : { ok: { ids: outcome.ok, repeated: false } };
+
+const createdBefore = (row: IdempotencyRow, bodyMac: Buffer): Outcome<Created> =>
+  timingSafeEqual(row.body_mac, bodyMac)
+    ? { ok: { ids: row.resource_ids, repeated: true } }
+    : refusedWith(
+        new KeyholdError(
+          'idempotency_key_reused',
+          'This Idempotency-Key was used with another body or session. Send a new key with a new request.',
+        ),
+      );

@@ -1,11 +1,12 @@
 import type { Audit, AuditAction } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
-import { invalid } from '../core/errors.ts';
+import { invalid, notFound } from '../core/errors.ts';
 import type { UserId } from '../core/ids.ts';
 import type { Outcome, Tx } from '../db/database.ts';
+import { violatedIndex } from '../db/postgres-errors.ts';
 import type { ParticipantRow, SessionRow } from '../db/tables/index.ts';
-import { integrityBroken, type Seals } from '../keys/index.ts';
+import { integrityBroken, notWritten, type Seals, type Unsealed } from '../keys/index.ts';
 import type { UserReference, Users } from '../users/index.ts';
 import { newParticipant } from './insert.ts';
 import type { MutateSession } from './mutate-session.ts';
@@ -17,7 +18,7 @@ interface Deps {
   readonly clock: Clock;
   readonly seals: Seals;
   readonly audit: Audit;
-  readonly users: Pick<Users, 'hold'>;
+  readonly users: Pick<Users, 'hold' | 'cards'>;
   readonly queries: Pick<SessionQueries, 'lockParticipant'>;
   readonly mutateSession: MutateSession;
   readonly show: Show;
@@ -30,17 +31,40 @@ export const createParticipants = ({ clock, seals, audit, users, queries, mutate
     return row;
   };
 
-  /** Writes a user's first row in a session, or brings back one who left. A user who is present stays as they are. */
+  /** Throws `unavailable` when the user has a row after all, which the database did not show. */
+  const insert = async (tx: Tx, row: Unsealed<'session_participants'>): Promise<void> => {
+    try {
+      await seals.insert(tx, 'session_participants', row);
+    } catch (error) {
+      throw violatedIndex(error) === undefined ? error : notWritten('session_participants');
+    }
+  };
+
   const join = async (tx: Tx, session: SessionRow, userId: UserId): Promise<void> => {
     const row = await lock(tx, session, userId);
     const now = clock.now();
-    if (!row) {
-      const role = userId === session.owner_id ? 'owner' : 'collaborator';
-      await seals.insert(tx, 'session_participants', newParticipant(session.id, userId, role, now));
-    } else if (row.left_at !== null) {
+    if (!row) await insert(tx, newParticipant(session.id, userId, roleOf(session, userId), now));
+    else if (row.left_at !== null) {
       const back = { left_at: null, joined_at: now, named_since: row.named_since ?? now };
       await seals.update(tx, 'session_participants', row, back);
     }
+  };
+
+  /** False for a user who was never in the session and is nobody here. */
+  const leave = async (tx: Tx, session: SessionRow, userId: UserId, byThemselves: boolean): Promise<boolean> => {
+    const row = await lock(tx, session, userId);
+    const now = clock.now();
+    if (row) {
+      const changes = changesOnLeaving(row, byThemselves, now);
+      if (changes) await seals.update(tx, 'session_participants', row, changes);
+      return true;
+    }
+    if (!(await users.cards(tx, [userId])).has(userId)) return false;
+    // The user was never here, or the database hides that they are. Writing their row tells these apart: in the second
+    // case it fails, and nothing is acknowledged.
+    const absent = newParticipant(session.id, userId, roleOf(session, userId), now);
+    await insert(tx, { ...absent, left_at: now, named_since: null });
+    return true;
   };
 
   const remove = async (tx: Tx, caller: Caller, session: SessionRow, userId: UserId): Promise<Outcome<void>> => {
@@ -48,9 +72,8 @@ export const createParticipants = ({ clock, seals, audit, users, queries, mutate
     const byThemselves = userId === caller.userId;
     if (session.owner_id !== caller.userId && !byThemselves)
       return await audit.refuse(tx, caller, removing, target, sessionOwnerOnly());
-    const row = await lock(tx, session, userId);
-    const changes = row && changesOnLeaving(row, byThemselves, clock.now());
-    if (changes) await seals.update(tx, 'session_participants', row, changes);
+    if (!(await leave(tx, session, userId, byThemselves)))
+      return await audit.refuse(tx, caller, removing, target, notFound(), 'nothing');
     await audit.allow(tx, caller, removing, { target, details: { user_id: userId } });
     return { ok: undefined };
   };
@@ -69,7 +92,7 @@ export const createParticipants = ({ clock, seals, audit, users, queries, mutate
 
     /**
      * Takes a user out of a session: the owner anyone, others themselves only. The user's secrets leave with them, without
-     * being changed. Leaving also frees the session's external id for the user, even after they were taken out or
+     * being changed. Throws `not_found` for an id that is nobody's. Leaving also frees the session's external id for the user, even after they were taken out or
      * the session has ended.
      */
     removeParticipant: (caller: Caller, name: string, userId: UserId): Promise<void> => {
@@ -83,6 +106,9 @@ const adding = 'session.participant_add' satisfies AuditAction;
 const removing = 'session.participant_remove' satisfies AuditAction;
 
 const targetOf = (session: SessionRow) => ({ type: 'session', id: session.id }) as const;
+
+const roleOf = (session: SessionRow, userId: UserId): ParticipantRow['role'] =>
+  userId === session.owner_id ? 'owner' : 'collaborator';
 
 const unknownUser = (who: UserReference) =>
   invalid('userId' in who ? 'user_id' : 'username', 'names a user who is unknown or disabled.');
