@@ -11,7 +11,7 @@ import { createVerifiedSignatures, thumbprint } from './verified-signatures.ts';
 
 interface Deps {
   readonly rootKeys: RootKeys['keys'];
-  /** The `iss` of our own tokens; no external issuer may bear it. */
+  /** The `iss` of our own tokens. No external issuer may have it. */
   readonly issuer: string;
   readonly clock: Clock;
 }
@@ -25,13 +25,13 @@ const algorithm = 'EdDSA';
 const audience = 'keyhold';
 const type = 'at+jwt';
 const lifetimeSeconds = 15 * 60;
-/** Two replicas may each be 5 s from the database's clock, on either side. */
+/** Each of two replicas may differ from the database's clock by 5 s, in opposite directions. */
 const leewaySeconds = 10;
 
 /**
- * The access tokens that follow a login: JWTs (RFC 9068) signed by EdDSA (RFC 8037), valid for 15 minutes. The
- * first root key signs, every one verifies. A token proves who logged in and when it ends, not that the login or
- * the user still lives: the caller looks both up.
+ * The access tokens of a login: JWTs (RFC 9068) signed with EdDSA (RFC 8037) and valid for 15 minutes. The first root key
+ * signs, and all of them verify. A token proves who logged in and until when it is valid, not that the login or the user is
+ * still active: the caller looks both up.
  */
 export const createAccessTokens = ({ rootKeys, issuer, clock }: Deps) => {
   const [signer, ...others] = [signingKey(rootKeys[0]), ...rootKeys.slice(1).map(signingKey)] as const;
@@ -56,17 +56,17 @@ export const createAccessTokens = ({ rootKeys, issuer, clock }: Deps) => {
     return { token, expiresInSeconds: lifetimeSeconds };
   };
 
-  /** Whom the token was made for. Throws one and the same `unauthenticated` for every token that does not hold. */
+  /** The login that the token was made for. Throws the same `unauthenticated` for every token that is not valid. */
   const verify = async (token: string): Promise<AccessTokenSubject & { expiresAt: Date }> => {
     const form = readJwtForm(token);
     const subject = form && subjectOf(form, issuer);
     const key = keys.get(form?.header.kid ?? '');
     if (!form || !subject || !key || !isValidAt(form.payload, clock.now(), leewaySeconds)) throw invalidCredential();
-    if (!(await signatures.holds(token, algorithm, key))) throw invalidCredential();
+    if (!(await signatures.verify(token, algorithm, key))) throw invalidCredential();
     return { ...subject, expiresAt: expiryOf(form.payload) };
   };
 
-  /** The public halves of every configured key, as a JWK Set (RFC 7517). */
+  /** The public halves of all configured keys, as a JWK Set (RFC 7517). */
   const jwks = (): { keys: JWK[] } => ({ keys: [...keys.values()].map(({ jwk }) => ({ ...jwk })) });
 
   return { sign, verify, jwks };
@@ -82,7 +82,7 @@ const subjectOf = ({ header, payload }: JwtForm, issuer: string): AccessTokenSub
   return { userId: toId(payload.sub), loginId: toId(loginId) };
 };
 
-/** RFC 8410: what stands before the 32 bytes of an Ed25519 seed in a PKCS #8 private key. */
+/** The bytes before the 32 bytes of an Ed25519 seed in a PKCS #8 private key (RFC 8410). */
 const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 interface SigningKey {

@@ -1,14 +1,14 @@
 import type { JsonObject } from '../core/json.ts';
 import { fromCanonicalBase64url, isPlainText, readJsonObject } from './strict-encoding.ts';
 
-/** The header of a token of acceptable form. Nothing in it is proved. */
+/** The header of a token in an acceptable form. Nothing in it is verified. */
 export type JwtHeader = JsonObject & {
   readonly alg: string;
   readonly kid?: string;
   readonly typ?: string;
 };
 
-/** The claims of a token of acceptable form, times in seconds since 1970. Nothing in them is proved. */
+/** The claims of a token in an acceptable form, times in seconds since 1970. Nothing in them is verified. */
 export type JwtPayload = JsonObject & {
   readonly iss: string;
   readonly sub: string;
@@ -25,16 +25,15 @@ export interface JwtForm {
 
 const maxTokenLength = 8192;
 const maxNameLength = 255;
-/** The end of the year 9999: beyond it neither RFC 3339 nor PostgreSQL writes the time as we do. */
+/** The end of the year 9999, the last one that RFC 3339 can write. */
 const lastSecond = 253_402_300_799;
-/** Headers that bring or point at a key, or change how the token is read. No token needs them here. */
+/** Headers that bring a key, point at one, or change how the token is read. No token needs them here. */
 const refusedHeaders = ['jku', 'x5u', 'jwk', 'x5c', 'crit', 'b64'];
 const acceptedTypes = ['jwt', 'at+jwt'];
 
 /**
- * The header and claims of a compact JWS (RFC 7515, RFC 7519) of the one form that we take, or null. It proves
- * nothing: the caller checks issuer, algorithm, audience, times and signature, and answers null as it answers a
- * bad signature. Pure.
+ * The header and claims of a compact JWS (RFC 7515, RFC 7519) in the one form that is accepted, or null. Verifies nothing: the
+ * caller checks issuer, algorithm, audience, times and signature, and treats null like an invalid signature. Pure.
  */
 export const readJwtForm = (token: string): JwtForm | null => {
   if (token.length > maxTokenLength) return null;
@@ -54,7 +53,7 @@ const isHeader = (header: JsonObject): header is JwtHeader =>
   isAcceptedType(header['typ']) &&
   !refusedHeaders.some((name) => Object.hasOwn(header, name));
 
-/** RFC 7515 section 4.1.9: media types are compared without regard to case. */
+/** Media types are compared case-insensitively (RFC 7515 section 4.1.9). */
 const isAcceptedType = (typ: unknown): boolean =>
   typ === undefined || (typeof typ === 'string' && acceptedTypes.includes(typ.toLowerCase()));
 

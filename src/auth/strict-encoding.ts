@@ -1,9 +1,9 @@
 import { type JsonObject, repeatsName } from '../core/json.ts';
 
 /**
- * The bytes of canonical unpadded base64url (RFC 7515 section 2), or null: no padding, white space, other
- * alphabet, non-zero trailing bits or empty text. Decoders commonly overlook these, which would give one
- * token many spellings.
+ * The bytes of canonical, unpadded base64url (RFC 7515 section 2), or null for text that is empty or has padding, white
+ * space, another alphabet or non-zero trailing bits. Decoders commonly ignore these, so that one token could be written in
+ * many ways.
  */
 export const fromCanonicalBase64url = (text: string): Buffer | null => {
   const bytes = Buffer.from(text, 'base64url');
@@ -11,8 +11,8 @@ export const fromCanonicalBase64url = (text: string): Buffer | null => {
 };
 
 /**
- * The JSON object (RFC 8259) written in `bytes`, or null: for invalid UTF-8, a byte order mark, anything but an
- * object, or a member name that one object bears twice, since parsers differ in which of the two they believe.
+ * The JSON object (RFC 8259) in `bytes`, or null for invalid UTF-8, a byte order mark, any other value than an object, or an
+ * object that has one name twice, since parsers differ in which of the two they take.
  */
 export const readJsonObject = (bytes: Uint8Array): JsonObject | null => {
   try {
@@ -24,11 +24,11 @@ export const readJsonObject = (bytes: Uint8Array): JsonObject | null => {
   }
 };
 
-/** True for what JSON calls an object. */
+/** True for a JSON object, which is no array. */
 export const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** True for a non-empty string that PostgreSQL stores as it is: no NUL, no lone surrogate. */
+/** True for a non-empty string that PostgreSQL stores unchanged: no NUL, no lone surrogate. */
 export const isPlainText = (value: unknown, maxLength: number): value is string =>
   typeof value === 'string' &&
   value !== '' &&

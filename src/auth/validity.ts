@@ -1,8 +1,8 @@
 import type { JwtPayload } from './jwt-form.ts';
 
 /**
- * True while the token is valid at `now` (RFC 7519 section 4.1): never at or after `exp`; `nbf` and `iat` may lie
- * ahead of our clock by `leewaySeconds`.
+ * True while the token is valid (RFC 7519 section 4.1): before `exp`, without leeway, and with `nbf` and `iat` at most
+ * `leewaySeconds` after `now`.
  */
 export const isValidAt = ({ exp, nbf = 0, iat = 0 }: JwtPayload, now: Date, leewaySeconds: number): boolean => {
   const seconds = now.getTime() / 1000;

@@ -3,34 +3,35 @@ import { compactVerify, type JWK } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { canonicalJson } from '../core/json.ts';
 
-/** A key that verifies, and the name that no other key bears. */
+/** A key that verifies signatures, and a name that no other key has. */
 export interface IdentifiedKey {
   readonly identity: string;
   readonly key: KeyObject | JWK | Uint8Array;
 }
 
-const remembered = 10_000;
+const maxRemembered = 10_000;
 
 /**
- * Verifies signatures of tokens whose form was checked and remembers those that held, by the whole token and the
- * key: a remembered signature says nothing of another key. The caller chooses the key among those current now,
- * pins `algorithm`, and checks times, in every request.
+ * Verifies the signatures of tokens whose form was checked, and remembers the valid ones by the whole token and the key, so
+ * that a remembered signature counts under no other key. The caller, in every request, chooses the key among the current
+ * ones, pins `algorithm`, and checks the token's times.
  */
 export const createVerifiedSignatures = () => {
-  const held = new LRUCache<string, true>({ max: remembered });
+  const valid = new LRUCache<string, true>({ max: maxRemembered });
   return {
-    holds: async (token: string, algorithm: string, { identity, key }: IdentifiedKey): Promise<boolean> => {
+    /** True when the signature is valid. */
+    verify: async (token: string, algorithm: string, { identity, key }: IdentifiedKey): Promise<boolean> => {
       const name = `${identity}:${createHash('sha256').update(token).digest('base64url')}`;
-      if (held.get(name)) return true;
-      if (!(await signatureHolds(token, algorithm, key))) return false;
-      held.set(name, true);
+      if (valid.get(name)) return true;
+      if (!(await isSignatureValid(token, algorithm, key))) return false;
+      valid.set(name, true);
       return true;
     },
   };
 };
 
-/** Every failure is one refusal: a key that the library cannot use is an issuer's mistake and proves nobody. */
-const signatureHolds = async (token: string, algorithm: string, key: IdentifiedKey['key']): Promise<boolean> => {
+/** Any failure counts as an invalid signature, a key that the library cannot use included: that is an issuer's mistake. */
+const isSignatureValid = async (token: string, algorithm: string, key: IdentifiedKey['key']): Promise<boolean> => {
   try {
     await compactVerify(token, key, { algorithms: [algorithm] });
     return true;

@@ -4,16 +4,16 @@ import type { JwtPayload } from '../jwt-form.ts';
 import { isObject, isPlainText } from '../strict-encoding.ts';
 import { expiryOf } from '../validity.ts';
 
-/** What an external issuer says about whoever bears its token. Only (issuer, subject) tells who it is. */
+/** What an external issuer says about the bearer of its token. Only (issuer, subject) identifies them. */
 export interface ExternalIdentity {
   readonly issuer: IssuerConfig;
   readonly subject: string;
   readonly username: string | null;
   readonly email: string | null;
   readonly displayName: string | null;
-  /** The session of work that the token is bound to, as the issuer names it; it is still to be verified. */
+  /** The session that the token is bound to, as the issuer names it. It is not verified yet. */
   readonly sessionName: string | null;
-  /** Who acts for the subject: `act.sub` of RFC 8693 section 4.1. */
+  /** The agent that acts for the subject: `act.sub` of RFC 8693 section 4.1. */
   readonly agent: string | null;
   readonly expiresAt: Date;
 }
@@ -22,22 +22,22 @@ const maxTextLength = 8192;
 const maxAgentLength = 128;
 
 /**
- * The identity in the claims of a token that was verified. Throws `unauthenticated` where a claim that we read is
- * of another type than it should be: a session or an agent that is not understood is never left out.
+ * The identity in the claims of a verified token. Throws `unauthenticated` when a claim that we read has the wrong type, so
+ * that a session or an agent is never ignored because it is malformed.
  */
 export const readExternalIdentity = (issuer: IssuerConfig, payload: JwtPayload): ExternalIdentity => ({
   issuer,
   subject: payload.sub,
-  username: describingClaim(payload, issuer.usernameClaim),
-  email: describingClaim(payload, 'email'),
-  displayName: describingClaim(payload, 'name'),
+  username: optionalText(payload, issuer.usernameClaim),
+  email: optionalText(payload, 'email'),
+  displayName: optionalText(payload, 'name'),
   sessionName: issuer.sessionClaim === null ? null : sessionName(payload, issuer.sessionClaim),
   agent: agentOf(payload),
   expiresAt: expiryOf(payload),
 });
 
-/** Issuers write null or nothing at all for what they don't know of somebody. */
-const describingClaim = (payload: JwtPayload, name: string): string | null => {
+/** Issuers write null or an empty text for what they do not know about a user. */
+const optionalText = (payload: JwtPayload, name: string): string | null => {
   const value = payload[name];
   if (value === undefined || value === null || value === '') return null;
   if (!isPlainText(value, maxTextLength)) throw invalidCredential();

@@ -6,17 +6,17 @@ import { type PublishedKey, readPublishedKey } from './published-key.ts';
 /** Where an issuer publishes its keys. */
 export type KeyAddress = Exclude<IssuerKeys, { kind: 'hs256' }>;
 
-const timeoutMilliseconds = 3000;
+const timeoutMs = 3000;
 const maxBytes = 256 * 1024;
 const maxKeys = 100;
 
 /**
  * The usable keys that `issuer` publishes now, from its JWK Set (RFC 7517) or through its discovery document
  * (OpenID Connect Discovery 1.0 section 4, RFC 8414), within 3 s. Keys that must not verify are left out. Throws
- * where the answer is missing, redirected, too large, malformed or of another issuer; the caller says 503.
+ * when the answer is missing, redirected, too large, malformed or from another issuer; the caller answers 503.
  */
 export const fetchKeys = async (issuer: string, address: KeyAddress): Promise<readonly PublishedKey[]> => {
-  const signal = AbortSignal.timeout(timeoutMilliseconds);
+  const signal = AbortSignal.timeout(timeoutMs);
   const url = address.kind === 'jwks' ? address.url : await discoverKeys(issuer, address.url, signal);
   const { keys } = await fetchJson(url, signal);
   if (!Array.isArray(keys) || keys.length > maxKeys) throw new Error('The JWK Set has no usable list of keys.');
@@ -45,7 +45,7 @@ const fetchJson = async (url: string, signal: AbortSignal): Promise<JsonObject> 
   return value;
 };
 
-/** Counted as it comes, unpacked: a length that was announced proves nothing. */
+/** Counts the bytes as they arrive, decompressed, since an announced length proves nothing. */
 const readBody = async (response: Response): Promise<Buffer> => {
   const chunks: Uint8Array[] = [];
   let length = 0;

@@ -1,3 +1,8 @@
+// jose's createRemoteJWKSet is not used here, for three reasons. It reads the system's time, while the age of keys here
+// follows the injected clock. It renews its keys only when none of them matches, while a token without kid may be signed with
+// a new key although the old one matches. And its keys have no identity by which the cache of verified signatures can tell
+// a key from the one that replaced it.
+
 import type { Clock } from '../../core/clock.ts';
 import { KeyholdError } from '../../core/errors.ts';
 import type { PublishedKey } from './published-key.ts';
@@ -5,61 +10,60 @@ import type { PublishedKey } from './published-key.ts';
 type Keys = readonly PublishedKey[];
 
 interface Deps {
-  /** Gets the keys that are published now; throws when that fails. */
+  /** Fetches the keys that are published now; throws when that fails. */
   readonly fetchKeys: () => Promise<Keys>;
   readonly clock: Clock;
 }
 
-const maxAgeMilliseconds = 5 * 60 * 1000;
-/** Whoever sends tokens with invented key ids makes us ask the issuer this often and no oftener. */
-const pauseMilliseconds = 10_000;
-const pauseAfterFailureMilliseconds = 2000;
+const maxAgeMs = 5 * 60 * 1000;
+/** Tokens with made-up key ids make us ask the issuer at most this often. */
+const minMsBetweenRenewals = 10_000;
+const pauseAfterFailureMs = 2000;
 
 /**
- * One issuer's keys, remembered for at most 5 minutes from before they were asked for. Older keys are never
- * used: while the issuer cannot be reached, both calls throw `unavailable` with the seconds to wait.
+ * One issuer's keys, remembered for at most 5 minutes, counted from before they were fetched. Older keys are never used.
+ * While the issuer cannot be reached, both functions throw `unavailable` with the seconds to wait.
  */
 export const createJwksSource = ({ fetchKeys, clock }: Deps) => {
-  let known: { keys: Keys; at: number } | null = null;
+  let cached: { keys: Keys; at: number } | null = null;
   let renewedAt: number | null = null;
   let failedAt: number | null = null;
-  let underWay: Promise<Keys> | null = null;
+  let pending: Promise<Keys> | null = null;
 
-  const isWithin = (at: number | null, milliseconds: number): boolean => {
+  const isWithin = (at: number | null, ms: number): boolean => {
     if (at === null) return false;
     const age = clock.now().getTime() - at;
-    // A time ahead of us means that the clock was put back: nothing is known about the age then.
-    return age >= 0 && age < milliseconds;
+    // After the clock was set back, a time in the future says nothing about the age.
+    return age >= 0 && age < ms;
   };
 
   const load = async (): Promise<Keys> => {
     const at = clock.now().getTime();
     try {
-      known = { keys: await fetchKeys(), at };
+      cached = { keys: await fetchKeys(), at };
       failedAt = null;
-      return known.keys;
+      return cached.keys;
     } catch (cause) {
       failedAt = clock.now().getTime();
       throw unavailable(cause);
     } finally {
-      underWay = null;
+      pending = null;
     }
   };
 
   const fetchNow = (): Promise<Keys> => {
-    if (underWay !== null) return underWay;
-    if (isWithin(failedAt, pauseAfterFailureMilliseconds)) throw unavailable();
-    underWay = load();
-    return underWay;
+    if (pending !== null) return pending;
+    if (isWithin(failedAt, pauseAfterFailureMs)) throw unavailable();
+    pending = load();
+    return pending;
   };
 
   /** The keys as they were published at most 5 minutes ago. */
-  const current = async (): Promise<Keys> =>
-    known && isWithin(known.at, maxAgeMilliseconds) ? known.keys : fetchNow();
+  const current = async (): Promise<Keys> => (cached && isWithin(cached.at, maxAgeMs) ? cached.keys : fetchNow());
 
-  /** The keys as they are published now, or were at the last such call if it was less than 10 seconds ago. */
+  /** The keys as they are published now, or were at the last such call if that was less than 10 seconds ago. */
   const renewed = async (): Promise<Keys> => {
-    if (isWithin(renewedAt, pauseMilliseconds)) return current();
+    if (isWithin(renewedAt, minMsBetweenRenewals)) return current();
     const keys = await fetchNow();
     renewedAt = clock.now().getTime();
     return keys;
@@ -73,9 +77,9 @@ export type JwksSource = ReturnType<typeof createJwksSource>;
 const unavailable = (cause?: unknown): KeyholdError =>
   new KeyholdError(
     'unavailable',
-    'The keys of the issuer of this access token cannot be fetched now. Try again shortly.',
+    'The signing keys of this access token’s issuer cannot be fetched now. Try again shortly.',
     {
-      retryAfterSeconds: pauseAfterFailureMilliseconds / 1000,
+      retryAfterSeconds: pauseAfterFailureMs / 1000,
       cause,
     },
   );

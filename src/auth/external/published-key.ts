@@ -3,10 +3,10 @@ import type { JsonObject } from '../../core/json.ts';
 import { fromCanonicalBase64url, isObject, isPlainText } from '../strict-encoding.ts';
 import { type IdentifiedKey, thumbprint } from '../verified-signatures.ts';
 
-/** A public key from an issuer's JWK Set that is fit to verify signatures. */
+/** A public key from an issuer's JWK Set that may verify signatures. */
 export interface PublishedKey extends IdentifiedKey {
   readonly kid: string | undefined;
-  /** The algorithms that this key's type, curve and `alg` leave open. */
+  /** The algorithms that this key's type, curve and `alg` allow. */
   readonly algorithms: readonly string[];
 }
 
@@ -17,9 +17,9 @@ interface Material {
 
 const rsaAlgorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'];
 const minModulusBits = 2048;
-/** Beyond this, verifying would cost more than a request may. */
+/** A larger key would make verifying cost more than one request may. */
 const maxModulusBits = 8192;
-/** 65537 in the one spelling that RFC 7518 section 6.3.1.2 allows. */
+/** 65537 in the only encoding that RFC 7518 section 6.3.1.2 allows. */
 const exponent65537 = 'AQAB';
 
 const curves = new Map([
@@ -30,8 +30,8 @@ const curves = new Map([
 ]);
 
 /**
- * The key in one item of a JWK Set (RFC 7517), or null where it must not verify: not for signatures, symmetric,
- * private, empty, malformed, RSA below 2048 bits or with another exponent than 65537.
+ * The key in one item of a JWK Set (RFC 7517), or null for one that must not verify: one that is not for signatures, is
+ * symmetric, private, empty or malformed, or is an RSA key of less than 2048 bits or with an exponent other than 65537.
  */
 export const readPublishedKey = (item: unknown): PublishedKey | null => {
   if (!isObject(item) || !isForVerifying(item) || !isKeyId(item['kid'])) return null;
@@ -42,15 +42,15 @@ export const readPublishedKey = (item: unknown): PublishedKey | null => {
 };
 
 /**
- * The one key that a token with this header may have been signed with; undefined where there is none, or, for a
- * token without `kid` or a set that uses one `kid` twice, more than one: nothing is ever tried in turn.
+ * The only key that a token with this header can have been signed with, or undefined. There is none either when several
+ * fit, because the token has no `kid` or the set uses one `kid` twice: keys are never tried in turn.
  */
 export const chooseKey = (
   keys: readonly PublishedKey[],
   { alg, kid }: { readonly alg: string; readonly kid?: string },
 ): PublishedKey | undefined => {
-  const named = keys.filter((key) => key.algorithms.includes(alg) && (kid === undefined || key.kid === kid));
-  return named.length === 1 ? named[0] : undefined;
+  const fitting = keys.filter((key) => key.algorithms.includes(alg) && (kid === undefined || key.kid === kid));
+  return fitting.length === 1 ? fitting[0] : undefined;
 };
 
 const isForVerifying = ({ use, key_ops, d }: JsonObject): boolean =>
