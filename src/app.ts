@@ -143,6 +143,7 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
   const secrets = createSecrets({
     db,
     clock,
+    now,
     seals,
     ownerKeys,
     audit,

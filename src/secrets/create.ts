@@ -4,6 +4,7 @@ import { type Caller, withListPermission } from '../core/caller.ts';
 import type { KeyholdError } from '../core/errors.ts';
 import type { SecretId } from '../core/ids.ts';
 import { type Db, mapDbErrors, type Outcome, type Tx } from '../db/database.ts';
+import type { Now } from '../db/time.ts';
 import type { Idempotency, IdempotentRequest } from '../idempotency/index.ts';
 import type { OwnerKeys } from '../keys/index.ts';
 import type { CreateBatched } from './create-batched.ts';
@@ -16,7 +17,7 @@ import { type SecretView, viewOf } from './view.ts';
 
 interface Deps {
   readonly db: Db;
-  readonly now: (db: Db) => Promise<Date>;
+  readonly now: Now;
   readonly audit: Audit;
   readonly mutate: Mutate;
   readonly idempotency: Idempotency;

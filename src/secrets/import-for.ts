@@ -7,7 +7,8 @@ import type { JsonObject } from '../core/json.ts';
 import { checkMetadata } from '../core/metadata.ts';
 import { secretNamePattern } from '../core/names.ts';
 import type { OnConflict } from '../core/secret-types.ts';
-import { type Db, type Outcome, refusedWith, type Tx, undoIfRefused } from '../db/database.ts';
+import { type Outcome, refusedWith, type Tx, undoIfRefused } from '../db/database.ts';
+import type { Now } from '../db/time.ts';
 import type { Sessions } from '../sessions/index.ts';
 import type { Users } from '../users/index.ts';
 import { type ImportResult, planItems, resultOf } from './import-plan.ts';
@@ -28,7 +29,7 @@ export interface ImportFor {
 }
 
 interface Deps {
-  readonly now: (db: Db) => Promise<Date>;
+  readonly now: Now;
   readonly audit: Audit;
   readonly mutate: Mutate;
   readonly users: Pick<Users, 'hold'>;

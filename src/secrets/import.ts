@@ -5,6 +5,7 @@ import { atItem, KeyholdError, ofItem } from '../core/errors.ts';
 import { isUuid, type SecretId, type VerifiedSessionId } from '../core/ids.ts';
 import type { OnConflict } from '../core/secret-types.ts';
 import { type Db, mapDbErrors, type Outcome, refusedWith, type Tx, undoIfRefused } from '../db/database.ts';
+import type { Now } from '../db/time.ts';
 import type { Idempotency, IdempotentRequest } from '../idempotency/index.ts';
 import { type ImportedItem, type ImportResult, type PlannedItem, planItems, resultOf } from './import-plan.ts';
 import type { ImportWriter } from './import-write.ts';
@@ -30,7 +31,7 @@ type ImportOutcome = { readonly ok: ImportResult } | RefusedImport;
 
 interface Deps {
   readonly db: Db;
-  readonly now: (db: Db) => Promise<Date>;
+  readonly now: Now;
   readonly audit: Audit;
   readonly mutate: Mutate;
   readonly idempotency: Idempotency;

@@ -1,10 +1,10 @@
 import type { Mutate } from '../access/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
-import { type Clock, later } from '../core/clock.ts';
+import type { Clock } from '../core/clock.ts';
 import type { SecretId } from '../core/ids.ts';
-import { databaseNow } from '../db/checks.ts';
 import type { Db } from '../db/database.ts';
+import type { Now } from '../db/time.ts';
 import type { Idempotency } from '../idempotency/index.ts';
 import type { OwnerKeys, Seals } from '../keys/index.ts';
 import type { Sessions } from '../sessions/index.ts';
@@ -36,6 +36,7 @@ export type { SecretView } from './view.ts';
 export interface SecretsDeps {
   readonly db: Db;
   readonly clock: Clock;
+  readonly now: Now;
   readonly seals: Seals;
   readonly ownerKeys: OwnerKeys;
   readonly audit: Audit;
@@ -51,8 +52,7 @@ export type Secrets = ReturnType<typeof createSecrets>;
 
 /** Everything that can be done with secrets. Each call decides by the one rule, for the caller that comes first. */
 export const createSecrets = (deps: SecretsDeps) => {
-  const { db, clock, seals, ownerKeys, audit, mutate, idempotency, users, sessions, versionsKept } = deps;
-  const now = async (handle: Db): Promise<Date> => later(clock.now(), await databaseNow(handle));
+  const { db, clock, now, seals, ownerKeys, audit, mutate, idempotency, users, sessions, versionsKept } = deps;
   const load = createLoad({ clock, seals });
   const lookAt = createLookAt({ db, audit, load });
   const changes = createChanges({ clock, seals, audit, mutate, load });
