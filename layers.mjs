@@ -13,7 +13,7 @@ export const layers = {
   keys: ['core', 'config', 'crypto', 'db'],
   audit: ['core', 'db', 'keys'],
   access: ['core', 'db', 'keys', 'audit'],
-  idempotency: ['core', 'db', 'keys'],
+  idempotency: ['core', 'db', 'keys', 'audit'],
   users: base,
   sessions: [...base, 'users'],
   auth: [...base, 'config', 'crypto', 'users', 'sessions'],

@@ -95,7 +95,7 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
   watch.recordTo(db, audit);
   const callerState = createCallerState({ db, seals, clock });
   const mutate = createMutate({ db, callerState, audit });
-  const idempotency = createIdempotency({ clock, seals, digestKey: digest });
+  const idempotency = createIdempotency({ audit, clock, seals, digestKey: digest });
   const passwords = createPasswords();
   const throttle = createThrottle({ db, clock, digestKey: digest });
   const users = createUsers({

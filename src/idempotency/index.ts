@@ -1,10 +1,11 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { sql } from 'kysely';
+import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { canonicalJson } from '../core/json.ts';
-import { type Outcome, refusedWith, type Tx } from '../db/database.ts';
+import type { Outcome, Tx } from '../db/database.ts';
 import { violatedIndex } from '../db/postgres-errors.ts';
 import type { IdempotencyRow } from '../db/tables/index.ts';
 import { integrityBroken, notWritten, type Seals } from '../keys/index.ts';
@@ -23,6 +24,7 @@ export interface Created {
 }
 
 interface Deps {
+  readonly audit: Audit;
   readonly clock: Clock;
   readonly seals: Seals;
   readonly digestKey: Buffer;
@@ -32,7 +34,7 @@ const keptMs = 24 * 3_600_000;
 
 export type Idempotency = ReturnType<typeof createIdempotency>;
 
-export const createIdempotency = ({ clock, seals, digestKey }: Deps) => {
+export const createIdempotency = ({ audit, clock, seals, digestKey }: Deps) => {
   /** The session of the request belongs to what it asks for, since it says where something is created. */
   const macOf = (caller: Caller, body: unknown): Buffer =>
     createHmac('sha256', digestKey)
@@ -64,7 +66,8 @@ export const createIdempotency = ({ clock, seals, digestKey }: Deps) => {
   return {
     /**
      * Runs `create` at most once for the caller, route and key within 24 hours, in the transaction that creates. A refused
-     * creation leaves the key free. Refuses the key with another body or session (`idempotency_key_reused`).
+     * creation leaves the key free. Refuses, on the record, the key with another body or session
+     * (`idempotency_key_reused`).
      */
     once: async (
       tx: Tx,
@@ -76,8 +79,10 @@ export const createIdempotency = ({ clock, seals, digestKey }: Deps) => {
       await lockKey(tx, caller, request);
       const bodyMac = macOf(caller, request.body);
       const { row, broken } = await find(tx, caller, request);
-      if (broken) return refusedWith(integrityBroken());
-      if (row) return createdBefore(row, bodyMac);
+      if (broken) return await audit.refuse(tx, caller, 'request.refused', null, integrityBroken());
+      if (row && !timingSafeEqual(row.body_mac, bodyMac))
+        return await audit.refuse(tx, caller, 'request.refused', null, keyReused());
+      if (row) return { ok: { ids: row.resource_ids, repeated: true } };
       const outcome = await create();
       if ('ok' in outcome) {
         const { route, key } = request;
@@ -99,12 +104,8 @@ const lockKey = async (tx: Tx, caller: Caller, request: IdempotentRequest): Prom
 const createdNow = (outcome: Outcome<readonly string[]>): Outcome<Created> =>
   'refused' in outcome ? outcome : { ok: { ids: outcome.ok, repeated: false } };
 
-const createdBefore = (row: IdempotencyRow, bodyMac: Buffer): Outcome<Created> =>
-  timingSafeEqual(row.body_mac, bodyMac)
-    ? { ok: { ids: row.resource_ids, repeated: true } }
-    : refusedWith(
-        new KeyholdError(
-          'idempotency_key_reused',
-          'This Idempotency-Key was used with another body or session. Send a new key with a new request.',
-        ),
-      );
+const keyReused = (): KeyholdError =>
+  new KeyholdError(
+    'idempotency_key_reused',
+    'This Idempotency-Key was used with another body or session. Send a new key with a new request.',
+  );
