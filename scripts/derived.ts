@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { startEmbedded } from '../src/db/embedded/index.ts';
 import { prepareSchema, serviceRole } from '../src/db/grants.ts';
 import { asMigrator, embeddedAccess } from '../src/db/open.ts';
+import { readSchemaObjects } from '../src/db/schema-objects.ts';
 import { schemaSnapshot } from '../src/db/schema-snapshot.ts';
 import { cliReference } from './cli-reference.ts';
 import { clientTypesAreCurrent, writeClientTypes } from './client-types.ts';
@@ -20,18 +21,26 @@ const openApi = async (): Promise<string> => {
   return `${JSON.stringify(document, null, 2)}\n`;
 };
 
-const schema = async (): Promise<string> => {
+/** Reads a database that was just migrated, on an embedded server started for this. */
+const readMigrated = async (): Promise<{ readonly sql: string; readonly objects: string }> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'keyhold-derived-'));
   const server = await startEmbedded({ dataDir, log: () => undefined });
   try {
     return await asMigrator(embeddedAccess(server), async (db) => {
       await prepareSchema(db, serviceRole);
-      return await schemaSnapshot(db);
+      const objects = (await readSchemaObjects(db)).map((object) => `  ${JSON.stringify(object)},\n`);
+      return { sql: await schemaSnapshot(db), objects: `[\n${objects.join('')}]` };
     });
   } finally {
     await server.stop();
     await rm(dataDir, { recursive: true, force: true });
   }
+};
+
+let migrated: ReturnType<typeof readMigrated> | undefined;
+const schema = (): ReturnType<typeof readMigrated> => {
+  migrated ??= readMigrated();
+  return migrated;
 };
 
 interface Derived {
@@ -57,7 +66,16 @@ const derived: readonly Derived[] = [
   madeBy('docs/cli.md', async () => cliReference()),
   madeBy(
     'src/db/schema.sql',
-    async () => `-- Made from the catalogues of a migrated database by "npm run derive".\n${await schema()}`,
+    async () => `-- Made from the catalogues of a migrated database by "npm run derive".\n${(await schema()).sql}`,
+  ),
+  madeBy(
+    'src/db/expected-schema.ts',
+    async () => `// Made from the catalogues of a migrated database by "npm run derive". The doctor compares with it.
+import type { SchemaObject } from './schema-objects.ts';
+
+/** The objects of the schema as this version's migrations make them. */
+export const expectedSchema: readonly SchemaObject[] = ${(await schema()).objects};
+`,
   ),
 ];
 

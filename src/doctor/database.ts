@@ -2,10 +2,13 @@ import type { Clock } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { checkServer, databaseNow } from '../db/checks.ts';
 import type { Db } from '../db/database.ts';
+import { expectedSchema } from '../db/expected-schema.ts';
 import { isCurrentSchema } from '../db/migrate.ts';
-import { type Check, fine, found } from './finding.ts';
+import { readSchemaObjects } from '../db/schema-objects.ts';
+import { type Check, fine, found, listed } from './finding.ts';
+import { schemaDifferences } from './schema-differences.ts';
 
-/** Version, durability and encoding of the server, and that the service is no superuser of it. */
+/** The server's version, durability and encoding, and that the service is no superuser of it. */
 export const checkDatabase = async (db: Db): Promise<Check> => {
   try {
     const warning = await checkServer(db);
@@ -14,25 +17,35 @@ export const checkDatabase = async (db: Db): Promise<Check> => {
       { what: warning, remedy: 'See docs/operations.md, "An external database".' },
     ]);
   } catch (error) {
-    if (!(error instanceof KeyholdError)) throw error;
+    if (!(error instanceof KeyholdError) || error.code !== 'state_conflict') throw error;
     return found('database', 'reachable', [
       { what: error.message, remedy: 'Correct the server’s settings and restart it.' },
     ]);
   }
 };
 
-export const checkSchema = async (db: Db): Promise<Check> =>
+/** Whether the migrations are those of this version. */
+export const checkMigrations = async (db: Db): Promise<Check> =>
   (await isCurrentSchema(db))
-    ? fine('schema', 'this version’s')
-    : found('schema', 'another version’s', [
+    ? fine('migrations', 'this version’s')
+    : found('migrations', 'another version’s', [
         {
           what: 'The schema is not the one of this version of Keyhold.',
-          remedy: 'Run "keyhold migrate status"; start this version, or run "keyhold migrate up".',
+          remedy: 'Run "keyhold migrate status". Then start the right version, or run "keyhold migrate up".',
         },
       ]);
 
+/** Whether every object of the schema is as the migrations make it, and nothing else is there. */
+export const checkSchema = async (db: Db): Promise<Check> => {
+  const objects = await readSchemaObjects(db);
+  const remedy =
+    'If the migrations are this version’s, the schema was changed outside of Keyhold: find out who could do that, and undo the change or restore a backup.';
+  return found('schema', `${objects.length} objects`, listed(schemaDifferences(expectedSchema, objects), remedy));
+};
+
 const maxClockGapMs = 5000;
 
+/** Whether the clocks of the service and the database agree. */
 export const checkClock = async (db: Db, clock: Clock): Promise<Check> => {
   const gap = (await databaseNow(db)).getTime() - clock.now().getTime();
   const seen = `${Math.abs(gap)} ms from the database’s`;
@@ -40,7 +53,7 @@ export const checkClock = async (db: Db, clock: Clock): Promise<Check> => {
   return found('clock', seen, [
     {
       what: `This machine’s clock is ${seen}.`,
-      remedy: 'Let both keep time by NTP; beyond 5 s the service is not ready.',
+      remedy: 'Synchronize both clocks by NTP. The service is not ready while they are more than 5 s apart.',
     },
   ]);
 };

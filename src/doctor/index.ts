@@ -3,12 +3,12 @@ import type { Env } from '../config/env.ts';
 import type { RootKeys } from '../config/root-keys.ts';
 import type { Clock } from '../core/clock.ts';
 import type { SealKey } from '../crypto/seal.ts';
-import { type Database, type Db, mapDbErrors } from '../db/database.ts';
+import type { Database, Db } from '../db/database.ts';
 import { createOwnerKeys, createSeals } from '../keys/index.ts';
-import { checkClock, checkDatabase, checkSchema } from './database.ts';
+import { checkClock, checkDatabase, checkMigrations, checkSchema } from './database.ts';
 import { checkDisk, checkFiles } from './files.ts';
-import { type Check, found } from './finding.ts';
-import { checkKeys } from './keys.ts';
+import { type Check, completed, found } from './finding.ts';
+import { checkOwnerKeys, checkServiceKeys } from './keys.ts';
 import { checkSeals } from './seals.ts';
 import { checkValues } from './values.ts';
 
@@ -24,6 +24,50 @@ export interface DoctorTarget {
   readonly full: boolean;
 }
 
+/** Checks this machine: files and free space. */
+export const examineMachine = ({ env, config }: DoctorTarget): readonly Check[] => [
+  checkFiles(env, config),
+  ...(config.database.url === null ? [checkDisk(config)] : []),
+];
+
+/**
+ * Checks the database and every row in it, one check after the other, and changes nothing. Never throws for what it
+ * finds there: a check that fails says why, and the next one runs.
+ */
+export async function* examineDatabase({ db }: Database, target: DoctorTarget): AsyncGenerator<Check> {
+  yield await completed('database', () => checkDatabase(db));
+  yield await completed('clock', () => checkClock(db, target.clock));
+  const migrations = await completed('migrations', () => checkMigrations(db));
+  yield migrations;
+  const schema = await completed('schema', () => checkSchema(db));
+  yield schema;
+  if (target.rootKeys === null) yield noRootKey(target);
+  else if (isWrong(migrations) && isWrong(schema))
+    yield notChecked('keys', 'the schema is not the one of this version');
+  else yield* examineRows(db, target, target.rootKeys);
+}
+
+const isWrong = ({ findings }: Check): boolean => findings.length > 0;
+
+async function* examineRows(db: Db, target: DoctorTarget, rootKeys: RootKeys): AsyncGenerator<Check> {
+  let sealKeys: readonly SealKey[] = [];
+  yield await completed('keys', async () => {
+    const result = await checkServiceKeys(db, rootKeys);
+    ({ sealKeys } = result);
+    return result.check;
+  });
+  yield await completed('owner keys', () => checkOwnerKeys(db, rootKeys));
+  const [first, ...rest] = sealKeys;
+  if (first === undefined) {
+    yield notChecked('seals', 'no seal key opens');
+    return;
+  }
+  const seals = createSeals([first, ...rest]);
+  yield await completed('seals', () => checkSeals(db, seals.isIntact));
+  const ownerKeys = createOwnerKeys({ clock: target.clock, rootKeys, seals });
+  yield await completed('values', () => checkValues(db, ownerKeys, target.full));
+}
+
 const noRootKey = ({ config }: DoctorTarget): Check =>
   found('keys', 'no root key', [
     {
@@ -33,42 +77,5 @@ const noRootKey = ({ config }: DoctorTarget): Check =>
     },
   ]);
 
-const notLooked = (name: string, because: string): Check =>
-  found(name, 'not looked at', [{ what: `Not looked at, since ${because}.`, remedy: 'Mend that first.' }]);
-
-async function* examineRows(db: Db, patient: DoctorTarget, rootKeys: RootKeys, keys: readonly SealKey[]) {
-  const [first, ...rest] = keys;
-  if (!first) {
-    yield notLooked('seals', 'no seal key opens');
-    return;
-  }
-  const seals = createSeals([first, ...rest]);
-  yield await mapDbErrors(checkSeals(db, seals));
-  const ownerKeys = createOwnerKeys({ clock: patient.clock, rootKeys, seals });
-  yield await mapDbErrors(checkValues(db, ownerKeys, patient.full));
-}
-
-/** Looks at what lies on this machine: files and room. */
-export const examineMachine = ({ env, config }: DoctorTarget): readonly Check[] => [
-  checkFiles(env, config),
-  ...(config.database.url === null ? [checkDisk(config)] : []),
-];
-
-/** Looks at the database and every row in it, one check after the other, and changes nothing. */
-export async function* examineDatabase({ db }: Database, patient: DoctorTarget): AsyncGenerator<Check> {
-  yield await mapDbErrors(checkDatabase(db));
-  yield await mapDbErrors(checkClock(db, patient.clock));
-  const schema = await mapDbErrors(checkSchema(db));
-  yield schema;
-  if (schema.findings.length > 0) {
-    yield notLooked('keys', 'the schema is another version’s');
-    return;
-  }
-  if (patient.rootKeys === null) {
-    yield noRootKey(patient);
-    return;
-  }
-  const { check, sealKeys } = await mapDbErrors(checkKeys(db, patient.rootKeys));
-  yield check;
-  yield* examineRows(db, patient, patient.rootKeys, sealKeys);
-}
+const notChecked = (name: string, reason: string): Check =>
+  found(name, 'not checked', [{ what: `This was not checked, since ${reason}.`, remedy: 'Correct that first.' }]);

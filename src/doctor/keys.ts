@@ -1,37 +1,45 @@
 import type { RootKeys } from '../config/root-keys.ts';
 import type { SealKey } from '../crypto/seal.ts';
 import type { Db } from '../db/database.ts';
+import type { RawRow } from '../db/json-rows.ts';
+import type { OwnerKeyRow } from '../db/tables/index.ts';
 import { inspectServiceKeys, opensOwnerKey } from '../keys/index.ts';
-import { type Check, type Finding, found } from './finding.ts';
-import { nameOf, rowsOf } from './rows.ts';
+import { type Check, found, listed } from './finding.ts';
+import { readRows } from './rows.ts';
 
 const restore =
-  'Restore the right root key from its backup (docs/operations.md, "Root keys"), or the row from the database’s.';
+  'Restore the right root key from its backup (docs/operations.md, "The root key"), or the row from the database’s.';
 
-const checkOwnerKeys = async (db: Db, rootKeys: RootKeys): Promise<{ count: number; findings: Finding[] }> => {
-  const findings: Finding[] = [];
-  let count = 0;
-  for await (const rows of rowsOf(db, 'owner_keys')) {
-    count += rows.length;
-    for (const row of rows.filter((one) => !opensOwnerKey(rootKeys, one))) {
-      const what = `${nameOf('owner_keys', row)} (of user ${row.owner_id}) is not opened by root key ${row.root_key_id}.`;
-      findings.push({ what, remedy: restore });
-    }
-  }
-  return { count, findings };
-};
-
-/** Whether the configured root keys open every wrapped key; and the seal keys, for looking at rows. */
-export const checkKeys = async (
+/** The seal keys that the configured root keys open, and what is wrong with the others. */
+export const checkServiceKeys = async (
   db: Db,
   rootKeys: RootKeys,
 ): Promise<{ readonly check: Check; readonly sealKeys: readonly SealKey[] }> => {
   const { sealKeys, troubles } = await inspectServiceKeys(db, rootKeys);
-  const { count, findings } = await checkOwnerKeys(db, rootKeys);
   const roots = rootKeys.keys.map((key) => key.id).join(', ');
-  const seen = `root key ${roots} (${rootKeys.source}), ${sealKeys.length} seal keys, ${count} owner keys`;
-  return {
-    check: found('keys', seen, [...troubles.map((what) => ({ what, remedy: restore })), ...findings]),
-    sealKeys,
-  };
+  const seen = `root key ${roots} (${rootKeys.source}), ${sealKeys.length} seal keys`;
+  return { check: found('keys', seen, listed(troubles, restore)), sealKeys };
+};
+
+/** Whether the configured root keys open every owner key. */
+export const checkOwnerKeys = async (db: Db, rootKeys: RootKeys): Promise<Check> => {
+  const notOpened: string[] = [];
+  let count = 0;
+  await readRows(db, 'owner_keys', async (rows) => {
+    count += rows.length;
+    for (const { name, row } of rows) {
+      if (row !== null && opensSafely(rootKeys, row)) continue;
+      const details = row === null ? '' : ` (of user ${row['owner_id']}, wrapped by root key ${row['root_key_id']})`;
+      notOpened.push(`${name}${details} is not opened by any configured root key.`);
+    }
+  });
+  return found('owner keys', `${count} owner keys`, listed(notOpened, restore));
+};
+
+const opensSafely = (rootKeys: RootKeys, row: RawRow): boolean => {
+  try {
+    return opensOwnerKey(rootKeys, row as unknown as OwnerKeyRow);
+  } catch {
+    return false;
+  }
 };

@@ -1,42 +1,40 @@
 import type { Db } from '../db/database.ts';
 import type { RawRow } from '../db/json-rows.ts';
 import { type SealedTableName, sealedTables } from '../db/tables/index.ts';
-import type { Seals } from '../keys/index.ts';
-import { type Check, found } from './finding.ts';
-import { nameOf, rowsOf } from './rows.ts';
+import { type Check, type Finding, found, listed, reasonOf } from './finding.ts';
+import { readRows } from './rows.ts';
 
-const maxNamed = 100;
+/** Whether the service wrote this row as it stands. It may throw for a row that is not one of ours. */
+export type IsIntact = (table: SealedTableName, row: RawRow) => boolean;
 
-const remedy =
-  'Somebody changed the database outside of Keyhold. The row gives nothing any more: restore it from a backup, or remove it; find out who could write there.';
+const rowRemedy =
+  'The database was changed outside of Keyhold, and the row is ignored. Restore it from a backup or remove it, and find out who could write there.';
 
-const checkTable = async (
-  db: Db,
-  table: SealedTableName,
-  seals: Seals,
-): Promise<{ count: number; broken: string[] }> => {
+const tableRemedy = 'Restore the table from a backup, and find out who could change it.';
+
+/** Verifies the seal of every row of every sealed table. Names each row whose seal does not hold. */
+export const checkSeals = async (db: Db, isIntact: IsIntact): Promise<Check> => {
   const broken: string[] = [];
+  const unreadable: Finding[] = [];
   let count = 0;
-  for await (const rows of rowsOf(db, table)) {
-    count += rows.length;
-    broken.push(
-      ...rows.filter((row) => !seals.isIntact(table, row as unknown as RawRow)).map((row) => nameOf(table, row)),
-    );
+  for (const table of Object.keys(sealedTables) as SealedTableName[]) {
+    try {
+      await readRows(db, table, async (rows) => {
+        count += rows.length;
+        const notHolding = rows.filter(({ row }) => row === null || !isIntactSafely(isIntact, table, row));
+        broken.push(...notHolding.map(({ name }) => `The seal of ${name} does not hold.`));
+      });
+    } catch (error) {
+      unreadable.push({ what: `The rows of ${table} cannot be read: ${reasonOf(error)}`, remedy: tableRemedy });
+    }
   }
-  return { count, broken };
+  return found('seals', `${count} rows`, [...unreadable, ...listed(broken, rowRemedy)]);
 };
 
-/** Verifies the seal of every row of every sealed table; each one that doesn't hold is named. */
-export const checkSeals = async (db: Db, seals: Seals): Promise<Check> => {
-  let count = 0;
-  const broken: string[] = [];
-  for (const table of Object.keys(sealedTables) as SealedTableName[]) {
-    const one = await checkTable(db, table, seals);
-    count += one.count;
-    broken.push(...one.broken);
+const isIntactSafely = (isIntact: IsIntact, table: SealedTableName, row: RawRow): boolean => {
+  try {
+    return isIntact(table, row);
+  } catch {
+    return false;
   }
-  const named = broken.slice(0, maxNamed).map((row) => ({ what: `The seal of ${row} does not hold.`, remedy }));
-  const more = broken.length - named.length;
-  const rest = more > 0 ? [{ what: `So it is with ${more} more rows.`, remedy }] : [];
-  return found('seals', `${count} rows`, [...named, ...rest]);
 };

@@ -1,76 +1,99 @@
+import { sql } from 'kysely';
 import type { SecretId } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
-import type { OwnerKeyRow } from '../db/tables/index.ts';
+import type { OwnerKeyRow, SecretRow, SecretVersionRow } from '../db/tables/index.ts';
 import type { OwnerKeys } from '../keys/index.ts';
-import { type Check, type Finding, found } from './finding.ts';
-import { rowsOf } from './rows.ts';
+import { type Check, found, listed, reasonOf } from './finding.ts';
+import { readRows } from './rows.ts';
 
-const sampled = 1000;
+const sampleSize = 1000;
 
-interface Kept {
+/** An encrypted value and what it is bound to; from the database, so that any of it may be of another type. */
+interface StoredValue {
   readonly secretId: SecretId;
   readonly version: number;
-  readonly key_id: OwnerKeyRow['id'];
-  readonly encrypted_value: string;
+  readonly keyId: OwnerKeyRow['id'];
+  readonly token: string;
 }
 
-const remedy = 'Restore the row and its owner key from a backup. The owner can also set the value anew.';
+type OpenValues = (values: readonly StoredValue[]) => Promise<void>;
 
-const checkBatch = async (db: Db, ownerKeys: OwnerKeys, batch: readonly Kept[]): Promise<Finding[]> => {
-  const keys = await ownerKeys.byId(
-    db,
-    batch.map((one) => one.key_id),
-  );
-  return batch.flatMap((one) => {
-    const key = keys.get(one.key_id);
-    if (key && ownerKeys.decrypt(key, one, one.encrypted_value) !== null) return [];
-    const why = key ? '' : `: its owner key ${one.key_id} is missing or broken`;
-    return [{ what: `The value of secret ${one.secretId}, version ${one.version}, does not open${why}.`, remedy }];
+const remedy = 'Restore the row and its owner key from a backup. The owner can also set the value again.';
+
+/** Opens values without showing them: about 1000 of the current ones, or with `full` each one and every older version. */
+export const checkValues = async (db: Db, ownerKeys: OwnerKeys, full: boolean): Promise<Check> => {
+  const broken: string[] = [];
+  let opened = 0;
+  const open: OpenValues = async (values) => {
+    opened += values.length;
+    broken.push(...(await brokenAmong(db, ownerKeys, values)));
+  };
+  broken.push(...(await unreadable('secrets', async () => readCurrent(db, full ? 1 : await strideOf(db), open))));
+  if (full) broken.push(...(await unreadable('secret_versions', () => readOlder(db, open))));
+  const findings = listed([...new Set(broken)], remedy);
+  return found('values', `${opened} opened${full ? ', old versions included' : ''}`, findings);
+};
+
+const unreadable = async (table: string, read: () => Promise<void>): Promise<readonly string[]> => {
+  try {
+    await read();
+    return [];
+  } catch (error) {
+    return [`The values in ${table} cannot be read: ${reasonOf(error)}`];
+  }
+};
+
+const strideOf = async (db: Db): Promise<number> => {
+  const { rows } = await sql<{ count: number }>`select pg_catalog.count(*) as count from public.secrets`.execute(db);
+  return Math.max(1, Math.ceil((rows[0]?.count ?? 0) / sampleSize));
+};
+
+const readCurrent = (db: Db, stride: number, open: OpenValues): Promise<void> => {
+  let position = 0;
+  return readRows(db, 'secrets', async (rows) => {
+    const sample = rows.filter((_, index) => (position + index) % stride === 0);
+    position += rows.length;
+    await open(sample.flatMap(({ row }) => currentValue(row as unknown as SecretRow | null)));
   });
 };
 
-const strideOf = async (db: Db, full: boolean): Promise<number> => {
-  if (full) return 1;
-  const { count } = await db
-    .selectFrom('secrets')
-    .select((eb) => eb.fn.countAll<number>().as('count'))
-    .executeTakeFirstOrThrow();
-  return Math.max(1, Math.ceil(count / sampled));
+const currentValue = (row: SecretRow | null): readonly StoredValue[] =>
+  row === null ? [] : [{ secretId: row.id, version: row.version, keyId: row.key_id, token: row.encrypted_value }];
+
+const readOlder = (db: Db, open: OpenValues): Promise<void> =>
+  readRows(db, 'secret_versions', (rows) =>
+    open(rows.flatMap(({ row }) => olderValue(row as unknown as SecretVersionRow | null))),
+  );
+
+const olderValue = (row: SecretVersionRow | null): readonly StoredValue[] =>
+  row === null || row.encrypted_value === null
+    ? []
+    : [{ secretId: row.secret_id, version: row.version, keyId: row.key_id, token: row.encrypted_value }];
+
+const brokenAmong = async (
+  db: Db,
+  ownerKeys: OwnerKeys,
+  values: readonly StoredValue[],
+): Promise<readonly string[]> => {
+  try {
+    const keyIds = values.map(({ keyId }) => keyId);
+    const keys = await ownerKeys.byId(db, keyIds);
+    return values.flatMap((value) => complaintAbout(value, keys.get(value.keyId), ownerKeys));
+  } catch (error) {
+    return [`Some owner keys cannot be read, so their values were not opened: ${reasonOf(error)}`];
+  }
 };
 
-async function* keptVersions(db: Db): AsyncGenerator<readonly Kept[]> {
-  for await (const rows of rowsOf(db, 'secret_versions')) {
-    yield rows.flatMap(({ secret_id, version, key_id, encrypted_value }) =>
-      encrypted_value === null ? [] : [{ secretId: secret_id, version, key_id, encrypted_value }],
-    );
-  }
-}
+const complaintAbout = (value: StoredValue, key: OwnerKeyRow | undefined, ownerKeys: OwnerKeys): string[] => {
+  if (key !== undefined && opens(value, key, ownerKeys)) return [];
+  const why = key === undefined ? `: its owner key ${value.keyId} is missing or broken` : '';
+  return [`The value of secret ${value.secretId}, version ${value.version}, does not open${why}.`];
+};
 
-async function* currentValues(db: Db, stride: number): AsyncGenerator<readonly Kept[]> {
-  let place = 0;
-  for await (const rows of rowsOf(db, 'secrets')) {
-    const chosen = rows.filter((_, index) => (place + index) % stride === 0);
-    place += rows.length;
-    yield chosen.map(({ id, version, key_id, encrypted_value }) => ({
-      secretId: id,
-      version,
-      key_id,
-      encrypted_value,
-    }));
+const opens = (value: StoredValue, key: OwnerKeyRow, ownerKeys: OwnerKeys): boolean => {
+  try {
+    return ownerKeys.decrypt(key, value, value.token) !== null;
+  } catch {
+    return false;
   }
-}
-
-/** Opens values without showing them: a sample of the current ones, or with `full` every one and every older version. */
-export const checkValues = async (db: Db, ownerKeys: OwnerKeys, full: boolean): Promise<Check> => {
-  const findings: Finding[] = [];
-  let opened = 0;
-  const look = async (batches: AsyncGenerator<readonly Kept[]>): Promise<void> => {
-    for await (const batch of batches) {
-      opened += batch.length;
-      findings.push(...(await checkBatch(db, ownerKeys, batch)));
-    }
-  };
-  await look(currentValues(db, await strideOf(db, full)));
-  if (full) await look(keptVersions(db));
-  return found('values', `${opened} opened${full ? ', old versions included' : ''}`, findings);
 };
