@@ -78,6 +78,18 @@ export const startCommand = (args: readonly string[], options: CommandOptions = 
   };
 };
 
-/** Runs a command to its end. */
-export const runCommand = (args: readonly string[], options: CommandOptions = {}): Promise<Ended> =>
-  startCommand(args, options).ended;
+const maxCommandMs = 50_000;
+
+/** Runs a command to its end. One that goes on, such as a service that should have been refused, is killed: that rejects. */
+export const runCommand = async (args: readonly string[], options: CommandOptions = {}): Promise<Ended> => {
+  const command = startCommand(args, options);
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    command.signal('SIGKILL');
+  }, maxCommandMs);
+  const ended = await command.ended;
+  clearTimeout(timer);
+  if (isLate) throw new Error(`it did not end within ${maxCommandMs} ms:\n${ended.out}${ended.err}`);
+  return ended;
+};
