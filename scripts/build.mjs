@@ -1,4 +1,4 @@
-// Makes dist/, the JavaScript that the published package has: Node strips no types below node_modules.
+// Builds dist/, the JavaScript of the published package: Node strips no types below node_modules.
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// docs/cli.md, made from the commands as they are. `npm run derive` writes it.
+// Generates docs/cli.md from the commands. `npm run derive` writes it.
 import type { Argument, Command, Help, Option } from 'commander';
 import { createContext } from '../src/cli/context.ts';
 import { cliVariables } from '../src/cli/env.ts';
@@ -17,13 +17,13 @@ const argumentRow = (help: Help, argument: Argument): string[] => [
   help.argumentDescription(argument),
 ];
 
-/** What stands below a command's help: remarks, then examples. */
+/** The text below a command's help: remarks, then examples. */
 const afterHelp = (command: Command): { remarks: string; examples: string } => {
   const printed: string[] = [];
   command.configureOutput({ writeOut: (text) => void printed.push(text) });
   command.outputHelp();
   const whole = printed.join('');
-  // What stands below every command is said once, at the top.
+  // The text below every command is printed once, at the top of the reference.
   const text = whole.slice(command.helpInformation().length).replace(everywhere, '').trim();
   const [remarks = '', ...examples] = text.split(/^Examples:\n/m);
   const shown = examples.join('').split('\n\n')[0] ?? '';

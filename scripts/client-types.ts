@@ -1,5 +1,5 @@
-// The typed client's types, made from openapi.json. `--write` makes them anew, and installs the generator first, which
-// cannot live beside TypeScript 7. `npm run derive` asks for it; the check needs no generator, only the two hashes.
+// Generates the typed client's types from openapi.json, for `npm run derive`. The generator is installed on demand and in
+// a directory of its own, since it does not install next to TypeScript 7. The check only compares two hashes.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ const generator = join(tools, 'node_modules/openapi-typescript/bin/cli.js');
 
 const hash = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** Whether the types are those of this OpenAPI document, and nobody changed them by hand. */
+/** Whether the types were generated from this OpenAPI document and have not been changed since. */
 export const clientTypesAreCurrent = (openapi: string): boolean => {
   if (!existsSync(target)) return false;
   const [header = '', ...rest] = readFileSync(target, 'utf8').split('\n');
@@ -28,7 +28,7 @@ const runIn = (directory: string, program: string, args: readonly string[]): str
   return stdout;
 };
 
-/** Makes src/client/schema.ts from openapi.json; does nothing where it is current. */
+/** Generates src/client/schema.ts from openapi.json unless it is current. */
 export const writeClientTypes = (openapi: string): void => {
   if (clientTypesAreCurrent(openapi)) return;
   if (!existsSync(generator)) runIn(tools, 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);

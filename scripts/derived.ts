@@ -1,4 +1,4 @@
-// The files that are made from the code: `--write` makes them, `--check` fails when one is not as the code says.
+// The files that are generated from the code: `--write` writes them, `--check` fails if one is not up to date.
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -21,7 +21,7 @@ const openApi = async (): Promise<string> => {
   return `${JSON.stringify(document, null, 2)}\n`;
 };
 
-/** Reads a database that was just migrated, on an embedded server started for this. */
+/** Reads the schema of a database that was just migrated, on an embedded server started for this. */
 const readMigrated = async (): Promise<{ readonly sql: string; readonly objects: string }> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'keyhold-derived-'));
   const server = await startEmbedded({ dataDir, log: () => undefined });
@@ -49,26 +49,26 @@ interface Derived {
   write(): Promise<void>;
 }
 
-const madeBy = (path: string, make: () => Promise<string>): Derived => ({
+const generated = (path: string, generate: () => Promise<string>): Derived => ({
   path,
-  isCurrent: async () => (await readFile(join(root, path), 'utf8').catch(() => '')) === (await make()),
-  write: async () => await writeFile(join(root, path), await make()),
+  isCurrent: async () => (await readFile(join(root, path), 'utf8').catch(() => '')) === (await generate()),
+  write: async () => await writeFile(join(root, path), await generate()),
 });
 
-/** In the order in which they are made: the client's types come from the document. */
+/** In order: the client's types are generated from the OpenAPI document. */
 const derived: readonly Derived[] = [
-  madeBy('openapi.json', openApi),
+  generated('openapi.json', openApi),
   {
     path: 'src/client/schema.ts',
     isCurrent: async () => clientTypesAreCurrent(await openApi()),
     write: async () => writeClientTypes(await openApi()),
   },
-  madeBy('docs/cli.md', async () => cliReference()),
-  madeBy(
+  generated('docs/cli.md', async () => cliReference()),
+  generated(
     'src/db/schema.sql',
     async () => `-- Made from the catalogues of a migrated database by "npm run derive".\n${(await schema()).sql}`,
   ),
-  madeBy(
+  generated(
     'src/db/expected-schema.ts',
     async () => `// Made from the catalogues of a migrated database by "npm run derive". The doctor compares with it.
 import type { SchemaObject } from './schema-objects.ts';
@@ -83,7 +83,7 @@ const [mode] = process.argv.slice(2);
 for (const file of derived) {
   if (mode === '--write') await file.write();
   else if (!(await file.isCurrent())) {
-    console.error(`${file.path} is not what the code makes of it. Run "npm run derive" and look at the difference.`);
+    console.error(`${file.path} is out of date. Run "npm run derive" and review the difference.`);
     process.exitCode = 1;
   }
 }

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Writes test/vectors/data/fernet_python.json: 100 tokens made by Python's `cryptography`.
 
-Run it once, with Debian's python3-cryptography, only to replace the sample: keys and IVs are fresh each time.
+Run it with Debian's python3-cryptography, and only to replace the sample: keys and IVs differ each time.
     /usr/bin/python3 scripts/fernet-python-sample.py > test/vectors/data/fernet_python.json
-A plaintext is `unit` (base64) written `times` times, which keeps two values of 64 KiB from filling the file.
+A plaintext is `unit` (base64) repeated `times` times, which keeps the file small in spite of values of 64 KiB.
 """
 import base64
 import json

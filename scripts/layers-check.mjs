@@ -1,5 +1,5 @@
-// Holds the imports of src/ to the table in layers.mjs: no upward import, no way into a domain but its front door, no
-// cycle. Fails too if a folder is not in the table, or if fewer modules were read than there are files.
+// Checks the imports of src/ against the table in layers.mjs: no upward import, no import of a domain other than by its
+// index.ts, no cycle. Also fails if a folder is not in the table, or if fewer modules were read than there are files.
 import { readdirSync } from 'node:fs';
 import { dirname, extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,7 @@ import { Visitor } from '@swc/core/Visitor.js';
 import { cruise } from 'dependency-cruiser';
 import { frontDoors, layers } from '../layers.mjs';
 
-// The visitor by which dependency-cruiser walks swc's tree stops at `using` declarations, which it doesn't know yet.
+// The visitor with which dependency-cruiser walks swc's tree does not know `using` declarations yet and throws.
 const visitStatement = Visitor.prototype.visitStatement;
 /** @this {Visitor} @param {any} statement */
 Visitor.prototype.visitStatement = function (statement) {
@@ -41,13 +41,13 @@ const filesOf = (root) =>
   readdirSync(`${root}/src`, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'));
 
 /** @param {string} root */
-const strangers = (root) =>
+const unlisted = (root) =>
   readdirSync(`${root}/src`)
     .filter((name) => !Object.hasOwn(layers, name))
     .map((name) => `src/${name} is not in layers.mjs`);
 
 /**
- * What is wrong with the imports of `root`/src, one sentence each; none means that the house stands.
+ * What is wrong with the imports of `root`/src, one sentence each.
  * @param {string} root
  * @returns {Promise<{ readonly modules: number, readonly wrong: readonly string[] }>}
  */
@@ -60,12 +60,12 @@ export const checkLayers = async (root) => {
     tsPreCompilationDeps: true,
     includeOnly: '^src/',
   });
-  if (typeof output === 'string') throw new Error('the cruise gave no result');
+  if (typeof output === 'string') throw new Error('dependency-cruiser returned no result');
   const { violations, totalCruised } = output.summary;
   const files = filesOf(root).length;
   const missed = totalCruised < files ? [`only ${totalCruised} of ${files} files were read`] : [];
   const found = violations.map(({ from, to, rule }) => `${from} imports ${to} (${rule.name})`);
-  return { modules: totalCruised, wrong: [...missed, ...strangers(root), ...found] };
+  return { modules: totalCruised, wrong: [...missed, ...unlisted(root), ...found] };
 };
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

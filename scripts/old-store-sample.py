@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Writes test/fixtures/store/: an old file store, its values encrypted by Python's `cryptography`.
 
-Run it once, with Debian's python3-cryptography, only to replace the sample: key and IVs are fresh each time.
+Run it with Debian's python3-cryptography, and only to replace the sample: key and IVs differ each time.
     /usr/bin/python3 scripts/old-store-sample.py test/fixtures/store
-expected.json holds what must be found after an import. The key opens nothing but this sample.
+expected.json lists what an import must produce. The key is for this sample only.
 """
 import base64
 import json

@@ -5,8 +5,8 @@ import { registerRoutes, type Services } from '../src/http/routes/index.ts';
 import { createServer } from '../src/http/server.ts';
 
 /**
- * The HTTP server with its routes and nothing behind them: enough for the OpenAPI document and the docs. Services are not
- * asked for anything before a request comes, so that there are none.
+ * The HTTP server with its routes and without services, which is enough for the OpenAPI document and the docs. No service
+ * is called before a request arrives.
  */
 export const routesOnly = async (): Promise<FastifyInstance> => {
   const http = await createServer({

@@ -1,5 +1,5 @@
-// Brings node_modules in step with package-lock.json; quick and quiet when it is. Plain JavaScript for Node 20,
-// which is what may be installed: everything after this script runs on the Node that package.json pins.
+// Installs the dependencies of package-lock.json if they are not up to date, and does nothing otherwise. Plain JavaScript
+// for Node 20, which may be the only one installed. Everything after this script runs on the Node that package.json pins.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -11,9 +11,9 @@ const modules = join(root, 'node_modules');
 const stampFile = join(modules, '.keyhold-setup');
 const lock = join(root, '.keyhold-dev', 'setup-lock');
 const pinnedNode = join(modules, '.bin', 'node');
-const neededMajor = 26;
-const oldestMajor = 20;
-const lockPatienceMs = 10 * 60_000;
+const requiredMajor = 26;
+const minMajor = 20;
+const maxLockWaitMs = 10 * 60_000;
 
 class SetupError extends Error {}
 
@@ -21,8 +21,8 @@ const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
 
 const sleep = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
-/** What node_modules has to be in step with. */
-const wanted = () => {
+/** A hash of everything that node_modules depends on. */
+const inputsHash = () => {
   const { dependencies, devDependencies, optionalDependencies } = readJson(join(root, 'package.json'));
   return createHash('sha256')
     .update(readFileSync(join(root, 'package-lock.json')))
@@ -30,26 +30,26 @@ const wanted = () => {
     .digest('hex');
 };
 
-/** The binary is asked for its version once; after that, size and time tell that it is the same one. */
+/** Identifies the binary by its size and time, so that its version is asked for only once. */
 const nodeBinary = () => {
   const stat = statSync(pinnedNode, { throwIfNoEntry: false });
   return stat === undefined ? null : `${stat.size} ${stat.mtimeMs}`;
 };
 
-const isInStep = () => {
+const isUpToDate = () => {
   if (!existsSync(stampFile)) return false;
   return readFileSync(stampFile, 'utf8') === stamp();
 };
 
-const stamp = () => `${wanted()} ${nodeBinary()}\n`;
+const stamp = () => `${inputsHash()} ${nodeBinary()}\n`;
 
 const nodeIsRight = () => {
   if (nodeBinary() === null) return false;
   const { stdout } = spawnSync(pinnedNode, ['--version'], { encoding: 'utf8' });
-  return (stdout ?? '').startsWith(`v${neededMajor}.`);
+  return (stdout ?? '').startsWith(`v${requiredMajor}.`);
 };
 
-/** True if npm itself has already installed what package-lock.json says: its own record is compared. */
+/** Whether npm itself has installed what package-lock.json says, by npm's own record. */
 const isInstalledByNpm = () => {
   const record = join(modules, '.package-lock.json');
   if (!existsSync(record)) return false;
@@ -66,7 +66,7 @@ const isInstalledByNpm = () => {
   );
 };
 
-// Started by `npm start`, npm has put settings of that run into the environment which would steer this one.
+// `npm start` has put settings of its own run into the environment, which would affect the npm that runs here.
 const environment = () => {
   const own = /^npm_(lifecycle|package|command|config_(local_prefix|prefix|global_prefix|loglevel))/;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !own.test(name)));
@@ -89,15 +89,15 @@ const npm = (args) => {
 const install = () => {
   console.error('Installing dependencies (npm ci); this happens once.');
   let { status, stderr } = npm(['ci']);
-  // A lock file made where a registry has no builds for other platforms lacks them, and npm ci then refuses.
-  // npm install takes what is locked as it is locked and leaves out what is optional and not to be had.
+  // npm ci refuses a lock file that was made with a registry without the builds for other platforms. npm install installs
+  // the locked versions and leaves out optional packages that are not available.
   if (status !== 0 && stderr.includes('code EUSAGE')) ({ status, stderr } = npm(['install', '--no-save']));
   if (status === 0) return;
   process.stderr.write(stderr);
-  throw new SetupError('The dependencies could not be installed; see above. Repair that and start again.');
+  throw new SetupError('The dependencies could not be installed; see above. Correct that and start again.');
 };
 
-/** The package `node` fetches its binary in an install script, which some settings of npm forbid. */
+/** The package `node` downloads its binary in an install script, which npm may be configured not to run. */
 const fetchNode = () => {
   const directory = join(modules, 'node');
   if (!existsSync(join(directory, 'installArchSpecificPackage.js'))) return;
@@ -113,7 +113,7 @@ const fetchNode = () => {
   });
 };
 
-/** npm makes no link to a binary that wasn't there yet. */
+/** npm creates no link to a binary that did not exist at that moment. */
 const linkNode = () => {
   const binary = join(modules, 'node', 'bin', 'node');
   if (nodeBinary() !== null || !existsSync(binary)) return;
@@ -130,7 +130,7 @@ const setUp = () => {
   }
   if (!nodeIsRight()) {
     throw new SetupError(
-      `Node ${neededMajor} could not be fetched by the package "node". Allow its install script: ` +
+      `The package "node" could not download Node ${requiredMajor}. Allow its install script: ` +
         'npm rebuild node --ignore-scripts=false',
     );
   }
@@ -144,7 +144,7 @@ const holderIsGone = () => {
     return false;
   } catch (error) {
     if (error.code !== 'ENOENT') return error.code === 'ESRCH';
-    // A lock without a pid is being made or removed, unless it stays like that.
+    // A lock without a pid is just being created or removed, unless it stays like that.
     const made = statSync(lock, { throwIfNoEntry: false });
     return made !== undefined && Date.now() - made.mtimeMs > 2_000;
   }
@@ -173,12 +173,12 @@ const takeLock = () => {
   }
 };
 
-/** Of several set-ups at once one works and the others wait for it. */
+/** If several set-ups run at the same time, one works and the others wait for it. */
 const inTurn = (work) => {
-  const begun = Date.now();
+  const startedAt = Date.now();
   while (!takeLock()) {
-    if (Date.now() - begun > lockPatienceMs)
-      throw new SetupError(`Another set-up holds ${lock}. Remove it if none runs.`);
+    if (Date.now() - startedAt > maxLockWaitMs)
+      throw new SetupError(`Another set-up has locked ${lock}. Remove it if no other set-up runs.`);
     sleep(100);
   }
   try {
@@ -192,16 +192,16 @@ const isUnwritable = ({ code }) => code === 'EACCES' || code === 'EROFS' || code
 
 const main = () => {
   const [major] = process.versions.node.split('.').map(Number);
-  if (major < oldestMajor) {
-    throw new SetupError(`Keyhold needs Node ${oldestMajor} or later to start, and this is ${process.version}.`);
+  if (major < minMajor) {
+    throw new SetupError(`Keyhold needs Node ${minMajor} or later to start, and this is ${process.version}.`);
   }
-  if (isInStep()) return;
+  if (isUpToDate()) return;
   try {
     inTurn(() => {
-      if (!isInStep()) setUp();
+      if (!isUpToDate()) setUp();
     });
   } catch (error) {
-    // Somebody else's checkout needs no stamp if it is complete.
+    // A checkout that we may not write needs no stamp if it is complete.
     if (!isUnwritable(error) || !isInstalledByNpm() || !nodeIsRight()) throw error;
   }
 };

@@ -6,7 +6,7 @@ import { Redacted } from '../core/redacted.ts';
 import type { Env, Variable } from './env.ts';
 import { type IssuerConfig, parseIssuers } from './issuers.ts';
 
-/** The settings of one service process, checked; secrets among them travel as Redacted. */
+/** The settings of one service process, validated. Secrets among them are Redacted. */
 export interface Config {
   readonly host: string;
   readonly port: number;
@@ -27,7 +27,7 @@ export interface Config {
 }
 
 export interface DatabaseConfig {
-  /** Null means the embedded server. */
+  /** Null for the embedded server. */
   readonly url: Redacted<string> | null;
   readonly migrationUrl: Redacted<string> | null;
   readonly connections: number;
@@ -39,12 +39,12 @@ export type LogLevel = (typeof logLevels)[number];
 const refuse = (name: Variable, detail: string, cause?: unknown): KeyholdError =>
   new KeyholdError('invalid_request', `${name} ${detail}`, cause === undefined ? {} : { cause });
 
-const whole = (env: Env, name: Variable, fallback: number, low: number, high: number): number => {
+const integer = (env: Env, name: Variable, fallback: number, min: number, max: number): number => {
   const text = env[name];
   if (text === undefined) return fallback;
   const value = Number(text);
-  if (!/^\d{1,9}$/.test(text) || value < low || value > high) {
-    throw refuse(name, `must be a whole number from ${low} to ${high}.`);
+  if (!/^\d{1,9}$/.test(text) || value < min || value > max) {
+    throw refuse(name, `must be a whole number from ${min} to ${max}.`);
   }
   return value;
 };
@@ -57,10 +57,10 @@ const databaseUrl = (
   name: 'KEYHOLD_DATABASE_URL' | 'KEYHOLD_MIGRATION_DATABASE_URL',
 ): Redacted<string> | null => {
   const text = env[name];
-  if (text !== undefined && !/^postgres(ql)?:\/\//.test(text)) throw refuse(name, 'must begin with postgres://');
-  // What a URL says wins over what we pin: role, search path, durability, time-outs.
+  if (text !== undefined && !/^postgres(ql)?:\/\//.test(text)) throw refuse(name, 'must start with postgres://');
+  // Options in a URL override those that we pin: role, search path, durability and timeouts.
   if (/[?&](options|(statement|lock|query|idle_in_transaction_session)_timeout)=/.test(text ?? ''))
-    throw refuse(name, 'must not set options or time-outs.');
+    throw refuse(name, 'must not set options or timeouts.');
   return redactedOrNull(text);
 };
 
@@ -68,14 +68,14 @@ const readDatabase = (env: Env): DatabaseConfig => {
   const url = databaseUrl(env, 'KEYHOLD_DATABASE_URL');
   const migrationUrl = databaseUrl(env, 'KEYHOLD_MIGRATION_DATABASE_URL');
   if (migrationUrl !== null && url === null) {
-    throw refuse('KEYHOLD_MIGRATION_DATABASE_URL', 'needs KEYHOLD_DATABASE_URL beside it.');
+    throw refuse('KEYHOLD_MIGRATION_DATABASE_URL', 'requires KEYHOLD_DATABASE_URL as well.');
   }
-  return { url, migrationUrl, connections: whole(env, 'KEYHOLD_DATABASE_CONNECTIONS', 20, 2, 500) };
+  return { url, migrationUrl, connections: integer(env, 'KEYHOLD_DATABASE_CONNECTIONS', 20, 2, 500) };
 };
 
 const readFileOf = (env: Env, name: Variable): string => {
   const path = env[name];
-  if (path === undefined) throw refuse(name, 'is missing: TLS needs KEYHOLD_TLS_CERT and KEYHOLD_TLS_KEY.');
+  if (path === undefined) throw refuse(name, 'is missing. TLS needs both KEYHOLD_TLS_CERT and KEYHOLD_TLS_KEY.');
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
@@ -97,7 +97,7 @@ const readLogLevel = (env: Env): LogLevel => {
 
 const isRoot = (): boolean => process.getuid?.() === 0;
 
-/** Where a person's own data and configuration go, by the platform's custom (XDG base directories, Library). */
+/** The user's own directory by the conventions of the platform (XDG base directories, Library). */
 const userDirectory = (kind: 'data' | 'config'): string => {
   if (platform() === 'darwin') return join(homedir(), 'Library', 'Application Support', 'keyhold', kind);
   const xdg = process.env[kind === 'data' ? 'XDG_DATA_HOME' : 'XDG_CONFIG_HOME'];
@@ -119,23 +119,23 @@ const readDirectories = (env: Env): Pick<Config, 'dataDir' | 'configDir'> => ({
 });
 
 const readMetricsPort = (env: Env): number | null =>
-  env.KEYHOLD_METRICS_PORT === undefined ? null : whole(env, 'KEYHOLD_METRICS_PORT', 0, 0, 65_535);
+  env.KEYHOLD_METRICS_PORT === undefined ? null : integer(env, 'KEYHOLD_METRICS_PORT', 0, 0, 65_535);
 
-/** Environment → settings. Anything malformed is refused with the variable's name, before anything is touched. */
+/** Reads the settings from the environment. Throws `invalid_request` with the variable's name for a malformed one. */
 export const readConfig = (env: Env): Config => ({
   ...readDirectories(env),
   host: env.KEYHOLD_HOST ?? '127.0.0.1',
-  port: whole(env, 'KEYHOLD_PORT', 8420, 0, 65_535),
+  port: integer(env, 'KEYHOLD_PORT', 8420, 0, 65_535),
   database: readDatabase(env),
   bootstrapPassword: redactedOrNull(env.KEYHOLD_BOOTSTRAP_PASSWORD),
   tls: readTls(env),
   trustProxy: readTrustProxy(env),
   issuer: env.KEYHOLD_ISSUER ?? 'keyhold',
   externalIssuers: parseIssuers(env.KEYHOLD_JWT_ISSUERS, env.KEYHOLD_ISSUER ?? 'keyhold'),
-  rateLimit: whole(env, 'KEYHOLD_RATE_LIMIT', 2000, 1, 1_000_000),
+  rateLimit: integer(env, 'KEYHOLD_RATE_LIMIT', 2000, 1, 1_000_000),
   metricsPort: readMetricsPort(env),
   logLevel: readLogLevel(env),
-  waitingMs: whole(env, 'KEYHOLD_WAITING_HOURS', 24, 0, 8760) * hour,
-  versionsKept: whole(env, 'KEYHOLD_VERSIONS_KEPT', 10, 1, 1000),
-  refreshMs: whole(env, 'KEYHOLD_REFRESH_DAYS', 30, 1, 3650) * 24 * hour,
+  waitingMs: integer(env, 'KEYHOLD_WAITING_HOURS', 24, 0, 8760) * hour,
+  versionsKept: integer(env, 'KEYHOLD_VERSIONS_KEPT', 10, 1, 1000),
+  refreshMs: integer(env, 'KEYHOLD_REFRESH_DAYS', 30, 1, 3650) * 24 * hour,
 });

@@ -28,19 +28,16 @@ export const variables = {
 export type Variable = keyof typeof variables;
 export type Env = Readonly<Partial<Record<Variable, string>>>;
 
-/** Variables that belong to the tests or to commands beside the service; the service passes over them. */
+/** Prefixes of variables that belong to the tests and to the client. The service ignores them. */
 const otherPrefixes = ['KEYHOLD_TEST_', 'KEYHOLD_CLI_'];
 
-/** The only reader of the environment. A misspelt KEYHOLD_ name is refused: it could be a root key's. */
+/** The only reader of the service's environment. Refuses a misspelt KEYHOLD_ name, since it may be that of a root key. */
 export const readEnv = (source: NodeJS.ProcessEnv = process.env): Env => {
   const env: Partial<Record<Variable, string>> = {};
   for (const [name, value] of Object.entries(source)) {
     if (!name.startsWith('KEYHOLD_') || otherPrefixes.some((prefix) => name.startsWith(prefix))) continue;
     if (!Object.hasOwn(variables, name)) {
-      throw new KeyholdError(
-        'invalid_request',
-        `${name} is not a setting of Keyhold; the README lists those that are.`,
-      );
+      throw new KeyholdError('invalid_request', `${name} is not a setting of Keyhold. The README lists the settings.`);
     }
     if (value !== undefined && value !== '') env[name as Variable] = value;
   }

@@ -1,7 +1,7 @@
 import { KeyholdError } from '../core/errors.ts';
 import { Redacted } from '../core/redacted.ts';
 
-/** An external issuer of JWTs whose users are let in; see docs/operations.md for the JSON form. */
+/** An external issuer of JWTs whose tokens are accepted. docs/operations.md describes the JSON form. */
 export interface IssuerConfig {
   /** Compared with `iss` byte for byte. */
   readonly issuer: string;
@@ -10,9 +10,9 @@ export interface IssuerConfig {
   /** The only algorithms that a token of this issuer may name. */
   readonly algorithms: readonly string[];
   readonly usernameClaim: string;
-  /** The claim that names the session of work; null where the issuer means something else by `sid`. */
+  /** The claim that names the session; null if the issuer's `sid` means something else. */
   readonly sessionClaim: string | null;
-  /** Its UUID subjects become the ids of users it creates. At most one issuer may. */
+  /** The UUID in `sub` becomes the id of a user that the issuer creates. At most one issuer may do so. */
   readonly suppliesIds: boolean;
   readonly mayCreateUsers: boolean;
 }
@@ -22,10 +22,10 @@ export type IssuerKeys =
   | { readonly kind: 'jwks'; readonly url: string }
   | { readonly kind: 'discovery'; readonly url: string };
 
-/** Asymmetric algorithms of RFC 7518 and RFC 8037 that we verify; a shared secret is HS256 and nothing else. */
+/** The asymmetric algorithms of RFC 7518 and RFC 8037 that we verify. A shared secret is for HS256 only. */
 const asymmetric = ['EdDSA', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512'];
 
-const known = new Set([
+const knownFields = new Set([
   'issuer',
   'audience',
   'discovery',
@@ -62,7 +62,7 @@ const httpUrl = (fields: Fields, name: string): string => {
   return value;
 };
 
-/** The secret's UTF-8 bytes, as other issuers and verifiers use it; RFC 7518 section 3.2 wants 32 of them. */
+/** The UTF-8 bytes of the secret, as other implementations use it. RFC 7518 section 3.2 requires at least 32. */
 const hs256Secret = (fields: Fields): IssuerKeys => {
   const secret = Buffer.from(text(fields, 'hs256_secret'), 'utf8');
   if (secret.length < 32) throw refuse('"hs256_secret" must have at least 32 bytes.');
@@ -71,7 +71,7 @@ const hs256Secret = (fields: Fields): IssuerKeys => {
 
 const readKeys = (fields: Fields): IssuerKeys => {
   const named = ['discovery', 'jwks_url', 'hs256_secret'].filter((name) => fields[name] !== undefined);
-  if (named.length !== 1) throw refuse('give exactly one of "discovery", "jwks_url" and "hs256_secret".');
+  if (named.length !== 1) throw refuse('each issuer needs exactly one of "discovery", "jwks_url" and "hs256_secret".');
   if (named[0] === 'hs256_secret') return hs256Secret(fields);
   if (named[0] === 'jwks_url') return { kind: 'jwks', url: httpUrl(fields, 'jwks_url') };
   return { kind: 'discovery', url: httpUrl(fields, 'discovery') };
@@ -80,7 +80,7 @@ const readKeys = (fields: Fields): IssuerKeys => {
 const readAlgorithms = (fields: Fields, keys: IssuerKeys): readonly string[] => {
   const given = fields['algorithms'];
   if (keys.kind === 'hs256') {
-    if (given !== undefined) throw refuse('"algorithms" goes with keys that are published; a secret is HS256.');
+    if (given !== undefined) throw refuse('"algorithms" is for published keys. A shared secret always means HS256.');
     return ['HS256'];
   }
   if (given === undefined) return asymmetric;
@@ -93,8 +93,8 @@ const readAlgorithms = (fields: Fields, keys: IssuerKeys): readonly string[] => 
 const readIssuer = (value: unknown): IssuerConfig => {
   if (value === null || typeof value !== 'object') throw refuse('every item must be an object.');
   const fields = value as Fields;
-  const stranger = Object.keys(fields).find((name) => !known.has(name));
-  if (stranger !== undefined) throw refuse(`"${stranger}" is not a field of an issuer.`);
+  const unknown = Object.keys(fields).find((name) => !knownFields.has(name));
+  if (unknown !== undefined) throw refuse(`"${unknown}" is not a field of an issuer.`);
   const keys = readKeys(fields);
   return {
     issuer: text(fields, 'issuer'),
@@ -121,14 +121,14 @@ const parseJson = (source: string): unknown => {
   }
 };
 
-/** The configured issuers. Two of one name, one that takes our own name, and two suppliers of ids are refused. */
+/** The configured issuers. Throws if two have the same name, if one has our own, or if two supply ids. */
 export const parseIssuers = (source: string | undefined, ownIssuer: string): readonly IssuerConfig[] => {
   if (source === undefined) return [];
   const parsed = parseJson(source);
   if (!Array.isArray(parsed)) throw refuse('must be a JSON array.');
   const issuers = parsed.map(readIssuer);
   const names = [ownIssuer, ...issuers.map((issuer) => issuer.issuer)];
-  if (new Set(names).size !== names.length) throw refuse('two issuers bear one name (our own is KEYHOLD_ISSUER).');
+  if (new Set(names).size !== names.length) throw refuse('two issuers have the same name (our own is KEYHOLD_ISSUER).');
   if (issuers.filter((issuer) => issuer.suppliesIds).length > 1) throw refuse('at most one issuer may supply ids.');
   return issuers;
 };

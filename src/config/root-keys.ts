@@ -15,17 +15,17 @@ import { KeyholdError } from '../core/errors.ts';
 import { Redacted } from '../core/redacted.ts';
 import type { Env } from './env.ts';
 
-/** A root key: 32 bytes that never enter the database, and the id by which rows say which one wrapped them. */
+/** A root key: 32 bytes that are never in the database, and the id by which rows name the one that wrapped them. */
 export interface RootKey {
   readonly id: string;
   readonly key: Redacted<Buffer>;
 }
 
 export interface RootKeys {
-  /** At least one; the first wraps and signs, all open and verify. */
+  /** At least one. The first wraps and signs; all of them unwrap and verify. */
   readonly keys: readonly [RootKey, ...RootKey[]];
   readonly source: string;
-  /** True when this start made the key, so that the operator is told to back it up. */
+  /** Whether this start created the key, so that the operator is told to back it up. */
   readonly created: boolean;
 }
 
@@ -66,9 +66,9 @@ const flush = (path: string): void => {
   closeSync(handle);
 };
 
-/** Writes a new key so that a power cut leaves either none or a whole one, and two first starts make one. */
+/** Writes a new key. A power cut leaves either no file or a whole one, and of two first starts only one creates it. */
 const createKeyFile = (path: string): boolean => {
-  // Only the last one is closed: the database's user may have to pass those above it.
+  // Only the last directory is private: the database's user may have to pass those above it.
   mkdirSync(dirname(dirname(path)), { recursive: true });
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const draft = `${path}.${randomBytes(6).toString('hex')}.new`;
@@ -88,13 +88,13 @@ const createKeyFile = (path: string): boolean => {
   }
 };
 
-/** Where the root keys come from: the variable, a file that is named, or the file that a first start makes. */
+/** The file that the root keys come from, or null if they come from KEYHOLD_ROOT_KEYS. */
 export const rootKeyFile = (env: Env, configDir: string): string | null =>
   env.KEYHOLD_ROOT_KEYS === undefined ? (env.KEYHOLD_ROOT_KEY_FILE ?? join(configDir, 'root.key')) : null;
 
 /**
- * The configured root keys, or null when their file isn't there; nothing is made. For commands beside the service: a new
- * key would open nothing.
+ * The configured root keys, or null if their file does not exist. Never creates a key: this is for commands on an existing
+ * database, in which a new key would open nothing.
  */
 export const findRootKeys = (env: Env, configDir: string): RootKeys | null => {
   const file = rootKeyFile(env, configDir);
@@ -103,9 +103,9 @@ export const findRootKeys = (env: Env, configDir: string): RootKeys | null => {
 };
 
 /**
- * The configured root keys: KEYHOLD_ROOT_KEYS, else KEYHOLD_ROOT_KEY_FILE, else `root.key` in the configuration
- * directory, which is made (mode 0600, flushed) when it is missing. Whether they are the right ones is proved later,
- * against the database.
+ * The configured root keys: KEYHOLD_ROOT_KEYS, else KEYHOLD_ROOT_KEY_FILE, else `root.key` in the configuration directory,
+ * which is created with mode 0600 if it is missing. Throws `invalid_request` for keys that cannot be read. Whether they
+ * are the right ones is checked later, against the database.
  */
 export const loadRootKeys = (env: Env, configDir: string): RootKeys => {
   const inline = env.KEYHOLD_ROOT_KEYS;

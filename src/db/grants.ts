@@ -3,13 +3,13 @@ import { migrateUp } from './migrate.ts';
 import { sqlState } from './postgres-errors.ts';
 import type { Tables } from './tables/index.ts';
 
-/** The role that the service works as: no superuser, no owner of anything. */
+/** The role that the service works as. It is no superuser and owns nothing. */
 export const serviceRole = 'keyhold_service';
 
 const all = 'SELECT, INSERT, UPDATE, DELETE';
 
-/** What the service may do with each table. Records can be added and read, nothing else. */
-const rights: Record<keyof Tables, string> = {
+/** What the service may do with each table. It can only add and read audit records. */
+const privileges: Record<keyof Tables, string> = {
   users: 'SELECT, INSERT, UPDATE',
   logins: all,
   tokens: all,
@@ -33,7 +33,7 @@ type AnyDb = Kysely<unknown>;
 const roleExists = async (db: AnyDb): Promise<boolean> =>
   (await sql`select 1 from pg_roles where rolname = ${serviceRole}`.execute(db)).rows.length > 0;
 
-/** Makes the service role where the server lets us; two migrators at once make it once. */
+/** Creates the service's role unless it exists. Resolves to false where our login may not create roles. */
 const ensureRole = async (db: AnyDb): Promise<boolean> => {
   if (await roleExists(db)) return true;
   try {
@@ -48,24 +48,24 @@ const ensureRole = async (db: AnyDb): Promise<boolean> => {
 };
 
 const grantTables = async (db: AnyDb): Promise<void> => {
-  const statements = Object.entries(rights).map(
-    ([table, what]) =>
-      `REVOKE ALL ON public.${table} FROM ${serviceRole}; GRANT ${what} ON public.${table} TO ${serviceRole};`,
+  const statements = Object.entries(privileges).map(
+    ([table, granted]) =>
+      `REVOKE ALL ON public.${table} FROM ${serviceRole}; GRANT ${granted} ON public.${table} TO ${serviceRole};`,
   );
   const schema = `GRANT USAGE ON SCHEMA public TO ${serviceRole}; REVOKE CREATE ON SCHEMA public FROM ${serviceRole};
     GRANT SELECT ON public.kysely_migration TO ${serviceRole};`;
   await sql.raw(`${schema}\n${statements.join('\n')}`).execute(db);
 };
 
-const mayBecome = async (db: AnyDb, login: string): Promise<boolean> => {
-  const { rows } = await sql<{ may: boolean }>`select pg_has_role(${login}, ${serviceRole}, 'MEMBER') as may`.execute(
-    db,
-  );
-  return rows[0]?.may ?? false;
+const isMember = async (db: AnyDb, login: string): Promise<boolean> => {
+  const { rows } = await sql<{
+    member: boolean;
+  }>`select pg_has_role(${login}, ${serviceRole}, 'MEMBER') as member`.execute(db);
+  return rows[0]?.member ?? false;
 };
 
 const grantMembership = async (db: AnyDb, login: string): Promise<boolean> => {
-  if (await mayBecome(db, login)) return true;
+  if (await isMember(db, login)) return true;
   try {
     await sql`grant ${sql.id(serviceRole)} to ${sql.id(login)}`.execute(db);
     return true;
@@ -78,8 +78,8 @@ const grantMembership = async (db: AnyDb, login: string): Promise<boolean> => {
 const advisoryLock = 7_403_117_204;
 
 /**
- * Migrates and hands out the rights, one at a time. Resolves to true when connections of the service's login may work as
- * the service role; false where the server allows no such role and the service must work as the login itself.
+ * Migrates and grants privileges, in one process at a time. Resolves to true if the service's login may work as the
+ * service's role, and to false if the server has no such role, so that the service must work as the login itself.
  */
 export const prepareSchema = (db: AnyDb, serviceLogin: string): Promise<boolean> =>
   db.connection().execute(async (connection) => {

@@ -4,23 +4,23 @@ import { parse } from 'pg-connection-string';
 import type { Config } from '../config/config.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { checkServer } from './checks.ts';
+import { checkConnection } from './connectivity.ts';
 import { type Database, openDatabase } from './database.ts';
 import { type ConnectionSettings, type EmbeddedServer, joinEmbedded, startEmbedded } from './embedded/index.ts';
 import { prepareSchema, serviceRole } from './grants.ts';
 import { rowTypes } from './pool.ts';
 import { asUnavailable } from './postgres-errors.ts';
-import { reach } from './reach.ts';
-import { holdServer, type ServiceLock } from './service-lock.ts';
+import { lockService, type ServiceLock } from './service-lock.ts';
 
 type Log = (message: string, details?: object) => void;
 
-/** The database of a service, wherever it is, with the schema in place. */
+/** The service's database, embedded or external, with its schema migrated. */
 export interface OpenDatabase extends Database {
-  /** Ends what was begun: connections, and the embedded server when it is ours. */
+  /** Closes the connections, and stops the embedded server if there is one. */
   close(): Promise<void>;
 }
 
-/** How to reach the database as the one who may change the schema, and as the service. */
+/** How to connect to the database: as the role that may change the schema, and as the service. */
 export interface Access {
   readonly migrator: pg.ClientConfig;
   readonly service: pg.ClientConfig;
@@ -42,10 +42,10 @@ export const embeddedAccess = (server: EmbeddedServer): Access => ({
   serviceLogin: server.connection('service').user,
 });
 
-/** The external database, once it was reached. Rejects with a sentence that says why it cannot be. */
+/** How to connect to the external database, after a connection was tried. Rejects with a sentence that says what is wrong. */
 export const externalAccess = async (url: string, migrationUrl: string | undefined): Promise<Access> => {
-  await reach('KEYHOLD_DATABASE_URL', url);
-  if (migrationUrl !== undefined) await reach('KEYHOLD_MIGRATION_DATABASE_URL', migrationUrl);
+  await checkConnection('KEYHOLD_DATABASE_URL', url);
+  if (migrationUrl !== undefined) await checkConnection('KEYHOLD_MIGRATION_DATABASE_URL', migrationUrl);
   return {
     migrator: { connectionString: migrationUrl ?? url },
     service: { connectionString: url },
@@ -53,7 +53,7 @@ export const externalAccess = async (url: string, migrationUrl: string | undefin
   };
 };
 
-/** Runs `work` on connections of the migrator, without the limits on statements that requests live under. */
+/** Runs `work` on connections of the migrator, without the time limits that statements of requests have. */
 export const asMigrator = async <T>(access: Access, work: (db: Kysely<unknown>) => Promise<T>): Promise<T> => {
   const pool = new pg.Pool({
     ...access.migrator,
@@ -76,10 +76,10 @@ export const asMigrator = async <T>(access: Access, work: (db: Kysely<unknown>) 
 const refuseRole = (login: string): KeyholdError =>
   new KeyholdError(
     'state_conflict',
-    `The role ${login} of KEYHOLD_DATABASE_URL may not work as ${serviceRole}. Let an administrator run: GRANT ${serviceRole} TO "${login}";`,
+    `The login ${login} of KEYHOLD_DATABASE_URL is not a member of the role ${serviceRole}. Have an administrator of the database run: GRANT ${serviceRole} TO "${login}";`,
   );
 
-/** Migrates, hands out rights, and resolves to the role that the service's connections take; undefined for their own. */
+/** Migrates and grants privileges. Resolves to the role that the service's connections switch to, undefined for none. */
 const prepare = (access: Access, sameLogin: boolean, log: Log): Promise<string | undefined> =>
   asMigrator(access, async (db) => {
     const warning = await checkServer(db);
@@ -87,16 +87,19 @@ const prepare = (access: Access, sameLogin: boolean, log: Log): Promise<string |
     if (access.serviceLogin === serviceRole) return undefined;
     if (ready) return serviceRole;
     if (!sameLogin) throw refuseRole(access.serviceLogin);
-    log(warning ?? 'The database lets us make no role of our own: the service works as the one that owns the tables.');
+    log(
+      warning ??
+        `The role ${serviceRole} could not be created, so the service works as the owner of the tables. See docs/operations.md, "An external database".`,
+    );
     return undefined;
   });
 
 export interface OpenOptions {
   readonly config: Config;
   readonly log: Log;
-  /** The database cannot be had any more; the process is to end. */
+  /** Called when another service has taken the embedded database over; the process must end. */
   readonly onLost: (error: Error) => void;
-  /** Called while the embedded server starts, where it has to be; a good moment to load what comes next. */
+  /** Called once the embedded server has been told to start: time to load modules that are needed next. */
   readonly whileStarting?: () => void;
 }
 
@@ -106,7 +109,7 @@ const openService = async (access: Access, sameLogin: boolean, { config, log }: 
     connection: access.service,
     size: config.database.connections,
     role,
-    onIdleError: () => log('a connection to the database was lost'),
+    onIdleError: () => log('A connection to the database was lost.'),
   });
 };
 
@@ -115,17 +118,17 @@ const openEmbedded = async (options: OpenOptions): Promise<OpenDatabase> => {
   const server = await startEmbedded({ dataDir: config.dataDir, log, ...(whileStarting && { whileStarting }) });
   let lock: ServiceLock | null = null;
   try {
-    lock = await holdServer({ server, log: options.log, onLost: options.onLost });
+    lock = await lockService({ server, log: options.log, onLost: options.onLost });
     const database = await openService(embeddedAccess(server), false, options);
-    const held = lock;
+    const { release } = lock;
     const close = async (): Promise<void> => {
       await database.close();
-      await held.release();
+      await release();
       await server.stop();
     };
     return { ...database, close };
   } catch (error) {
-    // Without the lock the server is another service's, and goes on.
+    // Without the lock, the server belongs to another service and must keep running.
     await lock?.release();
     if (lock) await server.stop();
     throw error;
@@ -133,8 +136,8 @@ const openEmbedded = async (options: OpenOptions): Promise<OpenDatabase> => {
 };
 
 /**
- * Opens the database that is configured: starts or adopts the embedded server, or reaches the external one; checks it,
- * migrates it, and connects as the service's role. Rejects with one sentence that says what to do.
+ * Opens the configured database: starts the embedded server, adopts one that is running, or connects to the external one.
+ * Checks it, migrates it, and connects as the service's role. Rejects with one sentence that says what to do.
  */
 export const openConfigured = async (options: OpenOptions): Promise<OpenDatabase> => {
   const { url, migrationUrl } = options.config.database;
@@ -143,10 +146,10 @@ export const openConfigured = async (options: OpenOptions): Promise<OpenDatabase
   return await openService(access, migrationUrl === null, options);
 };
 
-/** What a migration command works with. */
+/** What a migration command needs. */
 export interface Migrator {
   readonly db: Kysely<unknown>;
-  /** Migrates up and hands out rights, as a start does. */
+  /** Migrates up and grants privileges, as a start of the service does. */
   prepare(): Promise<void>;
 }
 

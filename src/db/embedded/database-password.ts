@@ -3,22 +3,22 @@ import { constants } from 'node:fs';
 import { link, open, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Redacted } from '../../core/redacted.ts';
-import { errorCode, explained, unavailable } from './failure.ts';
+import { errorCode, explainFileErrors, unavailable } from './failure.ts';
 import { draftName } from './leftovers.ts';
 
 /** The one random secret from which every password of the embedded server is derived. */
 export type DatabaseSecret = Redacted<Buffer>;
 
-/** The secret in `path`, or null if there is none. Throws if the file is no regular file or holds no secret. */
+/** The secret in `path`, or null if there is no file. Throws if it is not a regular file or contains no secret. */
 export const readSecret = (path: string): Promise<DatabaseSecret | null> =>
-  explained(path, async () => {
-    const text = await readOwn(path);
+  explainFileErrors(path, async () => {
+    const text = await readRegularFile(path);
     if (text === null) return null;
     if (/^[0-9a-f]{64}\n?$/.test(text)) return new Redacted(Buffer.from(text.trim(), 'hex'));
-    throw unavailable(`${path} does not hold the database's password. Restore it from a backup.`);
+    throw unavailable(`${path} does not contain the database's password. Restore it from a backup.`);
   });
 
-const readOwn = async (path: string): Promise<string | null> => {
+const readRegularFile = async (path: string): Promise<string | null> => {
   try {
     await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     return await file.readFile('utf8');
@@ -28,9 +28,9 @@ const readOwn = async (path: string): Promise<string | null> => {
   }
 };
 
-/** Makes the secret, on disk before it is used. Two at the same time agree on the one that came first. */
+/** Creates the secret and flushes it to disk. Two services that do so at the same time get the one that came first. */
 export const makeSecret = (path: string): Promise<DatabaseSecret> =>
-  explained(path, async () => {
+  explainFileErrors(path, async () => {
     const draft = draftName(path);
     await writeDurably(draft, `${randomBytes(32).toString('hex')}\n`);
     try {
@@ -42,7 +42,7 @@ export const makeSecret = (path: string): Promise<DatabaseSecret> =>
     }
     await flushDirectory(dirname(path));
     const secret = await readSecret(path);
-    if (secret === null) throw unavailable(`${path} vanished while it was made. Start again.`);
+    if (secret === null) throw unavailable(`${path} vanished while it was created. Start again.`);
     return secret;
   });
 
@@ -52,7 +52,7 @@ const writeDurably = async (path: string, text: string): Promise<void> => {
   await file.sync();
 };
 
-/** Makes what was created, renamed or removed in a directory survive a power cut. */
+/** Flushes a directory, so that what was created, renamed or removed in it survives a power cut. */
 export const flushDirectory = async (path: string): Promise<void> => {
   await using directory = await open(path, constants.O_RDONLY);
   await directory.sync();
@@ -70,9 +70,9 @@ export const unguessableName = (secret: DatabaseSecret, directory: string): stri
   derive(secret, `socket for ${directory}`, 8).toString('hex');
 
 /**
- * What PostgreSQL stores of a role's password (SCRAM-SHA-256, RFC 5803 in PostgreSQL's form). PostgreSQL takes
- * it in place of a password, so that the password itself is in no file and in no statement. The salt is
- * derived too: whether the stored one is up to date can then be told by comparing.
+ * What PostgreSQL stores of a role's password (SCRAM-SHA-256, RFC 5803 in PostgreSQL's form). PostgreSQL accepts it in
+ * place of a password, so that the password itself is in no file and no statement. The salt is derived too, so that a
+ * comparison tells whether the stored verifier is up to date.
  */
 export const scramVerifier = (secret: DatabaseSecret, role: string): string => {
   const salt = derive(secret, `salt of ${role}`, 16);

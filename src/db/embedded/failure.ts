@@ -27,17 +27,17 @@ const complaints: readonly (readonly [RegExp, string])[] = [
   [/permission denied/i, 'EACCES'],
 ];
 
-/** A file error as a sentence that says what to do; every other error, and one already explained, as it is. */
+/** Turns a file error into a sentence that says what to do. Any other error stays as it is. */
 const explainFileError = (error: unknown, path: string): unknown => {
   const remedy = remedies[errorCode(error) ?? ''];
   return remedy === undefined ? error : unavailable(`${path} cannot be used: ${remedy}`, error);
 };
 
-/** Why a PostgreSQL program failed, told from what it printed; `where` names what it was working on. */
-export const explainOutput = (what: string, output: string, where: string): KeyholdError => {
+/** Why a PostgreSQL program failed, by what it printed. `path` is what it was working on. */
+export const explainOutput = (what: string, output: string, path: string): KeyholdError => {
   const known = complaints.find(([pattern]) => pattern.test(output));
   const remedy = known === undefined ? undefined : remedies[known[1]];
-  if (remedy !== undefined) return unavailable(`${what} failed: ${where} cannot be used: ${remedy}`);
+  if (remedy !== undefined) return unavailable(`${what} failed: ${path} cannot be used: ${remedy}`);
   return unavailable(`${what} failed: ${lastComplaint(output)}`);
 };
 
@@ -52,8 +52,8 @@ const givesNoReason = (line: string): boolean =>
   /the database system is (starting up|shutting down|in recovery mode|not (yet )?accepting connections)/.test(line) ||
   /^pg_ctl: (another server might be running|could not start server)|^Examine the log output/.test(line);
 
-/** Runs `work` and turns a file error in it into a sentence about `path`. */
-export const explained = async <T>(path: string, work: () => Promise<T>): Promise<T> => {
+/** Runs `work`, and turns a file error in it into a sentence about `path`. */
+export const explainFileErrors = async <T>(path: string, work: () => Promise<T>): Promise<T> => {
   try {
     return await work();
   } catch (error) {

@@ -9,7 +9,7 @@ import {
   roleNames,
 } from './connection-settings.ts';
 import { type DatabaseSecret, makeSecret, passwordOf, readSecret } from './database-password.ts';
-import { explained, unavailable } from './failure.ts';
+import { explainFileErrors, unavailable } from './failure.ts';
 import { type Layout, layoutOf, makeDatabaseDir, makeDataDir, ownerOf } from './layout.ts';
 import { removeLeftovers } from './leftovers.ts';
 import { probe } from './probe.ts';
@@ -21,20 +21,19 @@ import { databaseUser, isRoot } from './system-user.ts';
 
 export type { ConnectionSettings, DatabaseRole } from './connection-settings.ts';
 
-/** The PostgreSQL server that Keyhold brings along. */
+/** The PostgreSQL server that comes with Keyhold. */
 export interface EmbeddedServer {
-  /** How to reach the database `keyhold` as one of its roles. */
+  /** How to connect to the database `keyhold` as one of its roles. */
   connection(role: DatabaseRole): ConnectionSettings;
   /**
-   * Resolves when the server answers, after starting it again if it died. Calls at the same time share one
-   * attempt. Rejects with one sentence if it cannot be started, and after `stop`. A server that was only
-   * joined is not started: for that it rejects if the server is gone.
+   * Resolves when the server answers, and starts it again if it died. Concurrent calls share one attempt. Rejects with one
+   * sentence if it cannot be started, and after `stop`. A server that was only joined is never started: if it is gone,
+   * this rejects.
    */
   ensureRunning(): Promise<void>;
   /**
-   * Stops the server within about 4 s; calling it again changes nothing. It also ends a server that another
-   * service uses, so call it only while holding the lock by which one service owns the data directory. A server
-   * that was only joined is left running.
+   * Stops the server within about 4 s. Calling it again does nothing. It would also stop a server that another service
+   * uses, so the caller must hold the service lock of the data directory. A server that was only joined keeps running.
    */
   stop(): Promise<void>;
 }
@@ -42,14 +41,14 @@ export interface EmbeddedServer {
 export interface EmbeddedOptions {
   readonly dataDir: string;
   readonly log: Log;
-  /** Called when the server has been told to start: what it does for the next moment needs nothing of this process. */
+  /** Called once the server has been told to start, which takes a while and needs nothing of this process. */
   readonly whileStarting?: () => void;
 }
 
 /**
- * Starts the embedded server in `dataDir`, making what is missing there, or adopts the one that an earlier
- * service left running. The caller keeps two services off one directory (`stop` says how). Rejects with one
- * sentence that says what to do: no binaries for this platform, a directory that cannot be used, a full disk.
+ * Starts the embedded server in `dataDir` and creates what is missing there, or adopts a server that an earlier service
+ * left running. The caller must see to it that one service at a time uses the directory (see `stop`). Rejects with one
+ * sentence that says what to do if the platform has no binaries, the directory cannot be used or the disk is full.
  */
 export const startEmbedded = async ({
   dataDir,
@@ -60,12 +59,12 @@ export const startEmbedded = async ({
   await makeDataDir(layout, isRoot());
   const as = await databaseUser(await ownerOf(layout.pg));
   await makeDatabaseDir(layout, as);
-  await explained(layout.dataDir, () => removeLeftovers(layout.dataDir, null));
-  await explained(layout.pg, () => removeLeftovers(layout.pg, as));
+  await explainFileErrors(layout.dataDir, () => removeLeftovers(layout.dataDir, null));
+  await explainFileErrors(layout.pg, () => removeLeftovers(layout.pg, as));
   const secret = await secretFor(layout);
   const native = await findBinaries(layout, as);
   if (!(await hasCluster(layout))) {
-    log('The database is made for the first time.', { directory: layout.cluster });
+    log('The embedded database is created.', { directory: layout.cluster });
     await makeCluster({ layout, native, as, secret });
   }
   await makeSocketDirectory(layout, secret, as);
@@ -87,42 +86,43 @@ export const startEmbedded = async ({
 };
 
 /**
- * Joins the server that a service runs in `dataDir`, or resolves to null if none runs; changes nothing. Its
- * `stop` leaves the server running. Rejects if the server lets this user not in, or does not answer in 10 s.
+ * Connects to the server that a service runs in `dataDir`, and changes nothing. Its `stop` leaves the server running.
+ * Resolves to null if none runs. Rejects if this user may not connect, or if the server does not answer within 10 s.
  */
 export const joinEmbedded = async ({ dataDir }: EmbeddedOptions): Promise<EmbeddedServer | null> => {
   const layout = layoutOf(dataDir);
   const secret = await readSecret(layout.passwordFile);
   if (secret === null) return null;
   const connection = connectionsTo(layout, secret);
-  const isThere = (): Promise<boolean> => answers(connection('superuser'));
-  if (!(await isThere())) return null;
+  const isRunning = (): Promise<boolean> => answers(connection('superuser'));
+  if (!(await isRunning())) return null;
   return {
     connection,
     ensureRunning: async () => {
-      if (!(await isThere())) throw unavailable('The embedded database no longer runs. Start Keyhold again.');
+      if (!(await isRunning())) throw unavailable('The embedded database no longer runs. Start Keyhold again.');
     },
     stop: () => Promise.resolve(),
   };
 };
 
-const joinPatienceMs = 10_000;
+const joinTimeoutMs = 10_000;
 
 const answers = async (superuser: ConnectionSettings): Promise<boolean> => {
-  const begun = Date.now();
+  const startedAt = performance.now();
   for (;;) {
     const answer = await probe(superuser);
     if (answer !== 'busy') return answer === 'ready';
-    if (Date.now() - begun > joinPatienceMs) throw unavailable('The embedded database does not answer. Try again.');
+    if (performance.now() - startedAt > joinTimeoutMs)
+      throw unavailable('The embedded database does not answer. Try again.');
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 };
 
-// A new secret would lock everybody out of data that exists.
+// If data exists, a new secret would lock everybody out of it.
 const secretFor = async (layout: Layout): Promise<DatabaseSecret> => {
   const secret = await readSecret(layout.passwordFile);
   if (secret !== null) return secret;
-  if (!(await explained(layout.cluster, () => hasCluster(layout)))) return makeSecret(layout.passwordFile);
+  if (!(await explainFileErrors(layout.cluster, () => hasCluster(layout)))) return makeSecret(layout.passwordFile);
   throw unavailable(`${layout.passwordFile} is missing while the database exists. Restore it from a backup.`);
 };
 

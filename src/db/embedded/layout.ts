@@ -1,11 +1,11 @@
 import { constants } from 'node:fs';
 import { access, chmod, lchown, lstat, mkdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { errorCode, explained, unavailable } from './failure.ts';
+import { errorCode, explainFileErrors, unavailable } from './failure.ts';
 import type { RunAs } from './run.ts';
 import { closedDirectory } from './traversable.ts';
 
-/** Where everything of the embedded server lies. Only what is in `pg` belongs to the database's user. */
+/** The paths of the embedded server. Only `pg` and what is in it belong to the database's user. */
 export interface Layout {
   readonly dataDir: string;
   readonly passwordFile: string;
@@ -26,7 +26,7 @@ export const layoutOf = (dataDir: string): Layout => {
   };
 };
 
-/** The uid that owns what the database has written, or null before the first start. */
+/** The uid of the owner of `path`, or null if it does not exist. */
 export const ownerOf = async (path: string): Promise<number | null> => {
   try {
     return (await lstat(path)).uid;
@@ -36,21 +36,21 @@ export const ownerOf = async (path: string): Promise<number | null> => {
   }
 };
 
-/** Makes the service's own data directory if it is missing. Errors are sentences about that directory. */
+/** Creates the service's data directory if it is missing. Rejects with a sentence about that directory. */
 export const makeDataDir = ({ dataDir }: Layout, root: boolean): Promise<void> =>
-  explained(dataDir, async () => {
-    const first = await makeWay(dataDir);
+  explainFileErrors(dataDir, async () => {
+    const first = await makeDirectories(dataDir);
     if (!root) return;
-    if (first !== undefined) await openWay(first, dataDir);
+    if (first !== undefined) await makeTraversable(first, dataDir);
     const { mode, uid } = await stat(dataDir);
     if (uid === 0 && (mode & 0o001) === 0) await chmod(dataDir, (mode & 0o7777) | 0o001);
   });
 
-const makeWay = async (dataDir: string): Promise<string | undefined> => {
+const makeDirectories = async (dataDir: string): Promise<string | undefined> => {
   try {
     return await mkdir(dataDir, { recursive: true, mode: 0o700 });
   } catch (error) {
-    // Of a read-only file system, Node only says that the directory isn't there.
+    // On a read-only file system, Node reports that the directory does not exist.
     if (errorCode(error) === 'ENOENT') await access(await nearestExisting(dataDir), constants.W_OK);
     throw error;
   }
@@ -59,29 +59,29 @@ const makeWay = async (dataDir: string): Promise<string | undefined> => {
 const nearestExisting = async (path: string): Promise<string> =>
   (await ownerOf(path)) === null && dirname(path) !== path ? nearestExisting(dirname(path)) : path;
 
-// Root's umask may be 077; the database's user has to pass what was made on the way.
-const openWay = async (first: string, last: string): Promise<void> => {
+// Root's umask may be 077, and the database's user must be able to pass the directories that were created.
+const makeTraversable = async (first: string, last: string): Promise<void> => {
   for (let path = last; path.length >= first.length; path = dirname(path)) await chmod(path, 0o711);
 };
 
-/** Makes `pg`, the database's own directory. Refuses one that belongs to someone else or cannot be reached. */
+/** Creates `pg`, the database's own directory. Refuses one of another user, and one that its user cannot reach. */
 export const makeDatabaseDir = async (layout: Layout, as: RunAs): Promise<void> => {
   const closed = await closedDirectory(layout.dataDir, as);
   if (closed !== null) {
     throw unavailable(
-      `The database runs as another user than root, which may not pass ${closed}. ` +
+      `The database does not run as root, and its user may not pass ${closed}. ` +
         `Open it (chmod o+x ${closed}), or set KEYHOLD_DATA_DIR to a directory elsewhere.`,
     );
   }
-  await explained(layout.pg, () => makePrivateDir(layout.pg, as));
+  await explainFileErrors(layout.pg, () => makePrivateDir(layout.pg, as));
 };
 
-/** Makes `path` a directory of mode 0700 that belongs to the database's user; refuses a link or a stranger's. */
+/** Creates the directory `path` with mode 0700 for the database's user. Refuses a symlink and a directory of another user. */
 export const makePrivateDir = async (path: string, as: RunAs): Promise<void> => {
   await mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
     if (errorCode(error) !== 'EEXIST') throw error;
   });
-  // Only root can have made a directory of root's: a start that was killed between making and giving it.
+  // A start as root was killed after it had created the directory and before it changed the owner.
   if (as !== null && (await lstat(path)).uid === 0) await lchown(path, as.uid, as.gid);
   const found = await lstat(path);
   const expected = as?.uid ?? process.geteuid?.() ?? found.uid;

@@ -7,15 +7,15 @@ import { type RunAs, run } from './run.ts';
 const marker = '.new-';
 const abandonedAfterMs = 10 * 60_000;
 
-// In a container every start may have the same pid, so that the pid alone doesn't tell whose a draft is.
+// In a container every start may have the same pid, so the pid alone does not identify the process.
 const self = `${process.pid}-${randomBytes(4).toString('hex')}-`;
 
-/** A name for something in the making, which tells a later start whose it was. */
+/** A name for a file or directory that is not complete yet. It tells later starts which process is making it. */
 export const draftName = (name: string): string => `${name}${marker}${self}${randomBytes(4).toString('hex')}`;
 
 /**
- * Removes what earlier starts left half made in `directory`: that of processes that are gone, and whatever is
- * older than ten minutes. Something in the making by a start that runs beside this one is left alone.
+ * Removes incomplete files and directories of earlier starts from `directory`: those of processes that are gone, and
+ * those older than ten minutes. What another running start is making stays.
  */
 export const removeLeftovers = async (directory: string, as: RunAs): Promise<void> => {
   const names = (await readdir(directory)).filter((name) => name.includes(marker));
@@ -48,9 +48,9 @@ const isAlive = (pid: number): boolean => {
   }
 };
 
-/** Removes a directory of the database's user, as that user: root must not follow what another user arranged. */
+/** Removes a directory of the database's user, as that user: as root, a symlink of theirs could lead elsewhere. */
 export const removeTree = async (path: string, as: RunAs): Promise<void> => {
-  // The initdb of a start that was killed may still be writing there, until it misses what was removed.
+  // The initdb of a start that was killed may still be writing there until it notices that its files are gone.
   for (let attempt = 0; attempt < 5; attempt++) {
     if ((await run('rm', ['-rf', '--', path], { as })).ok) return;
     await new Promise((resolve) => setTimeout(resolve, 100));

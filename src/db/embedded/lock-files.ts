@@ -14,7 +14,7 @@ interface LockFile {
   readonly version: string;
 }
 
-/** The running server of a cluster according to its lock file, or null. A pid that another process has by now is not one. */
+/** The pid of the cluster's running server by its lock file, or null. A pid that another process has by now does not count. */
 export const livePostmaster = async (cluster: string, as: RunAs): Promise<number | null> => {
   const pid = (await readLock(join(cluster, 'postmaster.pid')))?.pid ?? null;
   if (pid === null || !(await isServerOf(pid, cluster, as))) return null;
@@ -22,9 +22,8 @@ export const livePostmaster = async (cluster: string, as: RunAs): Promise<number
 };
 
 /**
- * Removes those of the lock files that PostgreSQL would not get past by itself: the process they name exists, but it is
- * another one that got the same pid, or a dead one that its parent has not collected. Call it only when the cluster has
- * no running server.
+ * Removes the lock files that PostgreSQL would not get past by itself: the process that they name exists, but it is another
+ * one that got the same pid, or a zombie. Call it only when the cluster has no running server.
  */
 export const removeStaleLocks = async (paths: readonly string[], cluster: string, as: RunAs): Promise<void> => {
   for (const path of paths) {

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Native } from './binaries.ts';
-import { errorCode, explained } from './failure.ts';
+import { errorCode, explainFileErrors } from './failure.ts';
 import type { Layout } from './layout.ts';
 import { type Outcome, type RunAs, run } from './run.ts';
 import { postgresArguments } from './server-settings.ts';
@@ -21,7 +21,7 @@ export const startOnce = (
   socketDirectory: string,
   whileStarting: () => void,
 ): Promise<string | null> =>
-  explained(options.layout.log, async () => {
+  explainFileErrors(options.layout.log, async () => {
     await using log = await openLog(options);
     const logStart = (await log.stat()).size;
     const args = ['start', '-s', '-w', '-t', '5', '-p', './postgres', '-o', postgresArguments(socketDirectory)];
@@ -58,7 +58,7 @@ const readFrom = async (log: FileHandle, position: number): Promise<string> => {
   return buffer.toString('utf8', 0, bytesRead);
 };
 
-// The directory and the program's name go past the shell in which pg_ctl puts both between double quotes.
+// By PGDATA and a relative path, since pg_ctl puts the directory and the program between double quotes in a shell command.
 const pgCtl = ({ layout, native, as }: PgCtlOptions, args: readonly string[], outputTo?: number): Promise<Outcome> =>
   run('./pg_ctl', args, {
     as,

@@ -2,7 +2,7 @@ import { Client } from 'pg';
 import type { ConnectionSettings } from './connection-settings.ts';
 import { errorCode, unavailable } from './failure.ts';
 
-/** ready: it answers queries. busy: it starts, stops, recovers or is full. absent: nothing listens. */
+/** `ready`: answers queries. `busy`: starting, stopping, recovering or out of connections. `absent`: nothing listens. */
 export type Answer = 'ready' | 'busy' | 'absent';
 
 const connectTimeoutMs = 3_000;
@@ -15,13 +15,13 @@ export const connectTo = async (settings: ConnectionSettings): Promise<Client & 
     user: settings.user,
     password: settings.password.expose(),
     database: settings.database,
-    // Said in full, for pg takes from PG* variables of the environment what is not.
+    // Given in full, since pg takes whatever is left out from PG* variables of the environment.
     ssl: false,
     options: '-c search_path=pg_catalog',
     application_name: 'keyhold-embedded',
     connectionTimeoutMillis: connectTimeoutMs,
   });
-  // A connection that breaks between two queries must not end the service; the next query reports it.
+  // A connection that breaks between two queries emits an error, which must not end the service. The next query reports it.
   client.on('error', () => undefined);
   try {
     await client.connect();
@@ -32,27 +32,27 @@ export const connectTo = async (settings: ConnectionSettings): Promise<Client & 
   return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() });
 };
 
-/** Whether the server answers. Throws if something is there that will never let this service in. */
+/** Whether the server answers. Throws if it will never accept this service. */
 export const probe = async (settings: ConnectionSettings): Promise<Answer> => {
   try {
     await using client = await connectTo({ ...settings, database: 'postgres' });
     await client.query('select 1');
     return 'ready';
   } catch (error) {
-    return judge(error, settings);
+    return classify(error, settings);
   }
 };
 
 const absent = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTDIR']);
 const refused = new Set(['28P01', '28000']);
 
-const judge = (error: unknown, settings: ConnectionSettings): Answer => {
+const classify = (error: unknown, settings: ConnectionSettings): Answer => {
   const code = errorCode(error) ?? '';
   if (absent.has(code)) return 'absent';
   if (refused.has(code)) {
     throw unavailable(
-      'The embedded database refuses the password in database-password: the file is not the one that belongs ' +
-        'to this data directory. Restore it from a backup.',
+      'The embedded database rejects the password in the file database-password, which is of another data directory. ' +
+        'Restore the file from a backup.',
       error,
     );
   }

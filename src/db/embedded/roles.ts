@@ -3,12 +3,12 @@ import { type ConnectionSettings, databaseName, roleNames } from './connection-s
 import { type DatabaseSecret, scramVerifier } from './database-password.ts';
 import { connectTo } from './probe.ts';
 
-// Any number does that nothing else in the maintenance database locks.
+// An arbitrary number that nothing else in the maintenance database locks.
 const setUpLock = 8_420_001;
 
 /**
- * Makes the roles and the database that are missing and sets the passwords that differ. Every step stands by
- * itself, so that a start that was killed is completed by the next one; two at the same time take turns.
+ * Creates the roles and the database that are missing, and sets the passwords that differ. Each step can be repeated, so
+ * that the next start completes what a killed one left. Two starts at the same time take turns.
  */
 export const setUpRoles = async (superuser: ConnectionSettings, secret: DatabaseSecret): Promise<void> => {
   await using client = await connectTo({ ...superuser, database: 'postgres' });

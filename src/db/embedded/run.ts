@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { errorCode, unavailable } from './failure.ts';
 
-/** The user that the database's programs run as; null when that is the service's own user. */
+/** The user that the database's programs run as. Null means the service's own user. */
 export type RunAs = { readonly uid: number; readonly gid: number } | null;
 
 export interface Outcome {
   readonly ok: boolean;
-  /** The last 16 KiB of what it printed; empty when its output went to a file. */
+  /** The last 16 KiB of its output. Empty if the output went to a file. */
   readonly output: string;
 }
 
@@ -14,22 +14,22 @@ export interface RunOptions {
   readonly as: RunAs;
   readonly environment?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** An open file that takes the output. A program that leaves a server behind needs one: a pipe would break. */
+  /** An open file for the output. A program that leaves a server running needs one, since a pipe would break. */
   readonly outputTo?: number;
 }
 
-// The service's own environment holds the root keys, so nothing of it is handed on.
+// The service's own environment may contain the root keys, so nothing of it is passed on.
 const scrubbed = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   LC_ALL: 'C',
   LANG: 'C',
 };
 
-const keptOutput = 16_384;
+const maxOutput = 16_384;
 
 /**
- * Runs a program to its end with an environment of its own, in a session of its own (a Ctrl-C meant for the
- * service doesn't reach it) and as `as`. Rejects with one sentence if it cannot be run at all.
+ * Runs a program to its end as the user `as`, with an environment and in a session of its own, so that a Ctrl-C for the
+ * service does not reach it. Rejects with one sentence if it cannot be run at all.
  */
 export const run = async (program: string, args: readonly string[], options: RunOptions): Promise<Outcome> => {
   try {
@@ -51,7 +51,7 @@ const runToEnd = (program: string, args: readonly string[], options: RunOptions)
     });
     let output = '';
     const keep = (chunk: Buffer): void => {
-      output = (output + chunk.toString()).slice(-keptOutput);
+      output = (output + chunk.toString()).slice(-maxOutput);
     };
     child.stdout?.on('data', keep);
     child.stderr?.on('data', keep);
@@ -69,7 +69,7 @@ const explainSpawn = (program: string, error: unknown): Error => {
   }
   if (code === 'EPERM' || code === 'EINVAL') {
     return unavailable(
-      'As root, Keyhold runs its database as another user, and this system does not let it change the user. ' +
+      'As root, Keyhold runs its database as another user, and this system does not allow it to change the user. ' +
         'Run Keyhold as an ordinary user, or set KEYHOLD_DATABASE_URL to a PostgreSQL server.',
       error,
     );

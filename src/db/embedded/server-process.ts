@@ -41,7 +41,7 @@ export const stopServer = async (options: ServerOptions): Promise<void> => {
   if ((await livePostmaster(layout.cluster, as)) === null) return;
   if ((await stopOnce(options, 'fast', 3)).ok) return;
   if ((await livePostmaster(layout.cluster, as)) === null) return;
-  log('The embedded database did not stop in time; it is stopped at once and recovers at the next start.');
+  log('The embedded database did not stop in time. It is stopped immediately and recovers at the next start.');
   await stopOnce(options, 'immediate', 1);
 };
 

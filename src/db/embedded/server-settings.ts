@@ -6,7 +6,7 @@ export const postgresArguments = (socketDirectory: string): string =>
     .map(([name, value]) => `-c ${quote(`${name}=${value}`)}`)
     .join(' ');
 
-// Given at every start, and stronger than anything a file of the cluster says.
+// Command-line settings, which override those in the cluster's own files.
 const settings = (socketDirectory: string): Record<string, string> => ({
   listen_addresses: '',
   unix_socket_directories: `"${socketDirectory.replaceAll('"', '""')}"`,
@@ -23,7 +23,7 @@ const settings = (socketDirectory: string): Record<string, string> => ({
   log_timezone: 'UTC',
   logging_collector: 'off',
   log_destination: 'stderr',
-  // Above errors of statements, which may quote what they were given; the service hears of those itself.
+  // Above the level of errors of statements, which may quote values. The service receives those errors itself.
   log_min_messages: 'log',
   log_min_error_statement: 'panic',
   log_error_verbosity: 'terse',

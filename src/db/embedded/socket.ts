@@ -1,25 +1,25 @@
 import { join } from 'node:path';
 import { port } from './connection-settings.ts';
 import { type DatabaseSecret, unguessableName } from './database-password.ts';
-import { explained } from './failure.ts';
+import { explainFileErrors } from './failure.ts';
 import { type Layout, makePrivateDir } from './layout.ts';
 import type { RunAs } from './run.ts';
 
-// sun_path has 108 bytes on Linux and 104 elsewhere, the closing NUL included.
+// sun_path has 108 bytes on Linux and 104 elsewhere, including the final NUL.
 const maxPathBytes = process.platform === 'linux' ? 107 : 103;
 
 /**
- * The directory of the server's unix socket: `pg/socket`, or where that path is too long for a socket one
- * below /tmp. Not below os.tmpdir(): TMPDIR may differ when a later service looks for a server left running.
+ * The directory of the server's unix socket: `pg/socket`, or a directory below /tmp if that path is too long for a socket.
+ * It is not below os.tmpdir(), since a later service may have another TMPDIR and would not find a server left running.
  */
 export const socketDirectory = (layout: Layout, secret: DatabaseSecret): string => {
-  const near = join(layout.pg, 'socket');
-  const fits = Buffer.byteLength(join(near, `.s.PGSQL.${port}`)) <= maxPathBytes;
-  return fits ? near : join('/tmp', `keyhold-${unguessableName(secret, layout.dataDir)}`);
+  const preferred = join(layout.pg, 'socket');
+  const fits = Buffer.byteLength(join(preferred, `.s.PGSQL.${port}`)) <= maxPathBytes;
+  return fits ? preferred : join('/tmp', `keyhold-${unguessableName(secret, layout.dataDir)}`);
 };
 
-/** Makes the socket's directory, 0700 and the database's user's; refuses a link or a stranger's in its place. */
+/** Creates the socket's directory with mode 0700 for the database's user. Refuses a symlink and a directory of another user. */
 export const makeSocketDirectory = (layout: Layout, secret: DatabaseSecret, as: RunAs): Promise<void> => {
   const directory = socketDirectory(layout, secret);
-  return explained(directory, () => makePrivateDir(directory, as));
+  return explainFileErrors(directory, () => makePrivateDir(directory, as));
 };

@@ -10,7 +10,7 @@ export interface Operations {
   stop(): Promise<void>;
 }
 
-/** One start at a time whoever asks, one stop, and no start after it. */
+/** Runs one start at a time, which concurrent callers share, and one stop, after which nothing starts. */
 export const supervise = (operations: Operations): Supervised => {
   const stopping = new AbortController();
   let starting: Promise<void> | undefined;

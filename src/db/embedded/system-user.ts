@@ -7,20 +7,20 @@ const fallbacks = ['postgres', 'nobody'];
 
 type User = NonNullable<RunAs>;
 
-/** PostgreSQL refuses to run as root, so that root's service needs another user for it. */
+/** PostgreSQL refuses to run as root, so a service that runs as root needs another user for it. */
 export const isRoot = (): boolean => process.geteuid?.() === 0;
 
 /**
- * The user that the database runs as: null (the service's own) unless the service is root. For root it is
- * `keyhold-db`, made if missing; where no user can be made, `postgres` or `nobody`. `owner` is the uid that
- * owns existing data, if any: a user that has it is preferred. Throws if there is no such user at all.
+ * The user that the database runs as: null, which means the service's own user, unless that is root. For root it is
+ * `keyhold-db`, which is created if it is missing, or `postgres` or `nobody` if no user can be created. A user with the
+ * uid `owner`, the owner of existing data, is preferred. Throws if there is none of these users.
  */
 export const databaseUser = async (owner: number | null): Promise<RunAs> => {
   if (!isRoot()) return null;
   const user = (await existingOwner(owner)) ?? (await ownUser(owner)) ?? (await firstOf(fallbacks));
   if (user !== null) return user;
   throw unavailable(
-    `PostgreSQL does not run as root, and no user for it could be made. Add one (useradd --system ${ownName}), ` +
+    `PostgreSQL does not run as root, and no user for it could be created. Add one (useradd --system ${ownName}), ` +
       'run Keyhold as an ordinary user, or set KEYHOLD_DATABASE_URL to a PostgreSQL server.',
   );
 };
@@ -44,7 +44,7 @@ const existingOwner = async (owner: number | null): Promise<User | null> => {
 
 const ownUser = async (owner: number | null): Promise<User | null> => (await find(ownName)) ?? (await create(owner));
 
-// A container that is built anew has lost the user but kept the data: the same number then fits again.
+// A container that was rebuilt has lost the user but kept the data: the new user gets the same uid.
 const create = async (owner: number | null): Promise<User | null> => {
   const uid = owner === null || owner === 0 ? [] : [String(owner)];
   const useradd = ['--system', '--user-group', '--no-create-home', '--home-dir', '/nonexistent'];
@@ -55,7 +55,7 @@ const create = async (owner: number | null): Promise<User | null> => {
   ];
   for (const [program, args] of attempts) {
     await attempt(program, args);
-    // Another Keyhold may have made it in the same moment, so that what counts is whether it exists.
+    // Another Keyhold may have created it at the same moment, so only its existence counts.
     const user = await find(ownName);
     if (user !== null) return user;
   }
