@@ -88,7 +88,7 @@ const databaseUserOf = async (dataDir: string): Promise<RunAs> => {
   return isRoot ? { uid, gid } : null;
 };
 
-const killed = async (pid: number): Promise<void> => {
+const kill = async (pid: number): Promise<void> => {
   process.kill(pid, 'SIGKILL');
   for (let tries = 0; tries < 100 && (await isRunning(pid)); tries++) await sleep(20);
 };
@@ -163,7 +163,7 @@ const leftoversIn = async (dataDir: string): Promise<string[]> => {
 };
 
 describe('the embedded database', { timeout: 120_000 }, () => {
-  it('keeps what was written when it is stopped and started again', async () => {
+  it('what was written to the embedded database survives a stop and a start', async () => {
     const dataDir = await newDataDir();
     const first = await start(dataDir);
     await ask(first, 'migrator', 'create table kept (n int); insert into kept values (7)');
@@ -176,7 +176,7 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     expect(await leftoversIn(dataDir)).toEqual([]);
   });
 
-  it('lets the roles in with their own passwords only, and none of them is what it should not be', async () => {
+  it('each role connects with its own password only, and the service owns nothing and may create nothing', async () => {
     const server = await start(await usedDataDir());
     expect(await ask(server, 'superuser', 'select rolsuper from pg_roles where rolname = current_user')).toBe(true);
     expect(await ask(server, 'migrator', 'select rolsuper from pg_roles where rolname = current_user')).toBe(false);
@@ -189,7 +189,7 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     await expect(connect(stolen)).rejects.toMatchObject({ code: '28P01' });
   });
 
-  it('is set to lose nothing, to detect damage, and to log no statement', async () => {
+  it('the embedded database is configured to lose nothing, to detect damage and to log no statement', async () => {
     const server = await start(await usedDataDir());
     const settings: Record<string, string> = {
       server_version_num: '18',
@@ -213,7 +213,7 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     expect(await ask(server, 'superuser', verifiers)).toBe(true);
   });
 
-  it('writes no text of a failed statement to its log', async () => {
+  it('the text of a failed statement is not written to the log of the embedded database', async () => {
     const dataDir = await usedDataDir();
     const server = await start(dataDir);
     await expect(ask(server, 'service', "select 'planted-in-a-statement'::int")).rejects.toThrow('planted');
@@ -222,7 +222,7 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     expect(log).not.toContain('planted');
   });
 
-  it('gives its files to the database user alone', async () => {
+  it('only the database user can access the files of the embedded database', async () => {
     const dataDir = await newDataDir();
     await start(dataDir);
     const [own, pg] = [await stat(dataDir), await stat(join(dataDir, 'pg'))];
@@ -239,7 +239,7 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     }
   });
 
-  it('is adopted by the next service when its own was killed', async () => {
+  it('the next service adopts the embedded database of a service that was killed', async () => {
     const dataDir = await usedDataDir();
     const service = startService(dataDir);
     await ready(service);
@@ -253,7 +253,7 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     expect(await isRunning(pid)).toBe(false);
   });
 
-  it('comes back after its postmaster was killed, with one attempt for all who ask', async () => {
+  it('the embedded database restarts after its postmaster was killed, and concurrent callers share the attempt', async () => {
     const dataDir = await usedDataDir();
     const server = await start(dataDir);
     const pid = await postmasterOf(dataDir);
@@ -266,43 +266,49 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     expect(await ask(server, 'service', 'select 1')).toBe(1);
   });
 
-  it.runIf(onLinux)('comes back although a busy process of the killed server does not notice', async () => {
-    const dataDir = await usedDataDir();
-    const server = await start(dataDir);
-    const busy = await connect(server.connection('superuser'));
-    const counting = busy.query('select count(*) from generate_series(1, 100000000000) a').catch(() => 'broken off');
-    await sleep(200);
-    await killed(await postmasterOf(dataDir));
-    await server.ensureRunning();
-    expect(await ask(server, 'service', 'select 1')).toBe(1);
-    expect(await counting).toBe('broken off');
-  });
+  it.runIf(onLinux)(
+    'the embedded database restarts although a busy process of the killed server does not notice the kill',
+    async () => {
+      const dataDir = await usedDataDir();
+      const server = await start(dataDir);
+      const busy = await connect(server.connection('superuser'));
+      const counting = busy.query('select count(*) from generate_series(1, 100000000000) a').catch(() => 'broken off');
+      await sleep(200);
+      await kill(await postmasterOf(dataDir));
+      await server.ensureRunning();
+      expect(await ask(server, 'service', 'select 1')).toBe(1);
+      expect(await counting).toBe('broken off');
+    },
+  );
 
-  it('recovers what was committed before the postmaster was killed', async () => {
+  it('what was committed before the postmaster was killed is still there after the restart', async () => {
     const dataDir = await usedDataDir();
     const server = await start(dataDir);
     await ask(server, 'migrator', 'create table kept (n int); insert into kept values (7)');
-    await killed(await postmasterOf(dataDir));
+    await kill(await postmasterOf(dataDir));
     await server.ensureRunning();
     expect(await ask(server, 'migrator', 'select n from kept')).toBe(7);
   });
 
-  it.runIf(onLinux)('gets nothing of the environment of the service, and a session of its own', async () => {
-    const dataDir = await newDataDir();
-    const planted = { KEYHOLD_ROOT_KEYS: 'planted-root-key', PGOPTIONS: '-c work_mem=planted' };
-    const service = startService(dataDir, planted);
-    await ready(service);
-    await start(dataDir);
-    const pid = await postmasterOf(dataDir);
-    const as = await databaseUserOf(dataDir);
-    const environment = (await run('cat', [`/proc/${pid}/environ`], { as })).output;
-    expect(environment).toContain('LC_ALL=C');
-    expect(environment).not.toMatch(/KEYHOLD|planted/);
-    const session = (await run('ps', ['-o', 'sess=', '-p', String(pid)], { as: null })).output;
-    expect(Number(session)).toBe(pid);
-  });
+  it.runIf(onLinux)(
+    'the embedded database gets no variable of the service’s environment, and a session of its own',
+    async () => {
+      const dataDir = await newDataDir();
+      const planted = { KEYHOLD_ROOT_KEYS: 'planted-root-key', PGOPTIONS: '-c work_mem=planted' };
+      const service = startService(dataDir, planted);
+      await ready(service);
+      await start(dataDir);
+      const pid = await postmasterOf(dataDir);
+      const as = await databaseUserOf(dataDir);
+      const environment = (await run('cat', [`/proc/${pid}/environ`], { as })).output;
+      expect(environment).toContain('LC_ALL=C');
+      expect(environment).not.toMatch(/KEYHOLD|planted/);
+      const session = (await run('ps', ['-o', 'sess=', '-p', String(pid)], { as: null })).output;
+      expect(Number(session)).toBe(pid);
+    },
+  );
 
-  it.runIf(onLinux)('listens on its unix socket and on nothing else', async () => {
+  it.runIf(onLinux)('the embedded database listens on its unix socket and on nothing else', async () => {
     const dataDir = await usedDataDir();
     await start(dataDir);
     const pid = await postmasterOf(dataDir);
@@ -315,7 +321,7 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     expect(await table('tcp6')).toEqual([]);
   });
 
-  it('is started once when two services start it at the same moment for the first time', async () => {
+  it('two services that start at the same moment for the first time share one embedded database', async () => {
     const dataDir = await newDataDir();
     const services = [startService(dataDir), startService(dataDir)];
     await Promise.all(services.map(ready));
@@ -325,14 +331,14 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     await Promise.all(services.map(killService));
   });
 
-  it('is started once when two services start it at the same moment again', async () => {
+  it('services that start again at the same moment share one embedded database', async () => {
     const dataDir = await usedDataDir();
     await (await start(dataDir)).stop();
     const services = await Promise.all([start(dataDir), start(dataDir), start(dataDir)]);
     for (const service of services) expect(await ask(service, 'service', 'select 1')).toBe(1);
   });
 
-  it('is made anew when the service was killed while it was being made', async () => {
+  it('an embedded database whose creation was interrupted by a kill is created again', async () => {
     const dataDir = await newDataDir();
     const service = startService(dataDir);
     while ((await leftoversIn(dataDir).catch(() => [])).every((name) => !name.startsWith('data.'))) await sleep(5);
@@ -345,7 +351,7 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     expect(await leftoversIn(dataDir)).toEqual([]);
   });
 
-  it('gets the roles and the database that a killed start had not made yet', async () => {
+  it('a start creates the roles and the database that a killed start had not created yet', async () => {
     const dataDir = await usedDataDir();
     const first = await start(dataDir);
     const superuser = await connect({ ...first.connection('superuser'), database: 'postgres' });
@@ -360,7 +366,7 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     expect(await ask(second, 'migrator', 'create table made (n int); select 1')).toBe(1);
   });
 
-  it('starts although its lock file names a process that is another one by now', async () => {
+  it('the embedded database starts although its lock files name a process that is another one by now', async () => {
     const dataDir = await usedDataDir();
     const server = await start(dataDir);
     const socket = server.connection('service').host;
@@ -384,7 +390,7 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
   });
 
-  it('waits for another start that has just created its lock file', async () => {
+  it('a start waits for another one that has just created its lock file', async () => {
     const dataDir = await stoppedDataDir();
     const lock = await writeLock(dataDir, '');
     const starting = start(dataDir);
@@ -399,7 +405,7 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     ['postmaster.pid', ''],
     ['postmaster.pid', '\0\0\0\0'],
     ['.s.PGSQL.5432.lock', ''],
-  ])('is started once by two services although a crash left %s with %j in it', async (name, content) => {
+  ])('two services start one embedded database although a crash left %s with %j in it', async (name, content) => {
     const dataDir = await stoppedDataDir();
     await writeLock(dataDir, content, name);
     const services = [startService(dataDir), startService(dataDir)];
@@ -410,7 +416,7 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     expect(await leftoversIn(dataDir)).toEqual([]);
   });
 
-  it.runIf(onLinux)('leaves an empty lock file alone while a server process may still fill it', async () => {
+  it.runIf(onLinux)('a start leaves an empty lock file in place while a server process may still fill it', async () => {
     const dataDir = await stoppedDataDir();
     const lock = await writeLock(dataDir, '');
     const created = await stat(lock);
@@ -427,7 +433,7 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     expect(await ask(await starting, 'service', 'select 1')).toBe(1);
   });
 
-  it('waits for a recovery that takes longer than one attempt to start it', async () => {
+  it('a start waits for a recovery that takes longer than one attempt of pg_ctl', async () => {
     const dataDir = await stoppedDataDir();
     const as = await databaseUserOf(dataDir);
     const cluster = join(dataDir, 'pg', 'data');
@@ -439,7 +445,7 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     expect(await readFile(join(dataDir, 'pg', 'server.log'), 'utf8')).toContain('server did not start in time');
   });
 
-  it('works in a directory whose name is long and odd', async () => {
+  it('the embedded database works in a directory with a long and unusual name', async () => {
     const dataDir = join(await newDataDir(), `it's "$HOME" \`x\`, ${'long'.repeat(25)}`);
     const server = await start(dataDir);
     expect(await ask(server, 'service', 'select 1')).toBe(1);
@@ -454,7 +460,7 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     await expect(start(dataDir)).rejects.toThrow(`${socket} must be a directory`);
   });
 
-  it('can be joined while it runs, and is left running by who joined it', async () => {
+  it('a command can join the running embedded database, which keeps running when the command stops', async () => {
     const dataDir = await newDataDir();
     const options = { dataDir, log: () => undefined };
     expect(await joinEmbedded(options)).toBeNull();
@@ -470,8 +476,8 @@ describe('the embedded database', { timeout: 120_000 }, () => {
   });
 });
 
-describe('the embedded database says what to do', { timeout: 120_000 }, () => {
-  it('when its password is missing although there is data', async () => {
+describe('an embedded database that cannot start', { timeout: 120_000 }, () => {
+  it('a start without the password file of existing data is refused with advice', async () => {
     const dataDir = await usedDataDir();
     await (await start(dataDir)).stop();
     await rename(join(dataDir, 'database-password'), join(dataDir, 'elsewhere'));
@@ -480,29 +486,32 @@ describe('the embedded database says what to do', { timeout: 120_000 }, () => {
     expect(await ask(await start(dataDir), 'service', 'select 1')).toBe(1);
   });
 
-  it('when the data was written by another PostgreSQL', async () => {
+  it('a start on the data of another PostgreSQL version is refused with advice', async () => {
     const dataDir = await usedDataDir();
     await (await start(dataDir)).stop();
     await writeFile(join(dataDir, 'pg', 'data', 'PG_VERSION'), '17\n');
     await expect(start(dataDir)).rejects.toThrow('was written by PostgreSQL 17');
   });
 
-  it.runIf(isRoot)('when its user may not pass a directory above the data', async () => {
-    const closed = await newDataDir();
-    await mkdir(closed, { mode: 0o700 });
-    await expect(start(join(closed, 'data'))).rejects.toThrow(`chmod o+x ${closed}`);
-    await chmod(closed, 0o711);
-    expect(await ask(await start(join(closed, 'data')), 'service', 'select 1')).toBe(1);
-  });
+  it.runIf(isRoot)(
+    'a start is refused with advice while the database user may not pass a directory above the data',
+    async () => {
+      const closed = await newDataDir();
+      await mkdir(closed, { mode: 0o700 });
+      await expect(start(join(closed, 'data'))).rejects.toThrow(`chmod o+x ${closed}`);
+      await chmod(closed, 0o711);
+      expect(await ask(await start(join(closed, 'data')), 'service', 'select 1')).toBe(1);
+    },
+  );
 
-  it.runIf(isRoot)('but opens a directory of its own that its user could not pass', async () => {
+  it.runIf(isRoot)('a start as root makes its own data directory traversable for the database user', async () => {
     const dataDir = await newDataDir();
     await mkdir(dataDir, { mode: 0o700 });
     await start(dataDir);
     expect(await modeOf(dataDir)).toBe('701');
   });
 
-  it.runIf(!isRoot)('when the directory cannot be written', async () => {
+  it.runIf(!isRoot)('a start in a directory that cannot be written is refused with advice', async () => {
     const dataDir = await newDataDir();
     await mkdir(dataDir, { mode: 0o500 });
     await expect(start(dataDir)).rejects.toThrow('permission denied. Give the directory to the user');

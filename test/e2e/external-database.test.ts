@@ -12,7 +12,6 @@ import { expectStatus, keepSecret, logInAdmin } from '../support/people.ts';
 import { startService } from '../support/process.ts';
 
 let database: TestDatabase;
-let said: string[];
 beforeAll(async () => {
   database = await freshDatabase({ empty: true });
 });
@@ -20,16 +19,14 @@ afterAll(() => database.drop());
 
 /** The database as a service opens it. */
 const open = (url: string, migrationUrl?: string): Promise<OpenDatabase> => {
-  said = [];
   const env = {
     KEYHOLD_DATABASE_URL: url,
     ...(migrationUrl === undefined ? {} : { KEYHOLD_MIGRATION_DATABASE_URL: migrationUrl }),
   };
-  const log = (message: string): void => void said.push(message);
-  return openConfigured({ config: readConfig(env), log, onLost: () => undefined });
+  return openConfigured({ config: readConfig(env), log: () => undefined, onLost: () => undefined });
 };
 
-/** A login of the server that is nobody yet, gone again with the test. */
+/** Creates a login without privileges for the time of `work`. */
 const withLogin = async (attributes: string, work: (url: string) => Promise<void>): Promise<void> => {
   const name = `test_${randomBytes(6).toString('hex')}`;
   await database.client.query(`create role ${name} login ${attributes} password 'p'`);
@@ -43,7 +40,7 @@ const withLogin = async (attributes: string, work: (url: string) => Promise<void
   }
 };
 
-const expectLeastRights = async ({ db }: OpenDatabase): Promise<void> => {
+const expectLeastPrivileges = async ({ db }: OpenDatabase): Promise<void> => {
   const { rows } = await sql<{ role: string }>`select current_user::text as role`.execute(db);
   expect(rows).toEqual([{ role: 'keyhold_service' }]);
   await sql`select count(*) from audit_log`.execute(db);
@@ -63,27 +60,27 @@ const expectLeastRights = async ({ db }: OpenDatabase): Promise<void> => {
 };
 
 describe('an external database', () => {
-  it('is used with the least rights though the one login is a superuser', async () => {
+  it('the service has least privileges on an external database even if its only login is a superuser', async () => {
     const opened = await open(database.url('superuser'));
-    await expectLeastRights(opened);
+    await expectLeastPrivileges(opened);
     await opened.close();
   });
 
-  it('is used with the least rights by a login of its own, beside the migrator', async () => {
+  it('the service has least privileges with a login of its own and another for migrations', async () => {
     const opened = await open(database.url('service'), database.url('superuser'));
-    await expectLeastRights(opened);
+    await expectLeastPrivileges(opened);
     await opened.close();
   });
 
-  it('is used with the least rights by any login, which the migrator lets be the service', async () => {
+  it('the service has least privileges with any login, which the migrator makes a member of its role', async () => {
     await withLogin('', async (url) => {
       const opened = await open(url, database.url('superuser'));
-      await expectLeastRights(opened);
+      await expectLeastPrivileges(opened);
       await opened.close();
     });
   });
 
-  it('serves from nothing with one login of a superuser, as a process', async () => {
+  it('a service process starts on an empty database with the login of a superuser, and works as the service role', async () => {
     const fresh = await freshDatabase({ empty: true });
     const env = {
       KEYHOLD_DATABASE_URL: fresh.url('superuser'),
@@ -95,7 +92,7 @@ describe('an external database', () => {
     const call = (method: string, path: string, options = {}) => send(service.url, method, `/api/v1${path}`, options);
     const admin = await logInAdmin({ call });
     const secret = await keepSecret(admin);
-    // The process itself works as the service: what is taken from that role it has not.
+    // The process works as the service role, so it loses what is revoked from that role.
     await fresh.client.query('revoke select on secrets from keyhold_service');
     expect((await admin.call('GET', `/secrets/${secret.id}/value`)).status).toBeGreaterThanOrEqual(500);
     await fresh.client.query('grant select on secrets to keyhold_service');

@@ -23,7 +23,7 @@ describe('while records cannot be written', () => {
   });
   afterAll(() => app.close());
 
-  it('because their table is locked, nothing is handed out and nothing is done', async () => {
+  it('while the audit log is locked, no value is handed out and nothing is changed', async () => {
     await expectOpen(target);
     await app.database.client.query('begin; lock table audit_log in access exclusive mode');
     await expectClosed(target);
@@ -36,7 +36,7 @@ describe('while records cannot be written', () => {
     await expectUnchanged(target);
   });
 
-  it('says that it is not ready when the clocks are more than 5 s apart, and is ready again when they are not', async () => {
+  it('the service is not ready while the clocks are more than 5 s apart, and ready again when they are not', async () => {
     const ready = async () => (await readiness(app.url)).status;
     app.clock.set(new Date());
     expect(await ready()).toBe(200);
@@ -71,7 +71,7 @@ describe('while an external database is gone', () => {
   });
 
   const readinessNow = () => {
-    // The test's clock stands still while the test waits.
+    // The test's clock does not move by itself.
     app.clock.set(new Date());
     return readiness(app.url);
   };
@@ -79,31 +79,34 @@ describe('while an external database is gone', () => {
   it.each<[string, () => void | Promise<void>]>([
     ['refuses connections', () => proxy.refuse()],
     ['answers nothing', () => proxy.hang()],
-  ])('since it %s, nothing is handed out, and it works again by itself', async (_how, disturb) => {
-    await expectOpen(target);
-    expect((await readinessNow()).status).toBe(200);
-    await disturb();
-    await expectClosed(target);
-    expect(expectStatus(await readinessNow(), 503).headers.get('retry-after')).toBe('1');
-    await proxy.restore();
-    await until('it is ready again', comesBackWithinMs, async () => (await readinessNow()).status === 200);
-    await expectOpen(target);
-    await expectUnchanged(target);
-  });
+  ])(
+    'while an external database %s, no value is handed out, and the service recovers by itself',
+    async (_how, disturb) => {
+      await expectOpen(target);
+      expect((await readinessNow()).status).toBe(200);
+      await disturb();
+      await expectClosed(target);
+      expect(expectStatus(await readinessNow(), 503).headers.get('retry-after')).toBe('1');
+      await proxy.restore();
+      await until('it is ready again', comesBackWithinMs, async () => (await readinessNow()).status === 200);
+      await expectOpen(target);
+      await expectUnchanged(target);
+    },
+  );
 
-  it('since every connection was ended, it makes new ones', async () => {
+  it('the service opens new connections after the database has ended all of them', async () => {
     await expectOpen(target);
     const { rows } = await database.client.query(
       `select pg_terminate_backend(pid) as ended from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`,
     );
     expect(rows.length).toBeGreaterThan(0);
-    // A request that meets a broken connection before it is noticed is told to come back.
+    // A request on a broken connection that was not noticed yet is told to try again.
     await until('it works again', comesBackWithinMs, () => expectOpen(target).then(yes, no));
     await expectOpen(target);
   });
 });
 
-describe('while the embedded database', () => {
+describe('while the embedded database is not available', () => {
   let service: EmbeddedService;
   let ada: Person;
   let target: Target;
@@ -119,20 +122,23 @@ describe('while the embedded database', () => {
     await expectOpen(target);
   };
 
-  it.runIf(process.platform === 'linux')('is frozen, nothing is handed out, and it goes on when it thaws', async () => {
-    const { pid } = service.process();
-    await expectOpen(target);
-    const frozen = family(await service.postmaster());
-    for (const one of frozen) process.kill(one, 'SIGSTOP');
-    await expectClosed(target);
-    expect(await service.readiness()).toBe(503);
-    for (const one of frozen.reverse()) process.kill(one, 'SIGCONT');
-    await backAgain();
-    await expectUnchanged(target);
-    expect(service.process().pid).toBe(pid);
-  });
+  it.runIf(process.platform === 'linux')(
+    'while the embedded database is frozen, no value is handed out, and the service recovers when it thaws',
+    async () => {
+      const { pid } = service.process();
+      await expectOpen(target);
+      const frozen = family(await service.postmaster());
+      for (const one of frozen) process.kill(one, 'SIGSTOP');
+      await expectClosed(target);
+      expect(await service.readiness()).toBe(503);
+      for (const one of frozen.reverse()) process.kill(one, 'SIGCONT');
+      await backAgain();
+      await expectUnchanged(target);
+      expect(service.process().pid).toBe(pid);
+    },
+  );
 
-  it('was stopped by somebody, it is started again, and nothing was handed out without a record', async () => {
+  it('the service restarts an embedded database that somebody stopped', async () => {
     await expectOpen(target);
     const before = await service.postmaster();
     process.kill(before, 'SIGINT');
@@ -140,7 +146,7 @@ describe('while the embedded database', () => {
     await backAgain();
   });
 
-  it('waits for a standby that never comes, no commit counts as done', async () => {
+  it('no commit is acknowledged while the database waits for a standby that never answers', async () => {
     const superuser = await service.connect();
     const standby = async (names: string): Promise<void> => {
       await superuser.query(`alter system set synchronous_standby_names = '${names}'`);
@@ -162,13 +168,13 @@ describe('while the embedded database', () => {
     await standby('');
     await superuser.end();
     await backAgain();
-    // What was in doubt was carried out here; the caller was told to ask again, and nobody was told that it was done.
+    // The commit in doubt was carried out after all. It was never acknowledged: the caller was told to try again.
     expectStatus(await ada.call('POST', '/secrets', { body: { name: 'IN_DOUBT', type: 'token', value: 'v' } }), 409);
     await keepSecret(ada, { name: 'NOT_IN_DOUBT' });
   });
 });
 
-/** Cancels, as an operator might, every commit that waits for a standby; stops when asked how many there were. */
+/** Cancels every commit that waits for a standby, as an operator might. The result stops it and resolves to their number. */
 const keepCancelling = (superuser: Awaited<ReturnType<EmbeddedService['connect']>>): (() => Promise<number>) => {
   let cancelled = 0;
   let going = true;

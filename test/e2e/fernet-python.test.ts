@@ -58,7 +58,7 @@ const python = ['/usr/bin/python3', 'python3'].find(hasCryptography);
 const missing = "python3 has no module 'cryptography' (Debian: apt-get install python3-cryptography)";
 
 const sizes = [0, 1, 15, 16, 17, 31, 32, 33, 255, 4096, 65_535, 65_536];
-// Every size once, the large ones no more than that; zeros alternate with random bytes.
+// Every size once. Some plaintexts are zeros, the others random bytes.
 const plaintextOf = (index: number): Buffer => {
   const size = sizes[index] ?? randomInt(1024);
   return index % 10 === 3 ? Buffer.alloc(size) : randomBytes(size);
@@ -83,7 +83,9 @@ const askPython = async (interpreter: string, lines: readonly string[]): Promise
 };
 
 describe("tokens exchanged with Python's cryptography", () => {
-  it(`${count(1000)} each way`, { timeout: 120_000 }, async (context) => {
+  it(`${count(1000)} tokens of Keyhold and as many of Python's cryptography are read by the other side`, {
+    timeout: 120_000,
+  }, async (context) => {
     if (python === undefined) {
       // The default reporter counts skipped tests without their reason.
       process.stderr.write(`skipped, no exchange of tokens with Python: ${missing}\n`);

@@ -16,7 +16,7 @@ const works = (program: string, ...args: string[]): boolean => spawnSync(program
 const mountSmall = (directory: string): boolean =>
   works('mount', '-t', 'tmpfs', '-o', 'size=256m,mode=711', 'keyhold-test', directory);
 
-/** Whether we may mount a small disk: root outside of a container that forbids it. */
+/** Whether we can mount a small disk, which needs root and no container that forbids it. */
 const mayMount = (() => {
   if (process.platform !== 'linux' || process.geteuid?.() !== 0) return false;
   const directory = mkdtempSync(join(tmpdir(), 'keyhold-mount-'));
@@ -34,7 +34,7 @@ const adaOf = async (service: EmbeddedService): Promise<Target> => {
   return await createTarget(ada);
 };
 
-/** Reveals until it is refused: what is still free in the files that are there takes a few records. */
+/** Reveals until a reveal is refused: the existing files still have space for a few records. */
 const revealUntilRefused = async (service: EmbeddedService, { owner, secret }: Target): Promise<number> => {
   let answered = 0;
   for (;;) {
@@ -58,7 +58,7 @@ const recorded = async (service: EmbeddedService): Promise<number> => {
 
 const isReady = (service: EmbeddedService) => async (): Promise<boolean> => (await service.readiness()) === 200;
 
-/** While nothing can be recorded nothing is handed out; with room again, the same process goes on. */
+/** While nothing can be recorded, nothing is handed out. Once there is space again, the same process goes on. */
 const expectClosedUntil = async (service: EmbeddedService, target: Target, makeRoom: () => Promise<void>) => {
   const { pid } = service.process();
   const before = await recorded(service);
@@ -106,17 +106,17 @@ describe.runIf(mayMount)('while the disk is full', () => {
   };
   const makeRoom = (): Promise<void> => rm(filler());
 
-  it('nothing is handed out that cannot be recorded, and it goes on when there is room', async () => {
+  it('while the disk is full, no value is handed out without a record, and the service recovers when there is space', async () => {
     await expectOpen(target);
     await fill();
     await expectClosedUntil(service, target, makeRoom);
   });
 
-  it('so that the database cannot even run, nothing is handed out, and it goes on when there is room', async () => {
+  it('while a full disk keeps the database from running, no value is handed out, and the service recovers when there is space', async () => {
     await expectOpen(target);
     await fill();
     const superuser = await service.connect();
-    // The log needs a new file, for which there is no room: the server gives up.
+    // The write-ahead log needs a new file, for which there is no space, so the server stops.
     for (let time = 0; time < 50; time += 1) {
       const lost = await superuser.query('select pg_switch_wal(), txid_current()').then(
         () => false,
@@ -142,23 +142,23 @@ describe.runIf(mayLimit)('while the files of the database cannot grow', () => {
   });
   afterAll(() => service?.[Symbol.asyncDispose]());
 
-  // As large as a file of the log must be; the records' own file is made as large before.
+  // The size of a file of the write-ahead log, which must still fit. The table of records is made as large before.
   const limit = 16 * 1_048_576;
 
-  /** Sets the soft limit only, which the database's user may raise again; as that user, since root may not everywhere. */
+  /** Sets the soft limit, which the database's user may raise again. Runs as that user, since root may not everywhere. */
   const setLimit = async (bytes: string): Promise<void> => {
     const { uid, gid } = await stat(join(service.dataDir, 'pg'));
     const as = process.geteuid?.() === 0 ? { uid, gid } : null;
     for (const pid of family(await service.postmaster())) {
       const { ok, output } = await run('prlimit', ['--pid', String(pid), `--fsize=${bytes}:`], { as });
-      // One that ended meanwhile needs no limit.
+      // A process that has ended needs no limit.
       if (!ok && !output.includes('No such process')) throw new Error(output);
     }
   };
 
   const growRecords = async (): Promise<void> => {
     const superuser = await service.connect();
-    // Short ones, so that no page keeps room for a real record.
+    // Short records, so that no page has space for a real one.
     await superuser.query(
       `insert into audit_log select gen_random_uuid(), now(), 'filler', null, null, null, null, 'secret.list', null, null,
         'allowed', null, null, null, jsonb_build_object('filler', n), '\\x00', '\\x00'
@@ -169,7 +169,7 @@ describe.runIf(mayLimit)('while the files of the database cannot grow', () => {
     await superuser.end();
   };
 
-  it('nothing is handed out that cannot be recorded, and it goes on when they can', async () => {
+  it('while database files cannot grow, no value is handed out without a record, and the service recovers when they can', async () => {
     await growRecords();
     await expectOpen(target);
     await setLimit(String(limit));
@@ -177,6 +177,6 @@ describe.runIf(mayLimit)('while the files of the database cannot grow', () => {
   });
 });
 
-it('a full disk can be made here', () => {
+it('a full disk can be simulated on Linux', () => {
   expect(mayMount || mayLimit).toBe(process.platform === 'linux');
 });

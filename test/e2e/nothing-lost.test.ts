@@ -7,11 +7,11 @@ import { type EmbeddedService, startEmbeddedService } from '../support/embedded-
 import { figures, until, withPatience } from '../support/patience.ts';
 import { expectStatus, logIn, logInAdmin, type Person, people } from '../support/people.ts';
 
-/** The product's bound: after a kill it is ready again within this. */
+/** The service must be ready again within this time after a kill. */
 const readyWithinMs = 5000;
 const rounds = Math.max(2, count(20));
-/** Requests that are answered in a round before the kill; nine writers send them. */
-const busyFor = 80;
+/** How many requests of the nine writers are answered in a round before the kill. */
+const answersBeforeKill = 80;
 
 let service: EmbeddedService;
 let writers: Writer[];
@@ -19,8 +19,8 @@ beforeAll(async () => {
   service = await startEmbeddedService();
   const admin = await logInAdmin(service);
   const { ann, ben, cora, grantee } = await people(service, admin, 'ann', 'ben', 'cora', 'grantee');
-  const lasting = await Promise.all([ann, ben, cora].map(withLastingToken));
-  writers = [...lasting, ...lasting, ...lasting].map((person) => createWriter(person, grantee));
+  const longLived = await Promise.all([ann, ben, cora].map(withLongLivedToken));
+  writers = [...longLived, ...longLived, ...longLived].map((person) => createWriter(person, grantee));
 });
 afterAll(() => service[Symbol.asyncDispose]());
 
@@ -33,27 +33,27 @@ const withDatabase = async <T>(work: (client: Client) => Promise<T>): Promise<T>
   }
 };
 
-/** The same person by a token that outlives all rounds, which an access token does not. */
-const withLastingToken = async (person: Person): Promise<Person> => {
+/** The same person with a token that outlives all rounds, which an access token does not. */
+const withLongLivedToken = async (person: Person): Promise<Person> => {
   const permissions = ['secrets:list', 'secrets:reveal', 'secrets:write', 'secrets:share', 'sessions:write'];
-  const body = { name: 'lasting', permissions, expires_in: 86_400 };
+  const body = { name: 'long-lived', permissions, expires_in: 86_400 };
   return person.with(expectStatus(await person.call('POST', '/auth/tokens', { body }), 201).body.token);
 };
 
-/** Resolves once so many more requests were answered. */
+/** Resolves once this many more requests were answered. */
 const answeredMore = async (more: number): Promise<void> => {
   const before = worked().answered;
   await until(`${more} more requests are answered`, 10_000, async () => worked().answered - before >= more);
 };
 
-/** Lets everybody write while `disaster` happens, and resolves to what it measured. */
+/** Runs `disaster` while all writers write, and resolves to its result. */
 const underWrites = async (disaster: () => Promise<number>): Promise<number> => {
   const stop = new AbortController();
   const writing = writers.map((writer) => writer.run(stop.signal));
   try {
-    await answeredMore(busyFor);
+    await answeredMore(answersBeforeKill);
     const measured = await disaster();
-    await answeredMore(busyFor / 4);
+    await answeredMore(answersBeforeKill / 4);
     return measured;
   } finally {
     stop.abort();
@@ -61,7 +61,7 @@ const underWrites = async (disaster: () => Promise<number>): Promise<number> => 
   }
 };
 
-/** Every secret stands as it was acknowledged; where nobody answered, it stands as before or as asked. */
+/** The secret is as it was acknowledged. After a request without an answer, it is as before or as requested. */
 const expectKept = async (writer: Writer, secret: KeptSecret): Promise<void> => {
   const { body } = await writer.person.call('GET', `/secrets/${secret.id}`);
   const { value, version } = (await writer.person.call('GET', `/secrets/${secret.id}/value`)).body;
@@ -94,7 +94,7 @@ const expectRecorded = async (client: Client, acknowledged: ReadonlyMap<string, 
   expect(missing).toEqual([]);
 };
 
-/** Compares everything that was answered with what is there now. */
+/** Compares everything that was acknowledged with what is stored now. */
 const expectNothingLost = async (): Promise<void> => {
   for (const writer of writers) {
     expect(writer.wrong).toEqual([]);
@@ -126,10 +126,10 @@ const isReady = async (): Promise<boolean> => (await service.readiness()) === 20
 
 const disasters: Readonly<Record<string, () => Promise<number>>> = {
   service: async () => {
-    const begun = performance.now();
+    const startedAt = performance.now();
     await service.process().kill();
     await service.restart();
-    return Math.round(performance.now() - begun);
+    return Math.round(performance.now() - startedAt);
   },
   'database server': async () => {
     const pid = await service.postmaster();
@@ -152,13 +152,13 @@ const disasters: Readonly<Record<string, () => Promise<number>>> = {
     return await until(
       'the database is back',
       readyWithinMs,
-      async () => (await lives(before)) === false && (await isReady()),
+      async () => (await isRunning(before)) === false && (await isReady()),
     );
   },
 };
 
-/** Whether that backend still serves; asking fails while the server recovers, which is no answer. */
-const lives = async (pid: number): Promise<boolean | null> => {
+/** Whether that backend is still running, or null while the server recovers and cannot tell. */
+const isRunning = async (pid: number): Promise<boolean | null> => {
   try {
     return await withDatabase(async (client) => {
       const { rows } = await client.query('select 1 from pg_stat_activity where pid = $1', [pid]);
@@ -169,9 +169,9 @@ const lives = async (pid: number): Promise<boolean | null> => {
   }
 };
 
-describe('nothing that was acknowledged is lost', () => {
+describe('acknowledged writes', () => {
   it.each(Object.keys(disasters))(
-    'when the %s is killed while everybody writes, and it is ready again by itself',
+    'no acknowledged write is lost when the %s is killed, and the service is ready again by itself',
     { timeout: 1_800_000 },
     async (victim) => {
       const durations: number[] = [];
@@ -182,14 +182,14 @@ describe('nothing that was acknowledged is lost', () => {
         await logIn(service, 'admin', adminPassword);
       }
       const after = worked();
-      // The kills must have hit somebody.
+      // The kills must have interrupted some requests.
       expect(after.unanswered).toBeGreaterThan(before.unanswered);
       expect(Math.max(...durations)).toBeLessThan(withPatience(readyWithinMs));
       const repeated = writers.reduce((sum, writer) => sum + writer.repeated, 0);
       process.stderr.write(
         `kill -9 of the ${victim}: ready again after ${figures(durations)}; ` +
           `${after.answered - before.answered} answered, ${after.unanswered - before.unanswered} not, ` +
-          `${repeated} sent again under their key so far\n`,
+          `${repeated} repeated with their idempotency key so far\n`,
       );
     },
   );

@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-/** Ended in reverse order whatever becomes of a test. */
+/** What a test started, which is ended in reverse order even if the test fails. */
 let stack = new AsyncDisposableStack();
 afterEach(async () => {
   const ending = stack;
@@ -63,7 +63,7 @@ const expectRefused = async (env: Env, sentence: RegExp | string, exit = 2): Pro
   expect(code).toBe(exit);
 };
 
-describe('a service that is asked to end', () => {
+describe('a service that is told to stop', () => {
   const address = /^Keyhold serves (\S+)/m;
 
   it.each<[NodeJS.Signals, string, readonly [string, ...string[]] | undefined, boolean]>([
@@ -71,21 +71,21 @@ describe('a service that is asked to end', () => {
     ['SIGINT', 'the service', undefined, false],
     ['SIGTERM', 'npm', ['npm', 'run', '--silent', 'serve'], false],
     ['SIGINT', 'the process group of npm', ['npm', 'run', '--silent', 'serve'], true],
-  ])('by %s to %s ends in order', async (signal, _whom, program, toGroup) => {
+  ])('%s to %s stops the service in order', async (signal, _whom, program, toGroup) => {
     const options = { env: settings(), ownGroup: true, ...(program ? { program } : {}) };
     const command: Command = startCommand(program ? [] : ['serve'], options);
     await command.prints(address);
-    const begun = performance.now();
-    // Asked again and again: nothing changes by that.
+    const startedAt = performance.now();
+    // Further signals change nothing.
     for (let time = 0; time < 5; time += 1) {
       if (toGroup) process.kill(-command.pid, signal);
       else command.signal(signal);
     }
     expect(await command.ended).toMatchObject({ code: 0, signal: null, err: '' });
-    expect(performance.now() - begun).toBeLessThan(withPatience(5000));
+    expect(performance.now() - startedAt).toBeLessThan(withPatience(5000));
   });
 
-  it('answers what is under way', async () => {
+  it('a service that is told to stop still answers the requests in progress', async () => {
     const service = await start();
     const admin = await logInAdmin(onService(service));
     const secret = await keepSecret(admin);
@@ -93,7 +93,7 @@ describe('a service that is asked to end', () => {
     await database.client.query('begin; lock table audit_log in access exclusive mode');
     const answer = admin.call('GET', `/secrets/${secret.id}/value`);
     const waits = `select 1 from pg_locks where not granted and relation = 'audit_log'::regclass`;
-    while ((await database.client.query(waits)).rows.length === 0);
+    await until('the request waits', 30_000, async () => (await database.client.query(waits)).rows.length > 0);
     const ended = service.stop();
     await database.client.query('rollback');
     expect(expectStatus(await answer, 200).body.value).toBe('the value');
@@ -111,19 +111,19 @@ describe('a service with an embedded database', () => {
   });
   afterAll(() => service[Symbol.asyncDispose]());
 
-  it('keeps a second one off its data directory and goes on itself', async () => {
+  it('a second service on the same data directory is refused, and the first one keeps working', async () => {
     await expectRefused({ ...service.env, KEYHOLD_PORT: '0' }, 'Another Keyhold runs on this data directory.');
     expectStatus(await admin.call('GET', '/auth/me'), 200);
   });
 
-  it('can be migrated while it runs', async () => {
+  it('migrate commands work on the embedded database while the service runs', async () => {
     const status = await runCommand(['migrate', 'status'], { env: service.env });
     expect(status).toMatchObject({ code: 0, out: expect.stringMatching(/^0001-foundation {2}applied \d{4}-/m) });
     expect(await runCommand(['migrate', 'up'], { env: service.env })).toMatchObject({ code: 0 });
     expectStatus(await admin.call('GET', '/auth/me'), 200);
   });
 
-  it('is followed, after a kill, by one that takes its database over as it runs', async () => {
+  it('a service that follows a killed one adopts its database without a restart', async () => {
     const secret = await keepSecret(admin);
     const postmaster = await service.postmaster();
     await service.process().kill();
@@ -133,7 +133,7 @@ describe('a service with an embedded database', () => {
     expectStatus(await admin.call('GET', `/secrets/${secret.id}/value`), 200);
   });
 
-  it('ends its database when it ends, which can be migrated then too, and come back', async () => {
+  it('a service stops its database when it stops, and migrate commands then start it for themselves', async () => {
     const postmaster = await service.postmaster();
     await service.process().stop();
     expect(postmaster).toBeGreaterThan(0);
@@ -143,7 +143,7 @@ describe('a service with an embedded database', () => {
     const up = await runCommand(['migrate', 'up'], { env: service.env });
     expect(up).toMatchObject({ code: 0, out: expect.stringContaining('0001-foundation  applied') });
     await service.restart();
-    // Everything is gone with the tables; the first administrator is made anew.
+    // The data is gone with the tables, and the first administrator is created again.
     expectStatus(await admin.call('GET', '/auth/me'), 401);
     expectStatus(await (await logInAdmin(service)).call('GET', '/auth/me'), 200);
   });
@@ -164,27 +164,27 @@ describe('a root key', () => {
   const withOwner = async (): Promise<number> =>
     (await database.client.query('select count(*)::int as owners from owner_keys')).rows[0].owners;
 
-  it('that is wrong is refused with the id of the right one and what depends on it', async () => {
+  it('a wrong root key is refused with the id of the right one and the number of keys that need it', async () => {
     const needed = `${await idIn()} (${await withOwner()} owner keys)`;
     await expectRefused(settings({ KEYHOLD_ROOT_KEYS: second }), new RegExp(needed.replace(/[()]/g, '\\$&')));
     await start();
   });
 
-  it('that is missing from its file is not made up', async () => {
+  it('a root key that is missing from its file is not replaced by a new one', async () => {
     const directory = stack.use(await makeTempDir()).path;
     const { KEYHOLD_ROOT_KEYS: _inline, ...rest } = settings();
     const file = join(directory, 'root-keys');
     await expectRefused({ ...rest, KEYHOLD_ROOT_KEY_FILE: file }, `${file} cannot be read`);
     await writeFile(file, '# none\n', { mode: 0o600 });
     await expectRefused({ ...rest, KEYHOLD_ROOT_KEY_FILE: file }, 'holds no root key');
-    // A directory of configuration in which there is none gets a new one, which this database does not know.
+    // In an empty configuration directory a new key is created, which this database does not know.
     await expectRefused({ ...rest, KEYHOLD_CONFIG_DIR: directory }, await idIn());
     await writeFile(file, `${rootKey}\n`, { mode: 0o600 });
     const service = await startService({ env: { ...rest, KEYHOLD_ROOT_KEY_FILE: file } });
     await service.stop();
   });
 
-  it('may be added; what was kept before opens, and new things depend on the first', async () => {
+  it('a root key can be added: existing secrets still open, and the first key wraps new ones', async () => {
     const before = await idIn();
     for (const keys of [`${rootKey},${second}`, `${second},${rootKey}`]) {
       const service = await start({ KEYHOLD_ROOT_KEYS: keys });
@@ -193,48 +193,48 @@ describe('a root key', () => {
       await keepSecret(admin);
       await service.stop();
     }
-    // The second one alone opens the seals by now, but not what was wrapped by the first.
+    // By now the second key alone unwraps the seal keys, but not the owner keys that the first one wrapped.
     await expectRefused(settings({ KEYHOLD_ROOT_KEYS: second }), before);
     await start();
   });
 });
 
-describe('a service refuses to start, with a sentence', () => {
+describe('a service that cannot start', () => {
   it.each<[string, Env, string, number?]>([
-    ['a setting that it does not know', { KEYHOLD_ROOTKEYS: 'x' }, 'KEYHOLD_ROOTKEYS is not a setting'],
-    ['a port that is none', { KEYHOLD_PORT: '70000' }, 'KEYHOLD_PORT must be a whole number from 0 to 65535'],
-    ['half of TLS', { KEYHOLD_TLS_CERT: '/nonexistent' }, 'KEYHOLD_TLS_CERT'],
+    ['an unknown setting', { KEYHOLD_ROOTKEYS: 'x' }, 'KEYHOLD_ROOTKEYS is not a setting'],
+    ['an invalid port', { KEYHOLD_PORT: '70000' }, 'KEYHOLD_PORT must be a whole number from 0 to 65535'],
+    ['a TLS certificate but no key', { KEYHOLD_TLS_CERT: '/nonexistent' }, 'KEYHOLD_TLS_CERT'],
     [
-      'two root keys that are one',
+      'the same root key twice',
       { KEYHOLD_ROOT_KEYS: `${'A'.repeat(43)}=,${'A'.repeat(43)}=` },
       'names one root key twice',
     ],
     ['a root key that is too short', { KEYHOLD_ROOT_KEYS: 'AAAA' }, 'is not a Fernet key'],
     [
-      'a database that is not there',
+      'a database that does not answer',
       { KEYHOLD_DATABASE_URL: 'postgres://u:p@127.0.0.1:1/x', KEYHOLD_MIGRATION_DATABASE_URL: '' },
       'KEYHOLD_DATABASE_URL at 127.0.0.1:1 cannot be used: nothing listens there',
       7,
     ],
-  ])('with %s', async (_what, env, sentence, exit) => {
+  ])('the service refuses to start with %s, and says so in one sentence', async (_what, env, sentence, exit) => {
     await expectRefused(settings(env), sentence, exit);
   });
 
-  it('at a port that is in use, be it for requests or for metrics', async () => {
+  it('the service refuses to start at a port that is in use, for requests or for metrics', async () => {
     const taken = createServer().listen(0, '127.0.0.1');
     await new Promise((listening) => taken.once('listening', listening));
     const { port } = taken.address() as { port: number };
     stack.defer(() => void taken.close());
     await expectRefused(settings({ KEYHOLD_PORT: String(port) }), `Port ${port} at 127.0.0.1 is in use`);
     await expectRefused(settings({ KEYHOLD_METRICS_PORT: String(port) }), 'KEYHOLD_METRICS_PORT');
-    // What listens already must not keep the process alive.
+    // The port for metrics listens already, and must not keep the process alive.
     await expectRefused(settings({ KEYHOLD_METRICS_PORT: '0', KEYHOLD_PORT: String(port) }), 'KEYHOLD_PORT');
     await start();
   });
 });
 
 describe('the first administrator', () => {
-  it('gets a password that is printed once and never again', async () => {
+  it('the generated password of the first administrator is printed once and never again', async () => {
     const fresh = await freshDatabase();
     stack.defer(() => fresh.drop());
     const { KEYHOLD_BOOTSTRAP_PASSWORD: _chosen, ...env } = settings({
@@ -248,7 +248,7 @@ describe('the first administrator', () => {
     expectStatus(await logIn(first, password), 200);
     expect((first.stdout() + first.stderr()).split(password)).toHaveLength(2);
     await first.stop();
-    // Also a chosen one changes nothing once there are users.
+    // Once there are users, a password in the settings changes nothing.
     const again = await startService({ env: { ...env, KEYHOLD_BOOTSTRAP_PASSWORD: adminPassword } });
     expect(again.stdout()).not.toContain('First administrator');
     expectStatus(await logIn(again, password), 200);
@@ -256,7 +256,7 @@ describe('the first administrator', () => {
     await again.stop();
   });
 
-  it('gets the password that the operator chose, which is not printed', async () => {
+  it('the first administrator gets the password that the operator chose, which is not printed', async () => {
     const service = await start();
     await logInAdmin(onService(service));
     expect(service.stdout()).not.toContain(adminPassword);
@@ -264,7 +264,7 @@ describe('the first administrator', () => {
 });
 
 describe('the address of a service', () => {
-  it('is warned about beyond loopback without TLS, and not on loopback or behind a proxy', async () => {
+  it('the service warns of an address without TLS beyond loopback, but not on loopback or behind a proxy', async () => {
     const warning = 'this address is reached without TLS';
     expect((await start({ KEYHOLD_HOST: '0.0.0.0' })).stdout()).toContain(warning);
     expect((await start()).stdout()).not.toContain(warning);
@@ -273,7 +273,7 @@ describe('the address of a service', () => {
     );
   });
 
-  it('of a client is the one that X-Forwarded-For tells, from a trusted proxy only', async () => {
+  it('the address of a client is taken from X-Forwarded-For only if a trusted proxy sent it', async () => {
     const ipOf = async (more: Env, header: string): Promise<string> => {
       const service = await start(more);
       const headers = { 'x-forwarded-for': header };
@@ -288,11 +288,11 @@ describe('the address of a service', () => {
     expect(await ipOf({}, '192.0.2.9')).toBe('127.0.0.1');
     expect(await ipOf({ KEYHOLD_TRUST_PROXY: '192.0.2.1' }, '192.0.2.9')).toBe('127.0.0.1');
     expect(await ipOf({ KEYHOLD_TRUST_PROXY: '127.0.0.1' }, '192.0.2.9')).toBe('192.0.2.9');
-    // What the client itself wrote before the proxy's own entry is not believed.
+    // Entries that the client itself wrote before the proxy's are ignored.
     expect(await ipOf({ KEYHOLD_TRUST_PROXY: '127.0.0.0/8' }, '198.51.100.7, 192.0.2.9')).toBe('192.0.2.9');
   });
 
-  it('serves metrics at a port of their own without a token, and at its own with one only', async () => {
+  it('metrics are served without a token at a port of their own, and with a token only at the service’s port', async () => {
     const free = createServer().listen(0, '127.0.0.1');
     await new Promise((listening) => free.once('listening', listening));
     const { port } = free.address() as { port: number };
@@ -310,7 +310,7 @@ describe('the address of a service', () => {
 const mayMakeCertificate = spawnSync('openssl', ['version']).status === 0;
 
 describe('TLS', () => {
-  it.runIf(mayMakeCertificate)('is served with a certificate, and plain HTTP is not', async () => {
+  it.runIf(mayMakeCertificate)('the service serves TLS with a certificate, and no plain HTTP', async () => {
     const directory = stack.use(await makeTempDir()).path;
     const [cert, key] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];
     const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];

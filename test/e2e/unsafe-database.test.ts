@@ -34,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(() => directory[Symbol.asyncDispose]());
 
-/** The server as an operator might run it, with this setting, while `work` runs. */
+/** Runs `work` while the server runs with this setting, as an operator might run it. */
 const withServer = async (setting: string, work: () => Promise<void>): Promise<void> => {
   await pgCtl('start', '-o', `-c ${setting} -c listen_addresses= -c unix_socket_directories=${host}`);
   try {
@@ -46,8 +46,8 @@ const withServer = async (setting: string, work: () => Promise<void>): Promise<v
 
 const environment = () => ({ KEYHOLD_DATABASE_URL: url, KEYHOLD_ROOT_KEYS: newRootKey(), KEYHOLD_PORT: '0' });
 
-describe('a database server that would lose what was acknowledged', () => {
-  it.each(['fsync', 'full_page_writes'])('is refused while its %s is off', async (name) => {
+describe('a database server that could lose acknowledged writes', () => {
+  it.each(['fsync', 'full_page_writes'])('the service refuses a database server whose %s is off', async (name) => {
     await withServer(`${name}=off`, async () => {
       const { code, err, out } = await runCommand(['serve'], { env: environment() });
       expect(err).toContain(`The database runs with ${name} off`);
@@ -57,7 +57,7 @@ describe('a database server that would lose what was acknowledged', () => {
     });
   });
 
-  it('is used once they are on', async () => {
+  it('the service starts on the same database server once the settings are on', async () => {
     await withServer('fsync=on', async () => {
       const service = await startService({ env: environment(), withinMs: 120_000 });
       expect(await service.stop()).toEqual({ code: 0, signal: null });
