@@ -7,6 +7,7 @@ const longest = [
   'now.test.ts',
   'access-table-changes.test.ts',
   'cli-trouble.test.ts',
+  'embedded-start.test.ts',
   'embedded-database.test.ts',
   'access-table.test.ts',
   'package.test.ts',

@@ -231,12 +231,12 @@ const matches = (sentence: string, pattern: string | RegExp): boolean =>
   typeof pattern === 'string' ? sentence === pattern : pattern.test(sentence);
 
 describe('the doctor on a healthy database', () => {
-  it('finds nothing, whether it opens every value or a sample', async () => {
+  it('the doctor finds nothing in a healthy database, whether it opens every value or a sample', async () => {
     expect(await findings(true)).toEqual({});
     expect(await findings(false)).toEqual({});
   });
 
-  it('finds nothing on a database that was migrated down and up again', async () => {
+  it('the doctor finds nothing in a database that was migrated down and up again', async () => {
     const database = await freshDatabase({ empty: true });
     const access = { migrator: database.settings('migrator'), service: {}, serviceLogin: '' };
     await asMigrator(access, async (db) => {
@@ -252,16 +252,19 @@ describe('the doctor on a healthy database', () => {
 });
 
 describe('the doctor on a database whose schema was changed', () => {
-  it.each(Object.keys(changes))('names %s and nothing else, and nothing once that is undone', async (kind) => {
-    const { change, undo, finds } = changes[kind] as Change;
-    const original = await sql(`select pg_get_functiondef('keyhold_distinct_ids'::regproc) as text`);
-    await whileChanged(change, undo || original[0].text, async () => {
-      const { schema = [] } = await findings();
-      const unexpected = schema.filter((sentence) => !finds.some((pattern) => matches(sentence, pattern)));
-      expect(unexpected).toEqual([]);
-      for (const pattern of finds) expect(schema.filter((sentence) => matches(sentence, pattern))).toHaveLength(1);
-    });
-  });
+  it.each(Object.keys(changes))(
+    'the doctor names %s and nothing else, and finds nothing once that is undone',
+    async (kind) => {
+      const { change, undo, finds } = changes[kind] as Change;
+      const original = await sql(`select pg_get_functiondef('keyhold_distinct_ids'::regproc) as text`);
+      await whileChanged(change, undo || original[0].text, async () => {
+        const { schema = [] } = await findings();
+        const unexpected = schema.filter((sentence) => !finds.some((pattern) => matches(sentence, pattern)));
+        expect(unexpected).toEqual([]);
+        for (const pattern of finds) expect(schema.filter((sentence) => matches(sentence, pattern))).toHaveLength(1);
+      });
+    },
+  );
 });
 
 interface Damage {
@@ -362,7 +365,7 @@ const damages: Readonly<Record<string, Damage>> = {
 };
 
 describe('the doctor on a damaged database', () => {
-  it.each(Object.keys(damages))('says what happened to %s, and still runs every other check', async (kind) => {
+  it.each(Object.keys(damages))('the doctor reports %s and still runs every other check', async (kind) => {
     const { change, undo, finds } = damages[kind] as Damage;
     await whileChanged(change, undo, async () => {
       const all = await findings();
@@ -378,7 +381,7 @@ describe('the doctor on a damaged database', () => {
     });
   });
 
-  it('goes on where a seal key cannot even be read, and says that the seals were not checked', async () => {
+  it('the doctor goes on if a seal key cannot be read, and says that the seals were not checked', async () => {
     const was = (await sql('select id, wrapped_key from service_keys'))[0];
     await sql(
       'alter table service_keys alter column wrapped_key drop not null; update service_keys set wrapped_key = null',

@@ -6,8 +6,8 @@ import { type OpenDatabase, openConfigured } from '../../src/db/open.ts';
 import { adminPassword, newRootKey } from '../support/app.ts';
 import { runCommand } from '../support/command.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { until } from '../support/deadlines.ts';
 import { send } from '../support/http.ts';
-import { until } from '../support/patience.ts';
 import { expectStatus, keepSecret, logInAdmin } from '../support/people.ts';
 import { startService } from '../support/process.ts';
 

@@ -4,8 +4,8 @@ import { startApp, type TestApp } from '../support/app.ts';
 import { createTarget, expectClosed, expectOpen, expectUnchanged, readiness, type Target } from '../support/closed.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { type DatabaseProxy, startDatabaseProxy } from '../support/database-proxy.ts';
+import { until } from '../support/deadlines.ts';
 import { type EmbeddedService, startEmbeddedService } from '../support/embedded-service.ts';
-import { until } from '../support/patience.ts';
 import { expectStatus, keepSecret, logInAdmin, type Person, people } from '../support/people.ts';
 import { family } from '../support/process-family.ts';
 

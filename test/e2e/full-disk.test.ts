@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../src/db/embedded/run.ts';
 import { createTarget, expectClosed, expectOpen, expectUnchanged, type Target } from '../support/closed.ts';
+import { until } from '../support/deadlines.ts';
 import { type EmbeddedService, startEmbeddedService } from '../support/embedded-service.ts';
-import { until } from '../support/patience.ts';
 import { logInAdmin, people } from '../support/people.ts';
 import { family } from '../support/process-family.ts';
 

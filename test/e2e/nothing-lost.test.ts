@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { adminPassword } from '../support/app.ts';
 import { createWriter, type KeptSecret, type Writer } from '../support/busy-writers.ts';
 import { count } from '../support/counts.ts';
+import { deadlineFor, figures, until } from '../support/deadlines.ts';
 import { type EmbeddedService, startEmbeddedService } from '../support/embedded-service.ts';
-import { figures, until, withPatience } from '../support/patience.ts';
 import { expectStatus, logIn, logInAdmin, type Person, people } from '../support/people.ts';
 
 /** The service must be ready again within this time after a kill. */
@@ -184,7 +184,7 @@ describe('acknowledged writes', () => {
       const after = worked();
       // The kills must have interrupted some requests.
       expect(after.unanswered).toBeGreaterThan(before.unanswered);
-      expect(Math.max(...durations)).toBeLessThan(withPatience(readyWithinMs));
+      expect(Math.max(...durations)).toBeLessThan(deadlineFor(readyWithinMs));
       const repeated = writers.reduce((sum, writer) => sum + writer.repeated, 0);
       process.stderr.write(
         `kill -9 of the ${victim}: ready again after ${figures(durations)}; ` +

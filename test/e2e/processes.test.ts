@@ -7,9 +7,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { adminPassword, newRootKey } from '../support/app.ts';
 import { type Command, runCommand, startCommand } from '../support/command.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { deadlineFor, until } from '../support/deadlines.ts';
 import { type EmbeddedService, startEmbeddedService } from '../support/embedded-service.ts';
 import { send } from '../support/http.ts';
-import { until, withPatience } from '../support/patience.ts';
 import { expectStatus, keepSecret, logInAdmin, type Person } from '../support/people.ts';
 import { type ServiceProcess, startService } from '../support/process.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
@@ -82,7 +82,7 @@ describe('a service that is told to stop', () => {
       else command.signal(signal);
     }
     expect(await command.ended).toMatchObject({ code: 0, signal: null, err: '' });
-    expect(performance.now() - startedAt).toBeLessThan(withPatience(5000));
+    expect(performance.now() - startedAt).toBeLessThan(deadlineFor(5000));
   });
 
   it('a service that is told to stop still answers the requests in progress', async () => {

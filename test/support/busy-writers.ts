@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Answer, RequestOptions } from './http.ts';
 import type { Person } from './people.ts';
 
-/** What may stand in the database by what was answered: one thing, or two after a request that nobody answered. */
+/** The values that may be stored according to the answers: one, or two after a request without an answer. */
 type Possible<T> = ReadonlySet<T>;
 
 export interface KeptSecret {
@@ -15,19 +15,19 @@ export interface KeptSecret {
   versions: number;
 }
 
-/** One writer, one request after the other, and what it was told. */
+/** A writer that sends one request after the other, and the answers that it got. */
 export interface Writer {
   readonly person: Person;
   readonly secrets: KeptSecret[];
-  /** Titles of sessions whose making was acknowledged. */
+  /** Titles of sessions whose creation was acknowledged. */
   readonly sessions: string[];
-  /** User agents of the requests that were acknowledged, with the action that must be on record for each. */
+  /** User agents of the acknowledged requests, each with the action that must be in the audit log. */
   readonly acknowledged: Map<string, string>;
   /** Requests that got no answer or 503. */
   unanswered: number;
-  /** Requests that were sent again under the same Idempotency-Key. */
+  /** Requests that were sent again with the same Idempotency-Key. */
   repeated: number;
-  /** Answers that nothing explains. */
+  /** Unexpected answers. */
   readonly wrong: string[];
   run(signal: AbortSignal): Promise<void>;
 }
@@ -36,7 +36,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 const only = <T>(value: T): Possible<T> => new Set([value]);
 const either = <T>(possible: Possible<T>, value: T): Possible<T> => new Set([...possible, value]);
 
-/** Works without a pause on secrets of its own; each request waits for the answer to the one before. */
+/** Works without a pause on secrets of its own. Each request waits for the answer to the previous one. */
 export const createWriter = (person: Person, grantee: Person): Writer => {
   const writer: Writer = {
     person,
@@ -51,7 +51,7 @@ export const createWriter = (person: Person, grantee: Person): Writer => {
     },
   };
 
-  /** The answer with the expected status; null when it is open whether the request was carried out. */
+  /** The answer with the expected status, or null if it is unknown whether the request was carried out. */
   const ask = async (
     action: string,
     status: number,
@@ -75,7 +75,7 @@ export const createWriter = (person: Person, grantee: Person): Writer => {
     return answer;
   };
 
-  /** Sends a creation until it is answered, always under one key. */
+  /** Repeats a creation with the same idempotency key until it is answered. */
   const askUntilMade = async (
     action: string,
     path: string,
@@ -86,7 +86,7 @@ export const createWriter = (person: Person, grantee: Person): Writer => {
     for (let attempt = 0; attempt < 2000 && writer.wrong.length === 0; attempt += 1) {
       const answer = await ask(action, 201, 'POST', path, { headers, body });
       if (answer === null) writer.repeated += 1;
-      // What a repeat finds was recorded by the request that nobody answered.
+      // What a repeat finds was created, and recorded, by the request without an answer.
       if (answer !== null && attempt > 0) forgetLast();
       if (answer !== null) return answer;
       if (signal.aborted && attempt > 100) break;

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
+import { deadlineFor } from './deadlines.ts';
 import { type Answer, type RequestOptions, send } from './http.ts';
-import { withPatience } from './patience.ts';
 import { expectStatus, keepSecret, type Person, password, uniqueName } from './people.ts';
 
 /** The product's bound: trouble is answered within this. */
@@ -79,7 +79,7 @@ export const expectClosed = async (
   const login = { body: { username: owner.username, password } };
   if (logins) waits.push(timed(() => owner.call('POST', '/auth/login', { ...login, token: undefined }), 'login'));
   const longest = Math.max(...(await Promise.all(waits)));
-  expect(longest).toBeLessThan(withPatience(answeredWithinMs));
+  expect(longest).toBeLessThan(deadlineFor(answeredWithinMs));
 };
 
 /** Nothing of what was answered 503 was done by the time that the database is back. */

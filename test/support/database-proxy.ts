@@ -3,16 +3,16 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Stands between a service and its database, and goes away when a test wants it. */
+/** A proxy between a service and its database that a test can interrupt. */
 export interface DatabaseProxy extends AsyncDisposable {
-  /** Where to connect in place of the database: the directory of a unix socket. */
+  /** The directory of the unix socket to connect to instead of the database. */
   readonly host: string;
   readonly port: number;
   /** Breaks every connection and refuses new ones. */
   refuse(): Promise<void>;
-  /** Takes new connections and lets nothing through, in either direction. */
+  /** Accepts new connections and passes nothing on, in either direction. */
   hang(): void;
-  /** Lets everything through again. */
+  /** Passes everything on again. */
   restore(): Promise<void>;
 }
 
@@ -27,7 +27,7 @@ export const startDatabaseProxy = async (target: { host: string; port: number })
     return socket.on('error', () => undefined).once('close', () => sockets.delete(socket));
   };
   const forward = (from: Socket, to: Socket): void => {
-    // What comes while it hangs is thrown away: that connection is then of no use any more, as in a real partition.
+    // What arrives while it hangs is dropped, which makes the connection useless, as a network partition does.
     from.on('data', (data) => void (hanging || to.write(data)));
     from.once('close', () => to.destroy());
   };

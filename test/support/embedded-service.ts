@@ -7,20 +7,20 @@ import { type Answer, type RequestOptions, send } from './http.ts';
 import { type ServiceProcess, startService } from './process.ts';
 import { makeTempDir } from './temp-dir.ts';
 
-/** A service process on an embedded database of its own, which a test may kill and start again. */
+/** A service process with an embedded database of its own. A test may kill it and start it again. */
 export interface EmbeddedService extends AsyncDisposable {
   readonly dataDir: string;
   readonly env: Readonly<Record<string, string>>;
   /** The same after every start. */
   readonly url: string;
   process(): ServiceProcess;
-  /** Starts the service anew on the same port, after it ended. */
+  /** Starts the service again on the same port, after it has ended. */
   restart(): Promise<ServiceProcess>;
   call(method: string, path: string, options?: RequestOptions): Promise<Answer<any>>;
-  /** The status of /readyz; 0 where nobody answers. */
+  /** The status of /readyz, or 0 without an answer. */
   readiness(): Promise<number>;
   postmaster(): Promise<number>;
-  /** A connection of the superuser, ended by whoever asked for it. */
+  /** A new connection, of the superuser unless another role is given. The caller ends it. */
   connect(role?: DatabaseRole): Promise<pg.Client>;
 }
 
@@ -40,7 +40,7 @@ const postmasterOf = async (dataDir: string): Promise<number> =>
 
 export interface EmbeddedServiceOptions {
   readonly env?: Readonly<Record<string, string>>;
-  /** Where everything is to lie; a temporary directory when it is left out. */
+  /** The directory for all files; a temporary one by default. */
   readonly directory?: string;
 }
 
@@ -76,7 +76,7 @@ export const startEmbeddedService = async (options: EmbeddedServiceOptions = {})
     postmaster: () => postmasterOf(dataDir),
     connect: (role) => connectEmbedded(dataDir, role),
     [Symbol.asyncDispose]: async () => {
-      // A service that was killed leaves its database running: the next start adopts it and ends both in order.
+      // A killed service leaves its database running. The next start adopts it, and stops both in order.
       const ended = await Promise.race([current.exited, Promise.resolve(null)]);
       if (ended !== null && (await postmasterOf(dataDir)) > 0) await restart();
       await current.stop();

@@ -10,24 +10,24 @@ export interface Ran {
 
 export interface RunOptions {
   readonly env: Readonly<Record<string, string>>;
-  /** What comes by stdin; nothing when it is left out. */
+  /** The standard input; empty by default. */
   readonly input?: string | Buffer;
-  /** A pipe that is read, one that nobody reads any more, or a disk that is full. */
+  /** The standard output: a pipe that is read, a pipe that is closed, or a full disk. */
   readonly stdout?: 'pipe' | 'closed' | 'full';
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 export const keyholdBin = fileURLToPath(new URL('../../bin/keyhold.mjs', import.meta.url));
 
-const withoutOurs = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+const withoutSettings = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(env).filter(([name]) => !/^(KEYHOLD_|EDITOR$|VISUAL$)/.test(name)));
 
-/** One command line, run to its end as from a script: no terminal, stdout and stderr apart. */
+/** Runs a command line to its end as a script would: without a terminal, and with stdout and stderr apart. */
 export const runKeyhold = async (args: readonly string[], options: RunOptions): Promise<Ran> => {
   const full = options.stdout === 'full' ? openSync('/dev/full', 'w') : null;
   const child = spawn(process.execPath, [keyholdBin, ...args], {
     cwd: root,
-    env: { ...withoutOurs(process.env), ...options.env },
+    env: { ...withoutSettings(process.env), ...options.env },
     stdio: ['pipe', full ?? 'pipe', 'pipe'],
   });
   if (full !== null) closeSync(full);
@@ -48,7 +48,7 @@ export const runKeyhold = async (args: readonly string[], options: RunOptions): 
   });
 };
 
-/** Runs the work on each, a few at a time; the results in their order. */
+/** Runs `work` on each item, a few at a time. The results have the order of the items. */
 export const fewAtATime = async <T, R>(items: readonly T[], work: (item: T) => Promise<R>, width = 3): Promise<R[]> => {
   const results: R[] = [];
   let next = 0;

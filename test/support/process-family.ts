@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** A process and those that it started, such as a database server with its backends. Linux only. */
+/** The pids of a process and its children, such as a database server and its backends. Linux only. */
 export const family = (parent: number): number[] => {
   const children = readdirSync('/proc').filter((name) => {
     try {

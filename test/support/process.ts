@@ -11,26 +11,26 @@ export interface ServiceProcess {
   /** Where it listens, such as http://127.0.0.1:41234. */
   readonly url: string;
   readonly pid: number;
-  /** Everything that it has printed so far; its log is among it. */
+  /** Everything that it has printed so far, including its log. */
   stdout(): string;
   stderr(): string;
-  /** Ends it as an operator does, by SIGTERM. */
+  /** Stops it by SIGTERM, as an operator does. */
   stop(): Promise<Exit>;
-  /** Ends it as a power cut does, by SIGKILL. */
+  /** Kills it by SIGKILL, which it cannot handle. */
   kill(): Promise<Exit>;
   readonly exited: Promise<Exit>;
 }
 
 interface StartServiceOptions {
-  /** Settings on top of a free port and a log of warnings only; nothing named KEYHOLD_ is inherited. */
+  /** Settings in addition to a free port and the log level warn. No KEYHOLD_ variable is inherited. */
   readonly env?: Readonly<Record<string, string>>;
-  /** How long it may take until it is ready; then it is killed and the start fails. */
+  /** How long it may take to be ready. After that it is killed and the start fails. */
   readonly withinMs?: number;
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-const withoutOurs = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+const withoutSettings = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('KEYHOLD_')));
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -45,11 +45,11 @@ const isReady = async (url: string): Promise<boolean> => {
   }
 };
 
-/** Starts a service and resolves once `/readyz` says that logins work. A start that fails rejects with what it printed. */
+/** Starts a service and resolves once `/readyz` answers 200. Rejects with what it printed if the start fails. */
 export const startService = async ({ env = {}, withinMs = 90_000 }: StartServiceOptions): Promise<ServiceProcess> => {
   const child = spawn(process.execPath, ['src/main.ts', 'serve'], {
     cwd: root,
-    env: { ...withoutOurs(process.env), KEYHOLD_PORT: '0', KEYHOLD_LOG_LEVEL: 'warn', ...env },
+    env: { ...withoutSettings(process.env), KEYHOLD_PORT: '0', KEYHOLD_LOG_LEVEL: 'warn', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const printed = { out: '', err: '' };
@@ -61,7 +61,7 @@ export const startService = async ({ env = {}, withinMs = 90_000 }: StartService
   });
   let gone = false;
   const exited = new Promise<Exit>((resolve) => {
-    // `close` comes after both pipes have ended: what was printed is then whole. A failed spawn has only an error.
+    // `close` comes after the end of both pipes, when the output is complete. A failed spawn emits only an error.
     child.once('error', () => resolve({ code: null, signal: null }));
     child.once('close', (code, signal) => resolve({ code, signal }));
   }).finally(() => {

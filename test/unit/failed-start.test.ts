@@ -46,7 +46,7 @@ const sentences: readonly (readonly [string, NextStep])[] = [
 ];
 
 describe('a failed attempt to start PostgreSQL', () => {
-  it.each(sentences)('that printed %j is followed by %s', (sentence, step) => {
+  it.each(sentences)('the next step after a failed start that printed %j is to %s', (sentence, step) => {
     expect(nextStepAfter(sentence)).toBe(step);
     const between = [
       pgCtl('another server might be running; trying to start server anyway'),
@@ -58,7 +58,7 @@ describe('a failed attempt to start PostgreSQL', () => {
     expect(nextStepAfter(between.join('\n'))).toBe(step);
   });
 
-  it('is not retried for what clients were answered while the server started', () => {
+  it('answers to clients while the server started are not taken for the reason of a failed start', () => {
     const clients = ['is starting up', 'is shutting down', 'is in recovery mode', 'is not yet accepting connections'];
     const answers = clients.map((end) => server('FATAL', `the database system ${end}`));
     const reason = server('PANIC', 'could not locate a valid checkpoint record at 0/1');
@@ -71,7 +71,7 @@ describe('a failed attempt to start PostgreSQL', () => {
 describe('the sentence about a failed start', () => {
   const detail = (output: string): string => explainOutput('Starting the database', output, '/data/pg').message;
 
-  it('tells a full disk from a lack of shared memory, which the system reports by the same words', () => {
+  it('the message tells a full disk from a lack of shared memory, which the system reports in the same words', () => {
     expect(detail(server('FATAL', `could not write lock file ${pid}: No space left on device`))).toContain(
       '/data/pg cannot be used: the disk is full.',
     );
@@ -85,7 +85,7 @@ describe('the sentence about a failed start', () => {
     }
   });
 
-  it('says that no reason was given when the server was killed', () => {
+  it('the message says that no reason was given when the server was killed', () => {
     expect(detail(pgCtl('could not start server\nExamine the log output.'))).toContain('it gave no reason');
   });
 });

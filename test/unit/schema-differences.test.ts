@@ -4,17 +4,17 @@ import { listed } from '../../src/doctor/finding.ts';
 import { schemaDifferences } from '../../src/doctor/schema-differences.ts';
 
 describe('the differences between two schemas', () => {
-  it('are none between a schema and itself', () => {
+  it('a schema does not differ from itself', () => {
     expect(schemaDifferences(expectedSchema, expectedSchema)).toEqual([]);
   });
 
-  it('are none where the server has no role of the service, since its login then owns the tables', () => {
+  it('a server without the service role does not differ in the privileges of that role', () => {
     const withoutRole = expectedSchema.filter(({ kind }) => kind !== 'role' && kind !== 'privileges of the service on');
     expect(withoutRole.length).toBeLessThan(expectedSchema.length);
     expect(schemaDifferences(expectedSchema, withoutRole)).toEqual([]);
   });
 
-  it('name every object that is missing, but nothing of a table that is missing itself', () => {
+  it('every missing object is named, but not the parts of a missing table', () => {
     const index = expectedSchema.find(({ kind }) => kind === 'unique index');
     if (index === undefined) throw new Error('the schema has no unique index');
     expect(
@@ -27,7 +27,7 @@ describe('the differences between two schemas', () => {
     expect(schemaDifferences(expectedSchema, withoutUsers)).toEqual(['The table users is missing.']);
   });
 
-  it('are shown with both values unless one is long', () => {
+  it('a change is shown with both values unless one of them is long', () => {
     const changed = (body: string) =>
       schemaDifferences(
         [{ kind: 'function', name: 'f()', relation: null, facts: { body: 'short' } }],
@@ -39,7 +39,7 @@ describe('the differences between two schemas', () => {
 });
 
 describe('a list of findings', () => {
-  it('shows the first hundred and says how many more there are', () => {
+  it('a list of findings shows the first hundred and the number of the others', () => {
     const sentences = Array.from({ length: 107 }, (_, index) => `finding ${index}`);
     expect(listed(sentences, 'do something').map(({ what }) => what)).toEqual([
       ...sentences.slice(0, 100),

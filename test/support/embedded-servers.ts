@@ -1,0 +1,153 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, chown, lstat, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
+import { afterAll, afterEach, expect } from 'vitest';
+import {
+  type ConnectionSettings,
+  type DatabaseRole,
+  type EmbeddedServer,
+  startEmbedded,
+} from '../../src/db/embedded/index.ts';
+import { type RunAs, run } from '../../src/db/embedded/run.ts';
+import { makeTempDir, type TempDir } from './temp-dir.ts';
+
+export const isRoot = process.geteuid?.() === 0;
+export const onLinux = process.platform === 'linux';
+
+/** What a test started, which is ended in reverse order even if the test fails. */
+let stack = new AsyncDisposableStack();
+
+afterEach(async () => {
+  const ending = stack;
+  stack = new AsyncDisposableStack();
+  await ending.disposeAsync();
+}, 60_000);
+
+/** Runs `work` at the end of the test. */
+export const defer = (work: () => void | Promise<void>): void => stack.defer(work);
+
+/** The path of a data directory that does not exist yet. */
+export const newDataDir = async (): Promise<string> => join(stack.use(await makeTempDir()).path, 'keyhold');
+
+let template: TempDir | undefined;
+
+/** The data directory of a service that ran before, copied: making one afresh takes most of a start. */
+export const usedDataDir = async (): Promise<string> => {
+  if (template === undefined) {
+    template = await makeTempDir();
+    await (await startEmbedded({ dataDir: join(template.path, 'keyhold'), log: () => undefined })).stop();
+  }
+  const dataDir = await newDataDir();
+  await run('cp', ['-a', join(template.path, 'keyhold'), dataDir], { as: null });
+  return dataDir;
+};
+
+afterAll(() => template?.[Symbol.asyncDispose]());
+
+export const start = async (dataDir: string): Promise<EmbeddedServer> => {
+  const server = await startEmbedded({ dataDir, log: () => undefined });
+  stack.defer(() => server.stop());
+  return server;
+};
+
+export const connect = async (settings: ConnectionSettings): Promise<Client> => {
+  const client = new Client({ ...settings, password: settings.password.expose() });
+  client.on('error', () => undefined);
+  await client.connect();
+  stack.defer(() => client.end().catch(() => undefined));
+  return client;
+};
+
+export const ask = async (server: EmbeddedServer, role: DatabaseRole, sql: string): Promise<unknown> => {
+  const client = await connect(server.connection(role));
+  const results = [await client.query<Record<string, unknown>>(sql)].flat();
+  await client.end();
+  const row = results.at(-1)?.rows[0];
+  return row === undefined ? undefined : Object.values(row)[0];
+};
+
+export const postmasterOf = async (dataDir: string): Promise<number> =>
+  Number.parseInt(await readFile(join(dataDir, 'pg', 'data', 'postmaster.pid'), 'utf8'), 10);
+
+/** The database's user, told from what it owns: tests look at its processes as that user. */
+export const databaseUserOf = async (dataDir: string): Promise<RunAs> => {
+  const { uid, gid } = await stat(join(dataDir, 'pg'));
+  return isRoot ? { uid, gid } : null;
+};
+
+export const kill = async (pid: number): Promise<void> => {
+  process.kill(pid, 'SIGKILL');
+  for (let tries = 0; tries < 100 && (await isRunning(pid)); tries++) await sleep(20);
+};
+
+export const isRunning = async (pid: number): Promise<boolean> => {
+  const { ok, output } = await run('ps', ['-o', 'stat=', '-p', String(pid)], { as: null });
+  return ok && !output.trim().startsWith('Z');
+};
+
+/** A service of its own: a process that starts the embedded server, says `ready`, and stays. */
+export const startService = (dataDir: string, environment: Record<string, string> = {}): ChildProcess => {
+  const front = new URL('../../src/db/embedded/index.ts', import.meta.url).href;
+  const script = `
+    import { startEmbedded } from ${JSON.stringify(front)};
+    const server = await startEmbedded({ dataDir: ${JSON.stringify(dataDir)}, log: () => undefined });
+    process.on('message', async () => { await server.stop(); process.exit(0); });
+    process.send('ready');`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    env: { ...process.env, ...environment },
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  stack.defer(async () => {
+    if (child.exitCode === null && child.signalCode === null) await killService(child);
+  });
+  return child;
+};
+
+export const killService = async (child: ChildProcess): Promise<void> => {
+  const exit = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exit;
+};
+
+export const ready = async (child: ChildProcess): Promise<void> => {
+  const [message] = await Promise.race([once(child, 'message'), once(child, 'exit')]);
+  expect(message).toBe('ready');
+};
+
+/** The data directory of a service that ran before and was stopped in order. */
+export const stoppedDataDir = async (): Promise<string> => {
+  const dataDir = await usedDataDir();
+  await (await start(dataDir)).stop();
+  return dataDir;
+};
+
+/** Leaves a lock file of PostgreSQL as a crash or a start under way may leave it; resolves to its path. */
+export const writeLock = async (dataDir: string, content: string, name = 'postmaster.pid'): Promise<string> => {
+  const path = join(dataDir, 'pg', name === 'postmaster.pid' ? 'data' : 'socket', name);
+  const as = await databaseUserOf(dataDir);
+  await writeFile(path, content, { mode: 0o600 });
+  if (as !== null) await chown(path, as.uid, as.gid);
+  return path;
+};
+
+/** A process that looks like a server of this cluster which was frozen before it wrote anything. */
+export const spawnHungServer = async (dataDir: string): Promise<ChildProcess> => {
+  const program = join(dataDir, 'postgres');
+  await run('cp', ['/bin/sleep', program], { as: null });
+  await chmod(program, 0o755);
+  const as = await databaseUserOf(dataDir);
+  const server = spawn(program, ['600'], { cwd: join(dataDir, 'pg', 'data'), ...as });
+  await once(server, 'spawn');
+  stack.defer(() => void server.kill('SIGKILL'));
+  return server;
+};
+
+export const modeOf = async (path: string): Promise<string> => ((await lstat(path)).mode & 0o7777).toString(8);
+
+export const leftoversIn = async (dataDir: string): Promise<string[]> => {
+  const names = [...(await readdir(dataDir)), ...(await readdir(join(dataDir, 'pg')))];
+  return names.filter((name) => name.includes('.new-'));
+};
