@@ -43,17 +43,17 @@ const withLogin = async (attributes: string, work: (url: string) => Promise<void
 const expectLeastPrivileges = async ({ db }: OpenDatabase): Promise<void> => {
   const { rows } = await sql<{ role: string }>`select current_user::text as role`.execute(db);
   expect(rows).toEqual([{ role: 'keyhold_service' }]);
-  await sql`select count(*) from audit_log`.execute(db);
-  await sql`update users set display_name = display_name`.execute(db);
+  await sql`select count(*) from public.audit_log`.execute(db);
+  await sql`update public.users set display_name = display_name`.execute(db);
   for (const forbidden of [
-    'update audit_log set reason = null',
-    'delete from audit_log',
-    'truncate audit_log',
-    'delete from users',
-    'update service_keys set purpose = purpose',
-    'create table mine (n int)',
-    'alter table users add column mine int',
-    'drop table secrets',
+    'update public.audit_log set reason = null',
+    'delete from public.audit_log',
+    'truncate public.audit_log',
+    'delete from public.users',
+    'update public.service_keys set purpose = purpose',
+    'create table public.mine (n int)',
+    'alter table public.users add column mine int',
+    'drop table public.secrets',
   ]) {
     await expect(sql.raw(forbidden).execute(db), forbidden).rejects.toThrow(/permission denied|must be owner/);
   }
