@@ -333,11 +333,11 @@ const damages: Readonly<Record<string, Damage>> = {
       values: [/^The value of secret [0-9a-f-]{36}, version v2, does not open\.$/],
     },
   },
+  // As text it has more characters than a string of Node can have.
   'an enormous value': {
     change: `create schema elsewhere; create table elsewhere.was as select * from secrets;
-      update secrets set encrypted_value = repeat('A', 540000000)`,
-    undo: `update secrets s set encrypted_value = w.encrypted_value from elsewhere.was w where w.id = s.id;
-      drop schema elsewhere cascade`,
+      update secrets set seal = convert_to(repeat('A', 280000000), 'UTF8')`,
+    undo: `update secrets s set seal = w.seal from elsewhere.was w where w.id = s.id; drop schema elsewhere cascade`,
     finds: { seals: [/^The seal of secrets [0-9a-f-]{36} does not hold\.$/] },
   },
   'a table that may not be read': {
