@@ -79,7 +79,9 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     expect(log).toContain('ready to accept connections');
     expect(log).not.toContain('planted');
   });
+});
 
+describe('the isolation of the embedded database', { timeout: 120_000 }, () => {
   it('only the database user can access the files of the embedded database', async () => {
     const dataDir = await newDataDir();
     await start(dataDir);
@@ -127,7 +129,9 @@ describe('the embedded database', { timeout: 120_000 }, () => {
     expect(await table('tcp')).toEqual([]);
     expect(await table('tcp6')).toEqual([]);
   });
+});
 
+describe('the directory of the embedded database', { timeout: 120_000 }, () => {
   it('the embedded database works in a directory with a long and unusual name', async () => {
     const dataDir = join(await newDataDir(), `it's "$HOME" \`x\`, ${'long'.repeat(25)}`);
     const server = await start(dataDir);

@@ -77,7 +77,9 @@ describe('starting the embedded database', { timeout: 120_000 }, () => {
     await server.ensureRunning();
     expect(await ask(server, 'migrator', 'select n from kept')).toBe(7);
   });
+});
 
+describe('services that start at the same moment', { timeout: 120_000 }, () => {
   it('two services that start at the same moment for the first time share one embedded database', async () => {
     const dataDir = await newDataDir();
     const services = [startService(dataDir), startService(dataDir)];
@@ -94,7 +96,9 @@ describe('starting the embedded database', { timeout: 120_000 }, () => {
     const services = await Promise.all([start(dataDir), start(dataDir), start(dataDir)]);
     for (const service of services) expect(await ask(service, 'service', 'select 1')).toBe(1);
   });
+});
 
+describe('a start that follows an interrupted one', { timeout: 120_000 }, () => {
   it('an embedded database whose creation was interrupted by a kill is created again', async () => {
     const dataDir = await newDataDir();
     const service = startService(dataDir);
@@ -146,7 +150,9 @@ describe('starting the embedded database', { timeout: 120_000 }, () => {
     expect(await ask(again, 'service', 'select 1')).toBe(1);
     expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
   });
+});
 
+describe('a lock file of PostgreSQL that names no process', { timeout: 120_000 }, () => {
   it('a start waits for another one that has just created its lock file', async () => {
     const dataDir = await stoppedDataDir();
     const lock = await writeLock(dataDir, '');
@@ -189,7 +195,9 @@ describe('starting the embedded database', { timeout: 120_000 }, () => {
     other.kill('SIGKILL');
     expect(await ask(await starting, 'service', 'select 1')).toBe(1);
   });
+});
 
+describe('a slow recovery', { timeout: 120_000 }, () => {
   it('a start waits for a recovery that takes longer than one attempt of pg_ctl', async () => {
     const dataDir = await stoppedDataDir();
     const as = await databaseUserOf(dataDir);
