@@ -1,0 +1,507 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startApp, type TestApp } from '../support/app.ts';
+import { settableClock } from '../support/clock.ts';
+import { expectStatus, logIn, logInAdmin, type Person, password, people, startSession } from '../support/people.ts';
+
+/*
+ * What every kind of reader sees, field by field. The fields of every answer come from openapi.json and are compared with
+ * the lists below: a new field fails here until somebody has said who may see it.
+ */
+
+type Schema = Record<string, any>;
+const openapi = JSON.parse(readFileSync(new URL('../../openapi.json', import.meta.url), 'utf8'));
+
+const resolved = (schema: Schema): Schema =>
+  typeof schema['$ref'] === 'string'
+    ? resolved(openapi.components.schemas[schema['$ref'].split('/').at(-1) ?? ''])
+    : schema;
+
+/** The paths of a schema's fields, such as `secrets[].id`. */
+const pathsOf = (given: Schema, at = ''): string[] => {
+  const schema = resolved(given);
+  if (schema['anyOf']) return [...new Set<string>(schema['anyOf'].flatMap((one: Schema) => pathsOf(one, at)))];
+  if (schema['type'] === 'array') return pathsOf(schema['items'], `${at}[]`);
+  if (!schema['properties']) return [at];
+  return Object.entries<Schema>(schema['properties']).flatMap(([name, of]) =>
+    pathsOf(of, at === '' ? name : `${at}.${name}`),
+  );
+};
+
+/** The fields of each answer of JSON, by its route. */
+const fieldsByRoute: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+  Object.entries<Schema>(openapi.paths).flatMap(([path, methods]) =>
+    Object.entries<Schema>(methods).flatMap(([method, { responses }]) =>
+      Object.entries<Schema>(responses).flatMap(([status, { content }]) => {
+        const schema = status.startsWith('2') ? content?.['application/json']?.schema : undefined;
+        return schema ? [[`${method.toUpperCase()} ${path}`, pathsOf(schema).sort()]] : [];
+      }),
+    ),
+  ),
+);
+
+const under = (prefix: string, fields: readonly string[]): string[] => fields.map((field) => `${prefix}${field}`);
+
+const secretFields = [
+  'id',
+  'owner_id',
+  'name',
+  'type',
+  'scope',
+  'session_id',
+  'shared_with[]',
+  'description',
+  'tags[]',
+  'expires_at',
+  'rotate_after',
+  'is_active',
+  'exposure',
+  'metadata',
+  'version',
+  'revision',
+  'state',
+  'access',
+  'created_at',
+  'updated_at',
+  'value_set_at',
+  'deleted_at',
+];
+const cardFields = ['id', 'username', 'display_name'];
+const ownUserFields = [
+  ...cardFields,
+  'email',
+  'role',
+  'status',
+  'issuer',
+  'secrets_from',
+  'metadata',
+  'created_at',
+  'updated_at',
+];
+const sessionFields = [
+  'id',
+  'external_id',
+  'owner_id',
+  'title',
+  'status',
+  'expires_at',
+  'ended_at',
+  'metadata',
+  ...under('participants[].', ['user_id', 'username', 'role', 'joined_at']),
+  'created_at',
+  'updated_at',
+];
+const tokenFields = ['id', 'name', 'permissions[]', 'agent', 'session_id', 'created_at', 'expires_at', 'last_used_at'];
+const grantedFields = ['access_token', 'token_type', 'expires_in', 'refresh_token', ...under('user.', ownUserFields)];
+const problemFields = ['type', 'title', 'status', 'detail', 'code', 'request_id', 'errors[].field', 'errors[].detail'];
+
+const classified: Readonly<Record<string, readonly string[]>> = {
+  // To everybody, about the service.
+  'GET /healthz': ['status'],
+  'GET /readyz': ['status', 'checks'],
+  'GET /.well-known/jwks.json': ['keys[]'],
+  'GET /api/v1/secrets/types': ['types[]', 'next_cursor'],
+  // To users, about themselves.
+  'POST /api/v1/auth/login': grantedFields,
+  'POST /api/v1/auth/refresh': grantedFields,
+  'GET /api/v1/auth/logins': [
+    ...under('logins[].', ['id', 'created_at', 'last_used_at', 'expires_at', 'ip', 'user_agent', 'current']),
+    'next_cursor',
+  ],
+  'GET /api/v1/auth/me': [...under('user.', ownUserFields), 'agent', 'session_id', 'permissions[]', 'waiting_until'],
+  'POST /api/v1/auth/tokens': [...tokenFields, 'token'],
+  'GET /api/v1/auth/tokens': [...under('tokens[].', tokenFields), 'next_cursor'],
+  'GET /api/v1/secrets/stats': ['total', 'own', 'from_others', 'by_scope', 'by_type', 'by_state'],
+  'POST /api/v1/secrets/import': [
+    'dry_run',
+    'created',
+    'updated',
+    'skipped',
+    'renamed',
+    ...under('items[].', ['index', 'id', 'name', 'outcome']),
+  ],
+  // To the user and to administrators whole; to others as a card.
+  'GET /api/v1/users': [...under('users[].', ownUserFields), 'next_cursor'],
+  'GET /api/v1/users/{id}': ownUserFields,
+  // To administrators, or about oneself.
+  'POST /api/v1/users': ownUserFields,
+  'PATCH /api/v1/users/{id}': ownUserFields,
+  'POST /api/v1/users/{id}/password': ownUserFields,
+  'POST /api/v1/users/{id}/password/cancel': ownUserFields,
+  // To the owner and to those who are present.
+  'GET /api/v1/sessions': [...under('sessions[].', sessionFields), 'next_cursor'],
+  'GET /api/v1/sessions/{id}': sessionFields,
+  'GET /api/v1/sessions/{id}/cleanup': [
+    'session_id',
+    'status',
+    ...under('secrets[].', ['id', 'name', 'owner_id', 'mine', 'outcome']),
+  ],
+  // To the owner of the session.
+  'POST /api/v1/sessions': sessionFields,
+  'PATCH /api/v1/sessions/{id}': sessionFields,
+  'POST /api/v1/sessions/{id}/participants': sessionFields,
+  'POST /api/v1/sessions/{id}/end': sessionFields,
+  // To the owner of the secret, to participants and to grantees.
+  'GET /api/v1/secrets': [...under('secrets[].', secretFields), 'next_cursor', 'damaged[]'],
+  'GET /api/v1/secrets/{id}': secretFields,
+  'GET /api/v1/secrets/{id}/value': ['id', 'name', 'version', 'value'],
+  'POST /api/v1/secrets/reveal': [
+    ...under('secrets[].', ['asked', 'id', 'name', 'version', 'value', 'candidates[].id', 'candidates[].owner_id']),
+    ...under('secrets[].problem.', problemFields),
+  ],
+  // To the owner of the secret.
+  'POST /api/v1/secrets': secretFields,
+  'PATCH /api/v1/secrets/{id}': secretFields,
+  'PUT /api/v1/secrets/{id}/value': secretFields,
+  'POST /api/v1/secrets/{id}/share': secretFields,
+  'POST /api/v1/secrets/{id}/unshare': secretFields,
+  'POST /api/v1/secrets/{id}/activate': secretFields,
+  'POST /api/v1/secrets/{id}/deactivate': secretFields,
+  'POST /api/v1/secrets/{id}/recover': secretFields,
+  'POST /api/v1/secrets/{id}/transfer': secretFields,
+  'POST /api/v1/secrets/{id}/versions/{v}/restore': secretFields,
+  'GET /api/v1/secrets/{id}/access': [
+    ...under('access[].', ['user_id', 'username', 'because', 'actions[]']),
+    'next_cursor',
+  ],
+  'GET /api/v1/secrets/{id}/versions': [
+    ...under('versions[].', ['version', 'created_by', 'created_at', 'destroyed_at', 'current']),
+    'next_cursor',
+  ],
+};
+
+describe('the fields of every answer', () => {
+  it('the routes of the OpenAPI document that answer with JSON are those that are classified here', () => {
+    expect(Object.keys(fieldsByRoute).sort()).toEqual(Object.keys(classified).sort());
+  });
+
+  it.each(Object.keys(classified))('every field of the answer of %s is classified here', (route) => {
+    expect(fieldsByRoute[route]).toEqual([...(classified[route] ?? [])].sort());
+  });
+});
+
+describe('what each reader sees', () => {
+  let app: TestApp;
+  let admin: Person;
+  let auditor: Person;
+  let owner: Person;
+  let grantee: Person;
+  let second: Person;
+  let participant: Person;
+  let stranger: Person;
+  let session: string;
+  let sharedId: string;
+  let insideId: string;
+
+  /** Everything that the owner says of a secret. */
+  const said = {
+    type: 'api_key',
+    description: 'what it is for',
+    tags: ['one', 'two'],
+    expires_at: '2999-01-02T03:04:05.678Z',
+    rotate_after: '2998-01-02T03:04:05.678Z',
+    exposure: 'reveal',
+    metadata: { whose: 'theirs' },
+  };
+
+  beforeAll(async () => {
+    app = await startApp({ clock: settableClock(new Date(Date.now() + 3_600_000)) });
+    admin = await logInAdmin(app);
+    const body = { username: 'auditor', password, role: 'auditor' };
+    expectStatus(await admin.call('POST', '/users', { body }), 201);
+    auditor = await logIn(app, 'auditor');
+    const members = await people(app, admin, 'owner', 'grantee', 'second', 'participant', 'stranger');
+    ({ owner, grantee, second, participant, stranger } = members);
+    session = (await startSession(owner, [participant], { external_id: 'chat-1', title: 'A chat' })).id;
+    const create = async (more: object) =>
+      expectStatus(await owner.call('POST', '/secrets', { body: { ...said, value: 'v', ...more } }), 201).body.id;
+    sharedId = await create({ name: 'SHARED', scope: 'shared', shared_with: [grantee.id, second.id] });
+    insideId = await create({ name: 'INSIDE', scope: 'session', session_id: session });
+  });
+  afterAll(() => app.close());
+
+  const withToken = async (who: Person, more: object = {}): Promise<Person> => {
+    const permissions = ['secrets:list', 'secrets:reveal'];
+    const body = { name: 'a token', permissions, expires_in: 3600, ...more };
+    return who.with(expectStatus(await who.call('POST', '/auth/tokens', { body }), 201).body.token);
+  };
+
+  interface Reader {
+    readonly kind: string;
+    readonly secret: 'shared' | 'inside';
+    readonly access: 'owner' | 'shared' | 'session';
+    readonly sharedWith: () => readonly string[];
+    readonly who: () => Promise<Person> | Person;
+    readonly names?: true;
+  }
+
+  const readers: readonly Reader[] = [
+    {
+      kind: 'its owner',
+      secret: 'shared',
+      access: 'owner',
+      sharedWith: () => [grantee.id, second.id],
+      who: () => owner,
+    },
+    { kind: 'a grantee', secret: 'shared', access: 'shared', sharedWith: () => [grantee.id], who: () => grantee },
+    { kind: 'another grantee', secret: 'shared', access: 'shared', sharedWith: () => [second.id], who: () => second },
+    {
+      kind: 'a grantee’s token',
+      secret: 'shared',
+      access: 'shared',
+      sharedWith: () => [grantee.id],
+      who: () => withToken(grantee),
+    },
+    { kind: 'its owner', secret: 'inside', access: 'owner', sharedWith: () => [], who: () => owner },
+    {
+      kind: 'its owner inside',
+      secret: 'inside',
+      access: 'owner',
+      sharedWith: () => [],
+      who: () => owner,
+      names: true,
+    },
+    {
+      kind: 'a participant',
+      secret: 'inside',
+      access: 'session',
+      sharedWith: () => [],
+      who: () => participant,
+      names: true,
+    },
+    {
+      kind: 'a participant’s bound token',
+      secret: 'inside',
+      access: 'session',
+      sharedWith: () => [],
+      who: () => withToken(participant, { session_id: session }),
+    },
+  ];
+
+  it.each(readers)('$kind of a secret that is $secret sees it whole but for what is not theirs', async (reader) => {
+    const who = await reader.who();
+    const id = reader.secret === 'shared' ? sharedId : insideId;
+    const options = reader.names ? { session } : {};
+    const expected = {
+      ...said,
+      id,
+      owner_id: owner.id,
+      name: reader.secret === 'shared' ? 'SHARED' : 'INSIDE',
+      scope: reader.secret === 'shared' ? 'shared' : 'session',
+      session_id: reader.secret === 'shared' ? null : session,
+      shared_with: reader.sharedWith(),
+      is_active: true,
+      version: 1,
+      revision: 1,
+      state: 'live',
+      access: reader.access,
+      created_at: app.clock.now().toISOString(),
+      updated_at: app.clock.now().toISOString(),
+      value_set_at: app.clock.now().toISOString(),
+      deleted_at: null,
+    };
+    expect(Object.keys(expected).sort()).toEqual(secretFields.map((field) => field.replace('[]', '')).sort());
+    expect(expectStatus(await who.call('GET', `/secrets/${id}`, options), 200).body).toEqual(expected);
+    const list = expectStatus(await who.call('GET', `/secrets?q=${expected.name}`, options), 200).body;
+    expect(list).toEqual({ secrets: [expected], next_cursor: null, damaged: [] });
+    const value = expectStatus(await who.call('GET', `/secrets/${id}/value`, options), 200).body;
+    expect(value).toEqual({ id, name: expected.name, version: 1, value: 'v' });
+    const batch = expectStatus(
+      await who.call('POST', '/secrets/reveal', { ...options, body: { ids: [id] } }),
+      200,
+    ).body;
+    expect(batch).toEqual({ secrets: [{ asked: id, ...value }] });
+  });
+
+  it('only the owner of a secret sees who can reach it, and its versions', async () => {
+    const access = expectStatus(await owner.call('GET', `/secrets/${sharedId}/access`), 200).body;
+    const actions = ['list', 'use', 'reveal'];
+    expect(access).toEqual({
+      access: [
+        { user_id: owner.id, username: 'owner', because: 'owner', actions },
+        { user_id: grantee.id, username: 'grantee', because: 'shared', actions },
+        { user_id: second.id, username: 'second', because: 'shared', actions },
+      ],
+      next_cursor: null,
+    });
+    const inside = expectStatus(await owner.call('GET', `/secrets/${insideId}/access`), 200).body;
+    expect(inside.access.map((one: any) => [one.username, one.because])).toEqual([
+      ['owner', 'owner'],
+      ['participant', 'session'],
+    ]);
+    const versions = expectStatus(await owner.call('GET', `/secrets/${sharedId}/versions`), 200).body;
+    const created_at = app.clock.now().toISOString();
+    expect(versions).toEqual({
+      versions: [{ version: 1, created_by: owner.id, created_at, destroyed_at: null, current: true }],
+      next_cursor: null,
+    });
+    for (const [who, id, options] of [
+      [grantee, sharedId, {}],
+      [participant, insideId, { session }],
+    ] as const)
+      for (const view of ['access', 'versions']) {
+        const refused = expectStatus(await who.call('GET', `/secrets/${id}/${view}`, options), 403);
+        expect(refused.body.code).toBe('owner_only');
+        expect(refused.text).not.toContain(second.id);
+      }
+  });
+
+  it('the candidates of an ambiguous name are shown by id and owner, and by nothing else', async () => {
+    const ids: { id: string; owner_id: string }[] = [];
+    for (const one of [owner, stranger]) {
+      const body = { ...said, name: 'TWICE', value: 'v', scope: 'shared', shared_with: [second.id, grantee.id] };
+      const { id } = expectStatus(await one.call('POST', '/secrets', { body }), 201).body;
+      ids.push({ id, owner_id: one.id });
+    }
+    const { secrets } = expectStatus(
+      await second.call('POST', '/secrets/reveal', { body: { names: ['TWICE'] } }),
+      200,
+    ).body;
+    expect(secrets).toEqual([
+      { asked: 'TWICE', problem: expect.objectContaining({ code: 'state_conflict' }), candidates: expect.anything() },
+    ]);
+    expect(secrets[0].candidates.toSorted((a: any, b: any) => (a.id < b.id ? -1 : 1))).toEqual(
+      ids.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+    );
+  });
+
+  it('the answer to every change of a secret is what its owner sees afterwards', async () => {
+    const change = async (method: string, path: string, body?: object) => {
+      const answer = await owner.call(method, path, body ? { body } : {});
+      expect(answer.status, answer.text).toBeLessThan(300);
+      expect(answer.body, `${method} ${path}`).toEqual((await owner.call('GET', `/secrets/${answer.body.id}`)).body);
+      return answer.body.id;
+    };
+    const at = `/secrets/${await change('POST', '/secrets', { name: 'CHANGED', type: 'other', value: 'v' })}`;
+    await change('PATCH', at, { description: 'said' });
+    await change('PUT', `${at}/value`, { value: 'w' });
+    await change('POST', `${at}/share`, { user_id: grantee.id });
+    await change('POST', `${at}/share`, { user_id: second.id });
+    await change('POST', `${at}/unshare`, { user_id: grantee.id });
+    await change('POST', `${at}/deactivate`);
+    await change('POST', `${at}/activate`);
+    await change('POST', `${at}/transfer`, { scope: 'session', session_id: session });
+    await change('POST', `${at}/transfer`, { scope: 'user' });
+    expectStatus(await owner.call('DELETE', at), 204);
+    await change('POST', `${at}/recover`);
+    await change('POST', `${at}/versions/1/restore`);
+  });
+
+  it('the owner of a session and its participants see the same of it, and nobody else sees anything', async () => {
+    const joined_at = app.clock.now().toISOString();
+    const expected = {
+      id: session,
+      external_id: 'chat-1',
+      owner_id: owner.id,
+      title: 'A chat',
+      status: 'active',
+      expires_at: null,
+      ended_at: null,
+      metadata: {},
+      participants: [
+        { user_id: owner.id, username: 'owner', role: 'owner', joined_at },
+        { user_id: participant.id, username: 'participant', role: 'collaborator', joined_at },
+      ],
+      created_at: joined_at,
+      updated_at: joined_at,
+    };
+    for (const who of [owner, participant]) {
+      const byId = (one: any) => ({
+        ...one,
+        participants: one.participants.toSorted((a: any, b: any) => (a.username < b.username ? -1 : 1)),
+      });
+      expect(byId(expectStatus(await who.call('GET', `/sessions/${session}`), 200).body)).toEqual(expected);
+      const list = expectStatus(await who.call('GET', '/sessions'), 200).body;
+      expect({ ...list, sessions: list.sessions.map(byId) }).toEqual({ sessions: [expected], next_cursor: null });
+    }
+    for (const who of [stranger, admin, auditor]) {
+      expectStatus(await who.call('GET', `/sessions/${session}`), 403);
+      expect((await who.call('GET', '/sessions')).body).toEqual({ sessions: [], next_cursor: null });
+    }
+  });
+
+  it('the preview of a session’s end shows its reader the secrets that they can reach in it', async () => {
+    const body = { name: 'THEIRS', type: 'other', value: 'v', scope: 'session', session_id: session };
+    const theirs = expectStatus(await participant.call('POST', '/secrets', { body }), 201).body.id;
+    const item = (id: string, name: string, of: Person, reader: Person) => ({
+      id,
+      name,
+      owner_id: of.id,
+      mine: of === reader,
+      outcome: 'cut_off',
+    });
+    for (const who of [owner, participant]) {
+      const shown = expectStatus(await who.call('GET', `/sessions/${session}/cleanup`), 200).body;
+      expect({ ...shown, secrets: shown.secrets.toSorted((a: any, b: any) => (a.name < b.name ? -1 : 1)) }).toEqual({
+        session_id: session,
+        status: 'active',
+        secrets: [item(insideId, 'INSIDE', owner, who), item(theirs, 'THEIRS', participant, who)],
+      });
+    }
+    expectStatus(await participant.call('DELETE', `/secrets/${theirs}?purge=true`), 204);
+  });
+
+  it('a user is shown whole to themselves and to administrators, and as a card to everybody else', async () => {
+    const person = { email: 'stranger@example.org', display_name: 'A Stranger' };
+    expectStatus(await stranger.call('PATCH', `/users/${stranger.id}`, { body: person }), 200);
+    const card = { id: stranger.id, username: 'stranger', display_name: 'A Stranger' };
+    const whole = {
+      ...card,
+      email: 'stranger@example.org',
+      role: 'member',
+      status: 'active',
+      issuer: null,
+      secrets_from: null,
+      metadata: {},
+      created_at: app.clock.now().toISOString(),
+      updated_at: app.clock.now().toISOString(),
+    };
+    expect([Object.keys(card).sort(), Object.keys(whole).sort()]).toEqual([cardFields.sort(), ownUserFields.sort()]);
+    const shown = async (who: Person) => {
+      const one = expectStatus(await who.call('GET', `/users/${stranger.id}`), 200).body;
+      const listed = expectStatus(await who.call('GET', '/users?q=stranger'), 200).body.users;
+      return [one, ...listed];
+    };
+    expect(await shown(admin)).toEqual([whole, whole]);
+    for (const who of [owner, grantee, auditor]) expect(await shown(who)).toEqual([card, card]);
+    expect(await shown(stranger)).toEqual([whole, card]);
+    const me = expectStatus(await stranger.call('GET', '/auth/me'), 200).body;
+    expect(me.user).toEqual(whole);
+    const login = { body: { username: 'stranger', password } };
+    const granted = expectStatus(await app.call('POST', '/auth/login', login), 200).body;
+    expect(granted.user).toEqual(whole);
+    const refresh = { body: { refresh_token: granted.refresh_token } };
+    expect(expectStatus(await app.call('POST', '/auth/refresh', refresh), 200).body.user).toEqual(whole);
+  });
+
+  it('users see their own logins and tokens only, and a token’s text once', async () => {
+    const body = { name: 'mine', permissions: ['secrets:list'], agent: 'an agent', expires_in: 60 };
+    const { token, ...view } = expectStatus(await stranger.call('POST', '/auth/tokens', { body }), 201).body;
+    expect(token).toMatch(/^kh_/);
+    expect((await stranger.call('GET', '/auth/tokens')).body).toEqual({ tokens: [view], next_cursor: null });
+    expect(Object.keys(view).sort()).toEqual(tokenFields.map((field) => field.replace('[]', '')).sort());
+    for (const who of [owner, admin, auditor]) {
+      expect((await who.call('GET', '/auth/tokens')).text).not.toContain(view.id);
+      const { logins } = (await who.call('GET', '/auth/logins')).body;
+      expect(logins).toHaveLength(1);
+      expect(logins[0]).toMatchObject({ current: true, ip: '127.0.0.1' });
+    }
+  });
+
+  it('counts are of what the reader can list, and the owner’s of everything that is theirs', async () => {
+    const stats = async (who: Person, options = {}) =>
+      expectStatus(await who.call('GET', '/secrets/stats', options), 200).body;
+    const none = { total: 0, own: 0, from_others: 0, by_scope: {}, by_type: {}, by_state: {} };
+    for (const who of [admin, auditor]) expect(await stats(who)).toEqual(none);
+    expect(await stats(participant)).toEqual(none);
+    expect(await stats(participant, { session })).toEqual({
+      total: 1,
+      own: 0,
+      from_others: 1,
+      by_scope: { session: 1 },
+      by_type: { api_key: 1 },
+      by_state: { live: 1 },
+    });
+    expect(await stats(grantee)).toMatchObject({ own: 0, by_scope: { shared: 3 } });
+  });
+});
