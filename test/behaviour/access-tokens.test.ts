@@ -61,8 +61,8 @@ const expectAccepted = async ({ tokens }: World, token: string) => {
   await expect(tokens.verify(token)).resolves.toMatchObject(someone);
 };
 
-describe('an access token of ours', () => {
-  it('says who logged in, by which login, and until when', async () => {
+describe('an access token', () => {
+  it('an access token names its user, its login and its end', async () => {
     const { tokens, clock, header, payload } = await world();
     const { token, expiresInSeconds } = await tokens.sign(someone);
     expect(expiresInSeconds).toBe(900);
@@ -80,12 +80,12 @@ describe('an access token of ours', () => {
     });
   });
 
-  it('is another one each time', async () => {
+  it('no two access tokens are equal', async () => {
     const { tokens } = await world();
     expect((await tokens.sign(someone)).token).not.toBe((await tokens.sign(someone)).token);
   });
 
-  it('can be verified by others with the published keys, which hold no private half', async () => {
+  it('anyone can verify an access token with the published keys, which are public keys only', async () => {
     const { tokens, token, clock } = await world();
     const { keys } = tokens.jwks();
     const { x, kid, ...rest } = keys[0] ?? {};
@@ -96,7 +96,7 @@ describe('an access token of ours', () => {
     expect(payload.sub).toBe(someone.userId);
   });
 
-  it('ends after 15 minutes to the millisecond, also when it was seen before', async () => {
+  it('an access token ends after 15 minutes to the millisecond, even if it was accepted before', async () => {
     const seen = await world();
     await expectAccepted(seen, seen.token);
     seen.clock.set(new Date('2027-03-01T10:14:59.999Z'));
@@ -105,7 +105,7 @@ describe('an access token of ours', () => {
     await expectRefused(seen, seen.token);
   });
 
-  it('is taken from a replica whose clock is a little ahead, not from the far future', async () => {
+  it('an access token from a replica whose clock is 9 s ahead is accepted, and one from further ahead is refused', async () => {
     const ours = await world();
     const at = Math.floor(ours.clock.now().getTime() / 1000);
     await expectAccepted(ours, ours.signed({}, { iat: at + 9 }));
@@ -114,8 +114,8 @@ describe('an access token of ours', () => {
   });
 });
 
-describe('with several root keys', () => {
-  it('the first signs, and what any of them signed is taken', async () => {
+describe('access tokens under several root keys', () => {
+  it('the first root key signs access tokens, and those that any configured root key signed are accepted', async () => {
     const clock = settableClock();
     const [old, next] = [newRootKey(), newRootKey()] as const;
     const before = createAccessTokens({ rootKeys: [old, next], issuer, clock });
@@ -129,7 +129,7 @@ describe('with several root keys', () => {
     expect(decoded(second.token, 0)['kid']).toBe(before.jwks().keys[1]?.kid);
   });
 
-  it('a token of a key that is not, or no longer, configured is refused', async () => {
+  it('an access token is refused if its root key is not configured', async () => {
     const ours = await world();
     const stranger = newRootKey();
     const foreign = createAccessTokens({ rootKeys: [stranger], issuer, clock: ours.clock });
@@ -142,7 +142,7 @@ describe('with several root keys', () => {
   });
 });
 
-describe('a token that is not what we signed', () => {
+describe('a forged access token', () => {
   it.each<[string, Members, Members]>([
     ['names another issuer', {}, { iss: 'https://keyhold.test/' }],
     ['lists issuers', {}, { iss: [issuer] }],
@@ -161,13 +161,13 @@ describe('a token that is not what we signed', () => {
     ['names where to get a key', { jku: 'https://evil.test' }, {}],
     ['is critical about something', { crit: ['x'], x: 1 }, {}],
     ['leaves its claims unencoded', { b64: false, crit: ['b64'] }, {}],
-  ])('is refused, though the true key signed it, when it %s', async (_what, header, payload) => {
+  ])('an access token is refused, although the right key signed it, when it %s', async (_what, header, payload) => {
     const ours = await world();
     await expectRefused(ours, ours.signed(header, payload));
     await expectAccepted(ours, ours.signed({}, {}));
   });
 
-  it('is refused when it brings its own key', async () => {
+  it('an access token that brings its own key is refused', async () => {
     const ours = await world();
     const intruder = privateKeyOf(newRootKey());
     const jwk = createPublicKey(intruder).export({ format: 'jwk' });
@@ -176,7 +176,7 @@ describe('a token that is not what we signed', () => {
     await expectAccepted(ours, ours.signed({}));
   });
 
-  it('is refused with other claims, another header or no signature', async () => {
+  it('an access token with other claims, another header or no signature is refused', async () => {
     const ours = await world();
     await expectAccepted(ours, ours.token);
     const [header, payload, signature] = ours.token.split('.') as [string, string, string];
@@ -191,7 +191,7 @@ describe('a token that is not what we signed', () => {
     await expectAccepted(ours, ours.token);
   });
 
-  it('is refused with the algorithm none, however it is written', async () => {
+  it('an access token with the algorithm none is refused in every spelling of it', async () => {
     const ours = await world();
     for (const alg of spellingsOfNone) {
       await expectRefused(
@@ -203,7 +203,7 @@ describe('a token that is not what we signed', () => {
     await expectAccepted(ours, ours.token);
   });
 
-  it('is refused when our public key was used as a shared secret', async () => {
+  it('an access token is refused if its signature uses the public key as a shared secret', async () => {
     const ours = await world();
     const publicKey = createPublicKey(ours.privateKey);
     const jwk = ours.tokens.jwks().keys[0];
@@ -221,7 +221,7 @@ describe('a token that is not what we signed', () => {
     await expectAccepted(ours, ours.token);
   });
 
-  it('is refused in any spelling but the canonical one, though the signature covers that spelling', async () => {
+  it('an access token in another spelling than the canonical one is refused, although its signature covers that spelling', async () => {
     const ours = await world();
     const unfilled = (members: Members) => {
       const padded = ['', '1'].map((x) => encode({ ...members, x })).find((part) => part.length % 4 !== 0);

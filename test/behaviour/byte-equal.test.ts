@@ -38,7 +38,7 @@ const values: Readonly<Record<string, string>> = {
   '64 KiB of four-byte characters': '😀'.repeat(largest / 4),
 };
 
-describe('a value comes back byte for byte', () => {
+describe('the bytes of a value', () => {
   let app: TestApp;
   let ada: Person;
   beforeAll(async () => {
@@ -64,7 +64,7 @@ describe('a value comes back byte for byte', () => {
   const create = (value: string) => keepSecret(ada, { value });
   const put = (id: string, value: string) => ada.call('PUT', `/secrets/${id}/value`, { body: { value } });
 
-  it.each(Object.entries(values))('%s', async (_what, value) => {
+  it.each(Object.entries(values))('a value of this kind comes back byte by byte: %s', async (_what, value) => {
     const { id, name } = await create(value);
     isSame(await bytesOf(id), value);
     expectStatus(await put(id, 'another value'), 200);
@@ -82,7 +82,7 @@ describe('a value comes back byte for byte', () => {
     for (const one of batch) isSame(Buffer.from(one.value, 'utf8'), value);
   });
 
-  it('in each way of writing it in JSON', async () => {
+  it('a value comes back byte by byte however its JSON is written', async () => {
     const value = 'é\u{1f511}\u2028/"\\\u0000';
     const spellings = [
       JSON.stringify(value),
@@ -105,7 +105,7 @@ describe('a value comes back byte for byte', () => {
     ['ending in a two-byte character', `${'a'.repeat(largest - 1)}é`],
     ['of three-byte characters', '語'.repeat(largest / 3 + 1)],
     ['of four-byte characters', `${'😀'.repeat(largest / 4)}a`],
-  ])('up to 65,536 bytes, and one more is refused: %s', async (_what, value) => {
+  ])('a value of more than 65,536 bytes is refused: %s', async (_what, value) => {
     const { id } = await keepSecret(ada);
     const body = { name: uniqueName(), type: 'other', value };
     const items = { items: [body], on_conflict: 'fail' };
@@ -118,7 +118,7 @@ describe('a value comes back byte for byte', () => {
     isSame(await bytesOf(id), 'the value');
   });
 
-  it('and an empty one is refused', async () => {
+  it('an empty value is refused', async () => {
     const body = { name: uniqueName(), type: 'other', value: '' };
     expect((await ada.call('POST', '/secrets', { body })).status).toBe(400);
   });
@@ -152,7 +152,7 @@ describe('a value comes back byte for byte', () => {
     ['a high one twice', '"\\ud83d\\ud83d\\udd11"'],
     ['a high one at the end', '"abc\\ud83d"'],
     ['a high one and half an escape', '"\\ud83d\\u00e9"'],
-  ])('a lone surrogate is refused, never replaced: %s', async (_what, spelling) => {
+  ])('a value with a lone surrogate is refused and not replaced: %s', async (_what, spelling) => {
     const { id } = await keepSecret(ada);
     for (const [method, path, around] of ways(id)) {
       const answer = await raw(method, path, around(spelling));
@@ -173,7 +173,7 @@ describe('a value comes back byte for byte', () => {
     ['a character beyond U+10FFFF', [0xf4, 0x90, 0x80, 0x80]],
     ['a sequence of five bytes', [0xf8, 0x88, 0x80, 0x80, 0x80]],
     ['Latin-1', [0x63, 0x61, 0x66, 0xe9]],
-  ])('invalid UTF-8 is refused, never replaced: %s', async (_what, bytes) => {
+  ])('a value of invalid UTF-8 is refused and not replaced: %s', async (_what, bytes) => {
     const { id } = await keepSecret(ada);
     for (const [method, path, around] of ways(id)) {
       const [before = '', after = ''] = around('"@"').split('@');
@@ -190,7 +190,7 @@ describe('a value comes back byte for byte', () => {
     ['spelt in two ways', '"one","v\\u0061lue":"another"'],
     ['with the same text', '"one","value":"one"'],
     ['deeper down', '"one","metadata":{"a":{"b":1,"b":1}}'],
-  ])('a member named twice is refused, not chosen from: %s', async (_what, spelling) => {
+  ])('a body that has a member twice is refused: %s', async (_what, spelling) => {
     const { id } = await keepSecret(ada);
     for (const [method, path, around] of ways(id)) {
       const answer = await raw(method, path, around(spelling));
@@ -203,13 +203,13 @@ describe('a value comes back byte for byte', () => {
   });
 
   it.each(['"on_conflict":"fail","on_conflict":"skip","items":[]', '"on_conflict":"fail","items":[],"items":[]'])(
-    'nor is one of an import: {%s}',
+    'an import that has a member twice is refused: {%s}',
     async (members) => {
       expect((await raw('POST', '/secrets/import', `{${members}}`)).status).toBe(400);
     },
   );
 
-  it('whatever it is', async () => {
+  it('random values come back byte by byte', async () => {
     const character = fc.oneof(
       { weight: 3, arbitrary: fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }) },
       { weight: 1, arbitrary: fc.constantFrom('\0', '\r\n', '\ufeff', '\u2028', '"', '\\', '\ud83d\udd11', '\u0301') },

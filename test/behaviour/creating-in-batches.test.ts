@@ -49,7 +49,7 @@ const withToken = async (person: Person): Promise<Person> => {
 };
 
 describe('a secret that is created in one statement', () => {
-  it('is shown as it is read afterwards, with one record', async () => {
+  it('a secret that one statement created is answered as it is read afterwards, and leaves one record', async () => {
     const body = {
       name: 'WHOLE',
       type: 'api_key',
@@ -68,7 +68,7 @@ describe('a secret that is created in one statement', () => {
     ]);
   });
 
-  it('is not created when its user was disabled between the question and the writing', async () => {
+  it('no secret is created when its user is disabled between gate and write', async () => {
     const agent = await withToken(grace);
     expectStatus(await whileItWaits(agent, 'UNDISTURBED', async () => undefined), 201);
     const refused = await whileItWaits(agent, 'DISTURBED', async () => {
@@ -79,7 +79,7 @@ describe('a secret that is created in one statement', () => {
     expectStatus(await admin.call('PATCH', `/users/${grace.id}`, { body: { status: 'active' } }), 200);
   });
 
-  it('is not created in a session that was taken away meanwhile, whatever was asked for before it', async () => {
+  it('no secret is created in a session that the caller lost meanwhile, even behind other creations that wait', async () => {
     const agent = await withToken(ada);
     const session = await startSession(grace, [ada]);
     const { client } = app.database;
@@ -107,7 +107,7 @@ describe('a secret that is created in one statement', () => {
     expect([await kept('PLAIN'), await kept('IN_THE_SESSION')]).toEqual([1, 0]);
   });
 
-  it('waits for nobody else’s name', async () => {
+  it('a creation does not wait for another one whose name is held up', async () => {
     const { client } = app.database;
     await client.query('begin');
     const columns = (
@@ -129,7 +129,7 @@ describe('a secret that is created in one statement', () => {
     expectStatus(await create(ada, 'HELD'), 201);
   });
 
-  it('is one of many that ask for its name at once; all others are refused, on the record', async () => {
+  it('of many simultaneous creations with one name one succeeds, and each of the others leaves a record of its refusal', async () => {
     const agent = await withToken(ada);
     const before = (
       await app.database.client.query(
@@ -147,7 +147,7 @@ describe('a secret that is created in one statement', () => {
     expect(after - before).toBe(11);
   });
 
-  it('is created beside others of one credential, whatever is wrong with some of them', async () => {
+  it('creations of one credential succeed together, although some of them are refused', async () => {
     const names = Array.from({ length: 30 }, (_, at) => (at % 5 === 0 ? 'FIRST' : `MANY_${at}`));
     const answers = await Promise.all(names.map((name) => create(ada, name)));
     expect(answers.map(({ status }) => status)).toEqual(names.map((name) => (name === 'FIRST' ? 409 : 201)));
@@ -160,7 +160,7 @@ describe('a secret that is created in one statement', () => {
     }
   });
 
-  it('is not written under a key that is no longer as it was', async () => {
+  it('no secret is written under an owner key that was changed meanwhile', async () => {
     const { client } = app.database;
     const change = 'update owner_keys set wrapped_key = reverse(wrapped_key) where owner_id = $1';
     await client.query(change, [ada.id]);

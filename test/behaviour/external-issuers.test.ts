@@ -111,7 +111,7 @@ describe('a user of an external issuer', () => {
   });
   afterAll(() => app.close());
 
-  it('is made a member at their first request, and is the same one ever after, whatever else the token says', async () => {
+  it('an external user becomes a member at the first request and stays the same user, whatever else later tokens say', async () => {
     const made = await userOf(
       app,
       byFirst({ sub: 's-1', preferred_username: 'mary', email: 'mary@a.test', name: 'M' }),
@@ -123,7 +123,7 @@ describe('a user of an external issuer', () => {
     expect(await userOf(app, byFirst({ sub: 's-1' }))).toMatchObject({ id: made['id'] });
   });
 
-  it('keeps secrets that another subject, and the same subject at another issuer, cannot reach', async () => {
+  it('the secrets of an external user are out of reach for another subject and for the same subject at another issuer', async () => {
     const owner = await personOf(app, byFirst({ sub: 'kept', preferred_username: 'keeper' }));
     const secret = await keepSecret(owner, { value: 'swordfish' });
     expect((await owner.call('GET', `/secrets/${secret.id}/value`)).body.value).toBe('swordfish');
@@ -139,7 +139,7 @@ describe('a user of an external issuer', () => {
     }
   });
 
-  it('never becomes an existing user by bearing their id, and is somebody of their own instead', async () => {
+  it('an external user whose subject is the id of an existing user becomes a user of their own', async () => {
     const posing = await userOf(app, bySecond({ sub: ada.id, preferred_username: 'posing-by-id' }));
     expect(posing['id']).not.toBe(ada.id);
     expect(await userOf(app, bySecond({ sub: 'x-1', preferred_username: 'own-name' }))).toMatchObject({
@@ -151,22 +151,25 @@ describe('a user of an external issuer', () => {
     ['as it is', 'ada'],
     ['in capitals', 'ADA'],
     ['in full width', 'ａｄａ'],
-  ])('never becomes an existing user by bearing their name %s, and is told what to do', async (_how, name) => {
-    const before = await countUsers(app);
-    const answer = expectStatus(await me(app, bySecond({ sub: 'poser', preferred_username: name })), 409);
-    expect(answer.body).toMatchObject({ code: 'name_taken', detail: expect.stringContaining('administrator') });
-    expect(await countUsers(app)).toBe(before);
-    expect((await userOf(app, ada.token))['id']).toBe(ada.id);
-  });
+  ])(
+    'an external user with the username of an existing user (%s) is refused and told what to do',
+    async (_how, name) => {
+      const before = await countUsers(app);
+      const answer = expectStatus(await me(app, bySecond({ sub: 'poser', preferred_username: name })), 409);
+      expect(answer.body).toMatchObject({ code: 'name_taken', detail: expect.stringContaining('administrator') });
+      expect(await countUsers(app)).toBe(before);
+      expect((await userOf(app, ada.token))['id']).toBe(ada.id);
+    },
+  );
 
-  it('gets in with the same token once the name was given up by nobody, but was changed at the issuer', async () => {
+  it('an external user whose username was taken is let in once the issuer changed it', async () => {
     expectStatus(await me(app, bySecond({ sub: 'poser-2', preferred_username: 'ada' })), 409);
     expect(await userOf(app, bySecond({ sub: 'poser-2', preferred_username: 'ada.second' }))).toMatchObject({
       username: 'ada.second',
     });
   });
 
-  it('never becomes an existing user by bearing their email', async () => {
+  it('an external user with the email of an existing user becomes a user of their own', async () => {
     expectStatus(await ada.call('PATCH', `/users/${ada.id}`, { body: { email: 'ada@a.test' } }), 200);
     const secret = await keepSecret(ada);
     const token = bySecond({ sub: 'mail', preferred_username: 'mail', email: 'ada@a.test', email_verified: true });
@@ -177,7 +180,7 @@ describe('a user of an external issuer', () => {
     expect((await ada.call('GET', `/secrets/${secret.id}`)).status).toBe(200);
   });
 
-  it('cannot log in here with a password', async () => {
+  it('an external user cannot log in with a password', async () => {
     await userOf(app, byFirst({ sub: 'no-password', preferred_username: 'no-password' }));
     for (const password of ['', 'null', 'a password for tests'].filter(Boolean)) {
       expectStatus(await app.call('POST', '/auth/login', { body: { username: 'no-password', password } }), 401);
@@ -188,13 +191,13 @@ describe('a user of an external issuer', () => {
     );
   });
 
-  it('is made once when their first requests come together', async () => {
+  it('an external user whose first requests come together is created once', async () => {
     const token = byFirst({ sub: 'at-once', preferred_username: 'at-once' });
     const answers = await Promise.all(Array.from({ length: 8 }, () => userOf(app, token)));
     expect(new Set(answers.map((user) => user['id'])).size).toBe(1);
   });
 
-  it('is refused at once when they are disabled, and let in when they are enabled again', async () => {
+  it('an external user is refused as soon as they are disabled, and let in again once they are enabled', async () => {
     const token = byFirst({ sub: 'resting', preferred_username: 'resting' });
     const { id } = await userOf(app, token);
     const set = (status: string) => admin.call('PATCH', `/users/${id}`, { body: { status } });
@@ -205,14 +208,14 @@ describe('a user of an external issuer', () => {
     expectStatus(await me(app, token), 200);
   });
 
-  it('may be known by a shared secret as well', async () => {
+  it('an issuer with a shared secret can vouch for users too', async () => {
     expect(await userOf(app, byThird({ sub: 'h-1', preferred_username: 'hans' }))).toMatchObject({
       username: 'hans',
       issuer: third.config.issuer,
     });
   });
 
-  it('acts through the agent that the token names, on the record', async () => {
+  it('the agent that an external token names is recorded', async () => {
     const owner = await personOf(app, byFirst({ sub: 'acting', preferred_username: 'acting' }));
     const secret = await keepSecret(owner);
     const token = byFirst({ sub: 'acting', act: { sub: 'builder' } });
@@ -236,7 +239,7 @@ describe('a user of an external issuer', () => {
     const value = (token: string, header?: string) =>
       app.call('GET', `/secrets/${secret.id}/value`, { token, session: header });
 
-    it('reaches what is in it, by our id and by the platform’s, and nothing without naming it', async () => {
+    it('an external token reaches the secrets of the session that it names, by either id, and without a session reaches none of them', async () => {
       for (const sid of [session.id, 'chat-7']) {
         expect((await value(byFirst({ sub: 's-1', sid }))).body.value).toBe('in session');
         expect((await me(app, byFirst({ sub: 's-1', sid }))).body.session_id).toBe(session.id);
@@ -244,7 +247,7 @@ describe('a user of an external issuer', () => {
       expectStatus(await value(byFirst({ sub: 's-1' })), 404);
     });
 
-    it('may name it by the header too, by either name, but not another one', async () => {
+    it('X-Session-Id may repeat the session of an external token, and may not name another one', async () => {
       const other = await startSession(ada, [mary], { external_id: 'chat-8' });
       const token = byFirst({ sub: 's-1', sid: 'chat-7' });
       for (const same of [session.id, 'chat-7']) expectStatus(await value(token, same), 200);
@@ -254,7 +257,7 @@ describe('a user of an external issuer', () => {
       expectStatus(await value(byFirst({ sub: 's-1' }), 'chat-7'), 200);
     });
 
-    it('is refused everything where it is not present in that session', async () => {
+    it('an external token that names a session is refused everywhere if its user is not in that session', async () => {
       const stranger = { sub: 'stranger', preferred_username: 'stranger' };
       expectStatus(await me(app, byFirst(stranger)), 200);
       for (const sid of [session.id, 'chat-7', 'no-such-chat', '..', ada.id]) {
@@ -282,14 +285,14 @@ describe('an issuer that supplies ids', () => {
   });
   afterAll(() => app.close());
 
-  it('gives new users the id that its subject is', async () => {
+  it('an issuer that supplies ids gives new users its subject as their id', async () => {
     const sub = '0198F1C2-0000-7000-8000-00000000000A';
     const user = await userOf(app, bySupplier({ sub, preferred_username: 'given' }));
     expect(user['id']).toBe(sub.toLowerCase());
     expect((await userOf(app, bySupplier({ sub })))['id']).toBe(sub.toLowerCase());
   });
 
-  it('never gives anybody an id that somebody has, in whatever writing', async () => {
+  it('an issuer that supplies ids cannot give a new user the id of an existing one, in any spelling', async () => {
     const outsider = await userOf(app, signing(app, other)({ sub: 'o-1', preferred_username: 'outsider' }));
     const before = await countUsers(app);
     for (const id of [ada.id, ada.id.toUpperCase(), String(outsider['id'])]) {
@@ -302,7 +305,7 @@ describe('an issuer that supplies ids', () => {
   });
 
   it.each(['not-a-uuid', '0198f1c2', `{0198f1c2-0000-7000-8000-00000000000b}`, '0198f1c2000070008000000000000000b'])(
-    'makes nobody of the subject %s, which is no id',
+    'an issuer that supplies ids creates no user from the subject %s, which is not an id',
     async (sub) => {
       const before = await countUsers(app);
       expectStatus(await me(app, bySupplier({ sub, preferred_username: `user-${sub}` })), 409);
@@ -314,7 +317,7 @@ describe('an issuer that supplies ids', () => {
 });
 
 describe('an issuer that may not create users', () => {
-  it('lets in those whom it made when it might, and nobody new', async () => {
+  it('an issuer that may no longer create users lets in those that it created, and no new ones', async () => {
     const database = await freshDatabase();
     const rootKey = `${Buffer.alloc(32, 7).toString('base64url')}=`;
     const open = published();
@@ -335,7 +338,7 @@ describe('an issuer that may not create users', () => {
   });
 });
 
-describe('a token that nobody we know made', () => {
+describe('a forged external token', () => {
   const first = published();
   const second = published();
   const third = withSecret();
@@ -406,7 +409,7 @@ describe('a token that nobody we know made', () => {
     ],
     ['with a fourth part', () => `${own()}.x`],
     ['cut short', () => own().slice(0, -1)],
-  ])('is refused %s, makes nobody, and its sound twin is let in', async (_what, forged) => {
+  ])('an external token %s is refused and creates no user, while a valid one is accepted', async (_what, forged) => {
     const before = await countUsers(app);
     const answer = expectStatus(await me(app, forged()), 401);
     expect(answer.body.code).toBe('unauthenticated');
@@ -415,7 +418,7 @@ describe('a token that nobody we know made', () => {
     expect(await userOf(app, own())).toMatchObject({ username: 'u1' });
   });
 
-  it('is refused in any spelling but the canonical one', async () => {
+  it('an external token in another spelling than the canonical one is refused', async () => {
     const sign = signer('EdDSA', first.key);
     // The payload's last group must not be full, so that there are other spellings of it.
     const payload = [...Array(3).keys()]
@@ -428,7 +431,7 @@ describe('a token that nobody we know made', () => {
     }
   });
 
-  it('never makes us fetch what it names', async () => {
+  it('no address that an external token names is ever fetched', async () => {
     expectStatus(await me(app, own({}, { jku: `${host.origin}/planted` })), 401);
     expectStatus(await me(app, own()), 200);
     expect(host.requestsTo('/planted')).toBe(0);

@@ -72,7 +72,7 @@ const world = (alg = 'EdDSA', key = ed25519(), change: Partial<IssuerConfig> = {
 };
 
 describe('a token of an external issuer', () => {
-  it('says who bears it', async () => {
+  it('an external token names its user', async () => {
     const { external, token, issuer } = world();
     const claims = { preferred_username: 'ann', email: 'a@b.test', name: 'Ann', sid: 'chat-1', act: { sub: 'bot' } };
     expect(await external.verify(token(claims))).toEqual({
@@ -87,20 +87,20 @@ describe('a token of an external issuer', () => {
     });
   });
 
-  it('may leave out everything but issuer, subject, audience and end', async () => {
+  it('an external token needs nothing but issuer, subject, audience and end', async () => {
     const { external, token } = world();
     const nobody = { username: null, email: null, displayName: null, sessionName: null, agent: null };
     expect(await external.verify(token({ iat: undefined }))).toMatchObject(nobody);
     expect(await external.verify(token({ email: null, name: null, preferred_username: '' }))).toMatchObject(nobody);
   });
 
-  it('names the user and the session by the claims that were configured', async () => {
+  it('username and session are read from the claims that are configured for the issuer', async () => {
     const { external, token } = world('EdDSA', ed25519(), { usernameClaim: 'https://x/name', sessionClaim: 'chat' });
     const claims = { 'https://x/name': 'ann', preferred_username: 'bob', chat: 'c1', sid: 7 };
     expect(await external.verify(token(claims))).toMatchObject({ username: 'ann', sessionName: 'c1' });
   });
 
-  it('names no session where the issuer means something else by it', async () => {
+  it('no session is read where the issuer uses that claim for something else', async () => {
     const { external, token } = world('EdDSA', ed25519(), { sessionClaim: null });
     expect(await external.verify(token({ sid: 'sso-session' }))).toMatchObject({ sessionName: null });
   });
@@ -118,7 +118,7 @@ describe('a token of an external issuer', () => {
     ['agent that is null', { act: null }],
     ['agent without a name', { act: {} }],
     ['agent whose name is no string', { act: { sub: 7 } }],
-  ])('is refused with a %s', async (_what, claims) => {
+  ])('an external token is refused with a %s', async (_what, claims) => {
     const { token, expectAccepted, expectRefused } = world();
     await expectRefused(token(claims));
     await expectAccepted(token({ sid: 's', preferred_username: 'ann', email: 'e', name: 'n', act: { sub: 'bot' } }));
@@ -135,13 +135,13 @@ describe('a token of an external issuer', () => {
     ['ES384', () => generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey],
     ['ES512', () => generateKeyPairSync('ec', { namedCurve: 'P-521' }).privateKey],
     ['EdDSA', ed25519],
-  ])('may be signed with %s', async (alg, newKey) => {
+  ])('an external token may be signed with %s', async (alg, newKey) => {
     const { token, expectAccepted, expectRefused } = world(alg, newKey(), { algorithms: [alg] });
     await expectAccepted(token());
     await expectRefused(`${token().split('.', 2).join('.')}.${token({ sub: 'u2' }).split('.')[2]}`);
   });
 
-  it('may be signed with a shared secret', async () => {
+  it('an external token may be signed with a shared secret', async () => {
     const issuer = secretIssuer('a secret of at least 32 bytes, in UTF-8: é');
     const { expectAccepted, expectRefused } = verifying(issuer);
     const sign = macSigner('a secret of at least 32 bytes, in UTF-8: é');
@@ -150,7 +150,7 @@ describe('a token of an external issuer', () => {
     await expectRefused(forge({ alg: 'HS512' }, claimsOf(issuer), sign));
   });
 
-  it('is told from others by its issuer', async () => {
+  it('an external token is recognised by its issuer', async () => {
     const { external, token } = world();
     const isExternal = (text: string) => {
       const form = readJwtForm(text);
@@ -161,8 +161,8 @@ describe('a token of an external issuer', () => {
   });
 });
 
-describe('times', () => {
-  it('a token ends at exp, with no leeway, also when it was seen before', async () => {
+describe('the times of an external token', () => {
+  it('an external token ends at its exp without leeway, even if it was accepted before', async () => {
     const { clock, token, expectAccepted, expectRefused } = world();
     await expectAccepted(token());
     clock.set(new Date('2027-03-01T10:59:59.999Z'));
@@ -172,7 +172,7 @@ describe('times', () => {
     await expectAccepted(token({ exp: startSeconds + 7200 }));
   });
 
-  it.each(['nbf', 'iat'])('%s may lie 5 s ahead, not more', async (claim) => {
+  it.each(['nbf', 'iat'])('the claim %s of an external token may be 5 s ahead and no more', async (claim) => {
     const { clock, token, expectAccepted, expectRefused } = world();
     await expectAccepted(token({ [claim]: startSeconds + 5 }));
     await expectRefused(token({ [claim]: startSeconds + 6 }));
@@ -181,7 +181,7 @@ describe('times', () => {
   });
 });
 
-describe('a token that is not meant for us', () => {
+describe('an external token that is meant for another service', () => {
   it.each<[string, Members]>([
     ['another audience', { aud: 'else' }],
     ['an audience in another case', { aud: 'Keyhold' }],
@@ -191,13 +191,13 @@ describe('a token that is not meant for us', () => {
     ['an unknown issuer', { iss: 'https://unknown.test' }],
     ['no issuer', { iss: undefined }],
     ['no end', { exp: undefined }],
-  ])('is refused with %s', async (_what, claims) => {
+  ])('an external token is refused with %s', async (_what, claims) => {
     const { token, expectAccepted, expectRefused } = world();
     await expectRefused(token(claims));
     await expectAccepted(token({ aud: ['else', 'keyhold'] }));
   });
 
-  it('is refused with an issuer that is ours but for its writing', async () => {
+  it('an external token is refused if its issuer differs from the configured one in spelling only', async () => {
     const { token, issuer, expectAccepted, expectRefused } = world();
     const { issuer: name } = issuer.config;
     for (const iss of [`${name}/`, name.toUpperCase(), ` ${name}`, [name], { 0: name }])
@@ -206,8 +206,8 @@ describe('a token that is not meant for us', () => {
   });
 });
 
-describe('a forged token', () => {
-  it('is refused with the algorithm none, however it is written, with or without a signature', async () => {
+describe('a forged external token', () => {
+  it('an external token with the algorithm none is refused in every spelling of it, signed or not', async () => {
     const { token, issuer, expectAccepted, expectRefused } = world();
     for (const alg of spellingsOfNone) {
       await expectRefused(forge({ alg, kid: 'k1' }, claimsOf(issuer), () => ''));
@@ -220,26 +220,29 @@ describe('a forged token', () => {
     ['RS256', () => rsaKey],
     ['EdDSA', ed25519],
     ['ES256', p256],
-  ])('is refused when the public key for %s was used as a shared secret', async (alg, newKey) => {
-    const { token, key, issuer, expectAccepted, expectRefused } = world(alg, newKey());
-    const publicKey = createPublicKey(key.export({ format: 'pem', type: 'pkcs8' }) as string);
-    const jwk = publicJwk(key, { kid: 'k1' });
-    const secrets = [
-      publicKey.export({ format: 'pem', type: 'spki' }),
-      publicKey.export({ format: 'pem', type: 'spki' }).toString().trim(),
-      publicKey.export({ format: 'der', type: 'spki' }),
-      JSON.stringify(jwk),
-      JSON.stringify({ keys: [jwk] }),
-      Buffer.from(String(jwk['x'] ?? jwk['n']), 'base64url'),
-      '',
-    ];
-    for (const secret of secrets) {
-      await expectRefused(forge({ alg: 'HS256', kid: 'k1' }, claimsOf(issuer), macSigner(secret)));
-    }
-    await expectAccepted(token());
-  });
+  ])(
+    'an external token is refused if its signature uses the public key for %s as a shared secret',
+    async (alg, newKey) => {
+      const { token, key, issuer, expectAccepted, expectRefused } = world(alg, newKey());
+      const publicKey = createPublicKey(key.export({ format: 'pem', type: 'pkcs8' }) as string);
+      const jwk = publicJwk(key, { kid: 'k1' });
+      const secrets = [
+        publicKey.export({ format: 'pem', type: 'spki' }),
+        publicKey.export({ format: 'pem', type: 'spki' }).toString().trim(),
+        publicKey.export({ format: 'der', type: 'spki' }),
+        JSON.stringify(jwk),
+        JSON.stringify({ keys: [jwk] }),
+        Buffer.from(String(jwk['x'] ?? jwk['n']), 'base64url'),
+        '',
+      ];
+      for (const secret of secrets) {
+        await expectRefused(forge({ alg: 'HS256', kid: 'k1' }, claimsOf(issuer), macSigner(secret)));
+      }
+      await expectAccepted(token());
+    },
+  );
 
-  it('is refused with RS256 against a shared secret, and with HS256 against published keys of type oct', async () => {
+  it('an external token with RS256 is refused at an issuer with a shared secret, and one with HS256 at an issuer that publishes keys of type oct', async () => {
     const secret = 'a secret of at least 32 bytes, known to both';
     const issuer = secretIssuer(secret);
     const bySecret = verifying(issuer);
@@ -255,7 +258,7 @@ describe('a forged token', () => {
     await expectAccepted(token());
   });
 
-  it('is refused with an algorithm that is not pinned for its issuer, though the key could verify it', async () => {
+  it('an external token is refused with an algorithm that is not configured for its issuer, although the key could verify it', async () => {
     const issuer = newIssuer(host, [publicJwk(rsaKey, { kid: 'k1' })], { algorithms: ['RS256'] });
     const { expectAccepted, expectRefused } = verifying(issuer);
     const signedWith = (alg: string) => forge({ alg, kid: 'k1' }, claimsOf(issuer), signer(alg, rsaKey));
@@ -274,23 +277,26 @@ describe('a forged token', () => {
     ['crit', []],
     ['b64', false],
     ['b64', true],
-  ])('is refused with the header %s = %j, signed by the true key or by its own', async (name, value) => {
-    const { token, issuer, expectAccepted, expectRefused } = world();
-    const intruder = ed25519();
-    await expectRefused(token({}, { [name]: value }));
-    await expectRefused(token({}, { [name]: value, crit: [name] }));
-    const header = { alg: 'EdDSA', kid: 'k1', [name]: name === 'jwk' ? publicJwk(intruder) : value };
-    await expectRefused(forge(header, claimsOf(issuer), signer('EdDSA', intruder)));
-    await expectAccepted(token({}, { typ: 'JWT' }));
-  });
+  ])(
+    'an external token with the header %s = %j is refused, signed by the right key or by its own',
+    async (name, value) => {
+      const { token, issuer, expectAccepted, expectRefused } = world();
+      const intruder = ed25519();
+      await expectRefused(token({}, { [name]: value }));
+      await expectRefused(token({}, { [name]: value, crit: [name] }));
+      const header = { alg: 'EdDSA', kid: 'k1', [name]: name === 'jwk' ? publicJwk(intruder) : value };
+      await expectRefused(forge(header, claimsOf(issuer), signer('EdDSA', intruder)));
+      await expectAccepted(token({}, { typ: 'JWT' }));
+    },
+  );
 
-  it('never makes us fetch from an address in it', async () => {
+  it('no address in an external token is ever fetched', async () => {
     const { token, expectRefused } = world();
     for (const header of ['jku', 'x5u']) await expectRefused(token({}, { [header]: `${host.origin}/trap` }));
     expect(host.requestsTo('/trap')).toBe(0);
   });
 
-  it('is refused with other claims or no signature, also after the true one was seen', async () => {
+  it('an external token with other claims or no signature is refused, even after the genuine one was accepted', async () => {
     const { token, expectAccepted, expectRefused } = world();
     await expectAccepted(token());
     const [header, payload, signature] = token().split('.') as [string, string, string];
@@ -302,7 +308,7 @@ describe('a forged token', () => {
     await expectAccepted(token());
   });
 
-  it('is refused in any spelling but the canonical one, though the signature covers that spelling', async () => {
+  it('an external token in another spelling than the canonical one is refused, although its signature covers that spelling', async () => {
     const { sign, issuer, expectAccepted, expectRefused } = world();
     const unfilled = (members: Members) =>
       ['', '1'].map((x) => encode({ ...members, x })).find((part) => part.length % 4 !== 0) ?? '';
@@ -316,7 +322,7 @@ describe('a forged token', () => {
   });
 });
 
-describe('keys that must not verify', () => {
+describe('published keys that verify nothing', () => {
   /** The item of the JWK Set is refused; the twin, a sound key in the same place, is taken. */
   const expectUseless = async (alg: string, key: KeyObject, item: Members, twinKey = key, twin: Members = {}) => {
     const issuer = newIssuer(host, [item]);
@@ -327,24 +333,24 @@ describe('keys that must not verify', () => {
     await expectAccepted(forge({ alg, kid: 'k1' }, claimsOf(issuer), signer(alg, twinKey)));
   };
 
-  it('RSA of 1024 bits', async () => {
+  it('an RSA key of 1024 bits verifies nothing', async () => {
     const weak = rsa(1024);
     await expectUseless('RS256', weak, publicJwk(weak, { kid: 'k1' }), rsaKey);
   });
 
-  it('RSA of 2047 bits, one fewer than enough', async () => {
+  it('an RSA key of 2047 bits verifies nothing, and one of 2048 bits does', async () => {
     const weak = rsa(2047);
     await expectUseless('RS256', weak, publicJwk(weak, { kid: 'k1' }), rsaKey);
   });
 
-  it('RSA of 1024 bits made to look longer by leading zeros', async () => {
+  it('an RSA key of 1024 bits verifies nothing, although leading zeros make it look longer', async () => {
     const weak = rsa(1024);
     const n = Buffer.from(String(publicJwk(weak)['n']), 'base64url');
     const longer = Buffer.concat([Buffer.alloc(128), n]).toString('base64url');
     await expectUseless('RS256', weak, publicJwk(weak, { kid: 'k1', n: longer }), rsaKey);
   });
 
-  it.each([3, 65_539])('RSA with the exponent %i', async (exponent) => {
+  it.each([3, 65_539])('an RSA key with the exponent %i verifies nothing', async (exponent) => {
     const weak = rsa(2048, exponent);
     await expectUseless('RS256', weak, publicJwk(weak, { kid: 'k1' }), rsaKey);
   });
@@ -368,32 +374,35 @@ describe('keys that must not verify', () => {
     ['name no string as their id', { kid: 1 }, {}],
     ['bear another id', { kid: 'k2' }, {}],
     ['bear no id', { kid: undefined }, {}],
-  ])('those that %s', async (_what, item, twin) => {
+  ])('published keys verify nothing if they %s', async (_what, item, twin) => {
     const key = ed25519();
     await expectUseless('EdDSA', key, publicJwk(key, { kid: 'k1', ...item }), key, twin);
   });
 
-  it('a point that is not on its curve', async () => {
+  it('a key verifies nothing if its point is not on the curve', async () => {
     const key = p256();
     const { x, y } = publicJwk(key);
     await expectUseless('ES256', key, publicJwk(key, { kid: 'k1', x: y, y: x }), key);
   });
 
-  it.each([0, 1])('a point of small order (y = %i), under which anybody could sign', async (y) => {
-    const { token, issuer, key } = world();
-    const x = Buffer.alloc(32).fill(y, 0, 1).toString('base64url');
-    issuer.publish([publicJwk(key, { kid: 'k1', x })]);
-    const { expectRefused } = verifying(issuer);
-    // S = 0 and R = the neutral point satisfy RFC 8032's equation for every message, or one in four (order 4).
-    const neutral = () => Buffer.alloc(64).fill(1, 0, 1).toString('base64url');
-    for (let n = 0; n < 40; n += 1) {
-      await expectRefused(forge({ alg: 'EdDSA', kid: 'k1' }, claimsOf(issuer, { n }), neutral));
-    }
-    issuer.publish([publicJwk(key, { kid: 'k1' })]);
-    await verifying(issuer).expectAccepted(token());
-  });
+  it.each([0, 1])(
+    'an Ed25519 key of small order (y = %i), under which anyone could sign, verifies nothing',
+    async (y) => {
+      const { token, issuer, key } = world();
+      const x = Buffer.alloc(32).fill(y, 0, 1).toString('base64url');
+      issuer.publish([publicJwk(key, { kid: 'k1', x })]);
+      const { expectRefused } = verifying(issuer);
+      // S = 0 and R = the neutral point satisfy RFC 8032's equation for every message, or one in four (order 4).
+      const neutral = () => Buffer.alloc(64).fill(1, 0, 1).toString('base64url');
+      for (let n = 0; n < 40; n += 1) {
+        await expectRefused(forge({ alg: 'EdDSA', kid: 'k1' }, claimsOf(issuer, { n }), neutral));
+      }
+      issuer.publish([publicJwk(key, { kid: 'k1' })]);
+      await verifying(issuer).expectAccepted(token());
+    },
+  );
 
-  it('none of them counts as a second key beside a sound one', async () => {
+  it('an unusable key does not count as a second one where a token names no kid', async () => {
     const { token, issuer, key } = world('RS256', rsaKey);
     const weak = [
       publicJwk(rsa(1024)),
@@ -407,7 +416,7 @@ describe('keys that must not verify', () => {
     await verifying(issuer).expectRefused(token({}, { kid: undefined }));
   });
 
-  it('an empty set, and items that are no keys', async () => {
+  it('an empty set of keys verifies nothing, nor do items that are not keys', async () => {
     const { issuer, key, token } = world();
     for (const keys of [[], [null, 7, 'x', [], {}]]) {
       issuer.publish(keys);
@@ -417,7 +426,7 @@ describe('keys that must not verify', () => {
     }
   });
 
-  it('an empty shared secret', async () => {
+  it('an empty shared secret verifies nothing', async () => {
     const [empty, sound] = [secretIssuer(''), secretIssuer('s'.repeat(32))];
     const { expectAccepted, expectRefused } = verifying(empty, sound);
     await expectRefused(forge({ alg: 'HS256' }, claimsOf(empty), macSigner('')));
@@ -425,15 +434,15 @@ describe('keys that must not verify', () => {
   });
 });
 
-describe('which key', () => {
-  it('a token without kid is taken where only one key fits its algorithm', async () => {
+describe('the key of an external token', () => {
+  it('an external token without kid is accepted if only one key fits its algorithm', async () => {
     const { token, issuer, key, expectAccepted } = world();
     await expectAccepted(token({}, { kid: undefined }));
     issuer.publish([publicJwk(key), publicJwk(rsaKey, { kid: 'k2' })]);
     await verifying(issuer).expectAccepted(token({}, { kid: undefined }));
   });
 
-  it('a token without kid is refused where several fit, whichever signed it', async () => {
+  it('an external token without kid is refused if several keys fit, whichever of them signed it', async () => {
     const { token, issuer, key } = world();
     issuer.publish([publicJwk(key, { kid: 'k1' }), publicJwk(ed25519(), { kid: 'k2' })]);
     const { expectAccepted, expectRefused } = verifying(issuer);
@@ -441,7 +450,7 @@ describe('which key', () => {
     await expectAccepted(token());
   });
 
-  it('a token is refused where its kid names two keys', async () => {
+  it('an external token is refused if its kid names two keys', async () => {
     const { token, issuer, key } = world();
     issuer.publish([publicJwk(key, { kid: 'k1' }), publicJwk(ed25519(), { kid: 'k1' })]);
     const { clock, expectAccepted, expectRefused } = verifying(issuer);
@@ -451,7 +460,7 @@ describe('which key', () => {
     await expectAccepted(token());
   });
 
-  it('two issuers that share a kid never mix, in either direction, also once both were seen', async () => {
+  it('the keys of two issuers with the same kid are never confused, even once both were used', async () => {
     const [a, b] = [world(), world()];
     const { expectAccepted, expectRefused } = verifying(a.issuer, b.issuer);
     const refuseBoth = async () => {
@@ -464,14 +473,14 @@ describe('which key', () => {
     await refuseBoth();
   });
 
-  it("an issuer's token is refused at another's audience, though both are known", async () => {
+  it('an issuer’s token is refused with the audience of another issuer', async () => {
     const [a, b] = [world('EdDSA', ed25519(), { audience: 'for-a' }), world('EdDSA', ed25519(), { audience: 'for-b' })];
     const { expectAccepted, expectRefused } = verifying(a.issuer, b.issuer);
     await expectRefused(a.token({ aud: 'for-b' }));
     await expectAccepted(a.token({ aud: 'for-a' }));
   });
 
-  it('a kid of another issuer, signed with its key, is refused', async () => {
+  it('an external token is refused with the kid and signature of another issuer’s key', async () => {
     const [a, b] = [world(), world()];
     b.issuer.publish([publicJwk(b.key, { kid: 'of-b' })]);
     const { expectAccepted, expectRefused } = verifying(a.issuer, b.issuer);
@@ -483,7 +492,7 @@ describe('which key', () => {
 });
 
 describe('when an issuer changes its keys', () => {
-  it('a token of the new key is taken at once', async () => {
+  it('an external token of a new key is accepted at once', async () => {
     const { token, issuer, key, expectAccepted } = world();
     await expectAccepted(token());
     const next = ed25519();
@@ -492,7 +501,7 @@ describe('when an issuer changes its keys', () => {
     await expectAccepted(token());
   });
 
-  it('a token without kid of the new only key is taken at once, and one of the old key refused from then on', async () => {
+  it('an external token without kid is accepted at once if a new key replaced the only one, and the old key is refused from then on', async () => {
     const { token, issuer, expectAccepted, expectRefused } = world();
     await expectAccepted(token({}, { kid: undefined }));
     const next = ed25519();
@@ -501,7 +510,7 @@ describe('when an issuer changes its keys', () => {
     await expectRefused(token({}, { kid: undefined }));
   });
 
-  it('a token of a removed key is refused after 5 minutes at the latest, though it was seen before', async () => {
+  it('an external token of a removed key is refused after 5 minutes at the latest, even if it was accepted before', async () => {
     const { clock, token, issuer, expectAccepted, expectRefused } = world();
     await expectAccepted(token());
     const next = ed25519();
@@ -513,7 +522,7 @@ describe('when an issuer changes its keys', () => {
     await expectAccepted(forge({ alg: 'EdDSA', kid: 'k2' }, claimsOf(issuer), signer('EdDSA', next)));
   });
 
-  it('a token of a removed key is refused as soon as the new set was fetched for another reason', async () => {
+  it('an external token of a removed key is refused as soon as the new keys were fetched for another reason', async () => {
     const { token, issuer, expectAccepted, expectRefused } = world();
     await expectAccepted(token());
     const next = ed25519();
@@ -522,7 +531,7 @@ describe('when an issuer changes its keys', () => {
     await expectRefused(token());
   });
 
-  it('a token that was seen is refused when another key takes over its kid', async () => {
+  it('an external token that was accepted is refused once another key has its kid', async () => {
     const { clock, token, issuer, expectAccepted, expectRefused } = world();
     await expectAccepted(token());
     const next = ed25519();
@@ -532,7 +541,7 @@ describe('when an issuer changes its keys', () => {
     await expectAccepted(forge({ alg: 'EdDSA', kid: 'k1' }, claimsOf(issuer), signer('EdDSA', next)));
   });
 
-  it('a removed key does not come back when the clock is put back', async () => {
+  it('a removed key is not accepted again when the clock is set back', async () => {
     const { clock, token, issuer, expectAccepted, expectRefused } = world();
     await expectAccepted(token());
     issuer.publish([publicJwk(ed25519(), { kid: 'k2' })]);
@@ -548,8 +557,8 @@ describe('when an issuer changes its keys', () => {
   });
 });
 
-describe('how often an issuer is asked', () => {
-  it('once for many tokens, at the same time or within 5 minutes', async () => {
+describe('how often keys are fetched', () => {
+  it('keys are fetched once for many tokens that come together or within 5 minutes', async () => {
     const { clock, token, issuer, expectAccepted } = world();
     await Promise.all(Array.from({ length: 20 }, (_, at) => expectAccepted(token({ n: at }))));
     clock.advance(5 * minutes - 1);
@@ -560,7 +569,7 @@ describe('how often an issuer is asked', () => {
     expect(issuer.requests()).toBe(2);
   });
 
-  it('once in 10 seconds for tokens with invented key ids, and true ones are taken meanwhile', async () => {
+  it('keys are fetched once in 10 seconds for tokens with made-up key ids, and valid tokens are accepted meanwhile', async () => {
     const { clock, token, issuer, expectAccepted, expectRefused } = world();
     await expectAccepted(token());
     const garbage = Array.from({ length: 30 }, (_, at) => token({}, { kid: `invented-${at}` }));
@@ -573,7 +582,7 @@ describe('how often an issuer is asked', () => {
     expect(issuer.requests()).toBe(3);
   });
 
-  it('never for tokens that cannot hold', async () => {
+  it('keys are never fetched for tokens that cannot be valid', async () => {
     const { token, issuer, expectAccepted, expectRefused } = world();
     const bad = [{ aud: 'else' }, { exp: 1 }, { nbf: startSeconds + 60 }].map((claims) => token(claims));
     for (const forged of [...bad, token({}, { alg: 'none' }), token({}, { jku: 'x' })]) await expectRefused(forged);
@@ -581,7 +590,7 @@ describe('how often an issuer is asked', () => {
     await expectAccepted(token());
   });
 
-  it('once for tokens that a known key did not sign', async () => {
+  it('keys are fetched once for tokens that a known key did not sign', async () => {
     const { token, issuer, expectAccepted, expectRefused } = world();
     await expectAccepted(token());
     const intruder = signer('EdDSA', ed25519());
@@ -591,7 +600,7 @@ describe('how often an issuer is asked', () => {
 });
 
 describe('when an issuer cannot be reached', () => {
-  it('keys serve for 5 minutes, then callers are told to come back, until it answers again', async () => {
+  it('known keys of an issuer that cannot be reached are used for 5 minutes, and then its users are told to try again', async () => {
     const { clock, token, issuer, key, expectAccepted, expectRefused, expectUnavailable } = world();
     await expectAccepted(token());
     issuer.answer((response) => response.destroy());
@@ -606,7 +615,7 @@ describe('when an issuer cannot be reached', () => {
     await expectAccepted(token());
   });
 
-  it('a key that is not known is neither taken nor refused, and known ones still serve', async () => {
+  it('a token of an unknown key is answered 503 while its issuer cannot be reached, and known keys are used on', async () => {
     const { clock, token, issuer, key, expectAccepted, expectUnavailable } = world();
     await expectAccepted(token());
     issuer.answer((response) => response.writeHead(500).end());
@@ -619,7 +628,7 @@ describe('when an issuer cannot be reached', () => {
     await expectAccepted(later);
   });
 
-  it('it is not asked again for 2 seconds', async () => {
+  it('an issuer that could not be reached is not asked again for 2 seconds', async () => {
     const { token, issuer, expectUnavailable } = world();
     issuer.answer((response) => response.writeHead(500).end());
     await Promise.all([expectUnavailable(token()), expectUnavailable(token())]);
@@ -627,7 +636,9 @@ describe('when an issuer cannot be reached', () => {
     expect(issuer.requests()).toBe(1);
   });
 
-  it('nobody listens, or it never ends its answer', { timeout: 10_000 }, async () => {
+  it('users of an issuer are told to try again if nothing listens there or its answer never ends', {
+    timeout: 10_000,
+  }, async () => {
     const silent = world();
     silent.issuer.answer((response) => response.writeHead(200).write('{"keys":'));
     const absent = world('EdDSA', ed25519(), { keys: { kind: 'jwks', url: 'http://127.0.0.1:1/jwks' } });
@@ -642,7 +653,7 @@ describe('when an issuer cannot be reached', () => {
     ['nothing of the kind', () => ({})],
     ['more than 100 keys', (keys) => ({ keys: [...keys, ...Array(100).fill({})] })],
     ['more than 256 KiB', (keys) => ({ keys, padding: 'x'.repeat(256 * 1024) })],
-  ])('its answer is %s', async (_what, answer) => {
+  ])('users of an issuer are told to try again if its answer is %s', async (_what, answer) => {
     const { clock, token, issuer, key, expectAccepted, expectUnavailable } = world();
     const jwk = publicJwk(key, { kid: 'k1' });
     issuer.answer(json(answer([jwk])));
@@ -652,7 +663,7 @@ describe('when an issuer cannot be reached', () => {
     await expectAccepted(token());
   });
 
-  it.each([301, 302, 303, 307, 308])('it redirects with %i: that is not followed', async (status) => {
+  it.each([301, 302, 303, 307, 308])('a redirect of an issuer with %i is not followed', async (status) => {
     const { clock, token, issuer, key, expectAccepted, expectUnavailable } = world();
     const target = `/moved-by-${status}`;
     host.answers.set(target, json({ keys: [publicJwk(key, { kid: 'k1' })] }));
@@ -677,7 +688,7 @@ describe('an issuer that is discovered', () => {
     return { ...created, path, describeAs };
   };
 
-  it('publishes its keys where its document says', async () => {
+  it('the keys of a discovered issuer are fetched from the address in its document', async () => {
     const { token, issuer, expectAccepted } = discovered();
     await expectAccepted(token());
     expect(issuer.requests()).toBe(1);
@@ -692,7 +703,7 @@ describe('an issuer that is discovered', () => {
     ['names keys without an address', () => ({ jwks_uri: 'jwks' })],
     ['names keys in a file', () => ({ jwks_uri: 'file:///etc/passwd' })],
     ['names keys in itself', () => ({ jwks_uri: 'data:application/json,{"keys":[]}' })],
-  ])('is not believed when its document %s', async (_what, change) => {
+  ])('a discovered issuer is not trusted if its document %s', async (_what, change) => {
     const { clock, token, issuer, describeAs, expectAccepted, expectUnavailable } = discovered();
     describeAs(change(issuer.config.issuer));
     await expectUnavailable(token());
@@ -702,7 +713,7 @@ describe('an issuer that is discovered', () => {
     await expectAccepted(token());
   });
 
-  it('is not believed when its document or its keys are redirected', async () => {
+  it('a discovered issuer is not trusted if its document or its keys are redirected', async () => {
     const { clock, token, issuer, path, key, describeAs, expectAccepted, expectUnavailable } = discovered();
     const elsewhere = `/${issuer.path}-elsewhere`;
     host.answers.set(elsewhere, json({ keys: [publicJwk(key, { kid: 'k1' })] }));

@@ -63,11 +63,11 @@ describe('with 50,000 secrets and 2,000 users', () => {
     ['sharing', () => ada.call('POST', `/secrets/${ids[30]}/share`, { body: { user_id: grace.id } })],
     ['sharing by name', () => ada.call('POST', `/secrets/${ids[31]}/share`, { body: { username: 'grace' } })],
     ['who can reach it', () => ada.call('GET', `/secrets/${ids[0]}/access`)],
-    ['keeping one', () => ada.call('POST', '/secrets', { body: { name: 'NEW', type: 'token', value: 'v' } })],
+    ['creating one', () => ada.call('POST', '/secrets', { body: { name: 'NEW', type: 'token', value: 'v' } })],
     ['logging in', () => app.call('POST', '/auth/login', { body: { username: 'grace', password: 'x'.repeat(12) } })],
   ];
 
-  it.each(requests)('%s looks at few rows', async (_what, request, most = fewEnough) => {
+  it.each(requests)('%s reads few rows', async (_what, request, most = fewEnough) => {
     const sent = await statementsOf(async () => expect((await request()).status).toBeLessThan(402));
     const plans = await plansOf(app.database.client, sent);
     expect(plans.length).toBeGreaterThan(1);
@@ -77,7 +77,7 @@ describe('with 50,000 secrets and 2,000 users', () => {
     expect(far).toEqual([]);
   });
 
-  it('would be found looking at many', async () => {
+  it('a statement that reads many rows would be found', async () => {
     const sent = [{ text: 'select id from secrets where description = $1', values: ['nothing'] }];
     const [plan] = await plansOf(app.database.client, sent);
     expect(plan?.looked).toEqual([{ table: 'secrets', by: 'Seq Scan', rows: expect.any(Number) }]);

@@ -21,7 +21,7 @@ describe('importing secrets', () => {
   const revealed = async (person: Person, id: string) => (await person.call('GET', `/secrets/${id}/value`)).body.value;
   const countOf = async (person: Person) => (await person.call('GET', '/secrets/stats')).body.total;
 
-  it('keeps every item, with its value and scope', async () => {
+  it('an import stores every item with its value and scope', async () => {
     const session = await startSession(ada, [grace]);
     const names = [uniqueName('IMP'), uniqueName('IMP'), uniqueName('IMP')];
     const answer = await load(ada, {
@@ -41,7 +41,7 @@ describe('importing secrets', () => {
     expect(await revealed(grace, third.id)).toBe(`value of ${names[2]}`);
   });
 
-  it('writes nothing when one item is refused, and says which', async () => {
+  it('an import writes nothing when one item is refused, and names that item', async () => {
     const before = await countOf(ada);
     const wrong = [
       { items: [item(uniqueName()), { ...item(uniqueName()), type: 'nonsense' }], field: 'items/1/type' },
@@ -59,7 +59,7 @@ describe('importing secrets', () => {
     expect(await countOf(ada)).toBe(before);
   });
 
-  it('does with a name that is taken what it was told to', async () => {
+  it('an import does what on_conflict says with a name that is taken', async () => {
     const name = uniqueName('TAKEN');
     const kept = await keepSecret(ada, { name, value: 'old' });
     const items = [item(name, 'new')];
@@ -108,14 +108,14 @@ describe('importing secrets', () => {
     },
   );
 
-  it('tells what it would do, and does nothing, on a dry run', async () => {
+  it('a dry run of an import tells what would be done and writes nothing', async () => {
     const before = await countOf(ada);
     const answer = await load(ada, { on_conflict: 'fail', dry_run: true, items: [item(uniqueName())] });
     expect(answer.body).toMatchObject({ dry_run: true, created: 1, items: [{ id: null, outcome: 'created' }] });
     expect(await countOf(ada)).toBe(before);
   });
 
-  it('runs once for an Idempotency-Key', async () => {
+  it('an import that is sent twice with one Idempotency-Key runs once', async () => {
     const body = { on_conflict: 'fail', items: [item(uniqueName())] };
     const first = await load(ada, body, { 'idempotency-key': 'import-1' });
     const second = await load(ada, body, { 'idempotency-key': 'import-1' });
@@ -125,7 +125,7 @@ describe('importing secrets', () => {
     expect((await load(ada, other, { 'idempotency-key': 'import-1' })).body.code).toBe('idempotency_key_reused');
   });
 
-  it('refuses what is no import, with a sentence', async () => {
+  it('a body that is not an import is refused', async () => {
     const raw = async (text: string) => {
       const response = await fetch(`${app.url}/api/v1/secrets/import`, {
         method: 'POST',
@@ -155,7 +155,7 @@ describe('importing secrets', () => {
     expect((await raw(`{"on_conflict":"fail","items":[ ${JSON.stringify(item(uniqueName()))} ]}`)).status).toBe(201);
   });
 
-  it('ends an upload that is too large while it is still coming', async () => {
+  it('an import that is too large is refused while it is still being sent', async () => {
     const { hostname, port } = new URL(app.url);
     const answer = await new Promise<string>((resolve, reject) => {
       const socket = createConnection({ host: hostname, port: Number(port) });
@@ -173,7 +173,7 @@ describe('importing secrets', () => {
     expect((await load(ada, { on_conflict: 'fail', items: [item(uniqueName())] })).status).toBe(201);
   });
 
-  it('cuts a document the same wherever the pieces end', () => {
+  it('the items of an import are found wherever its pieces end', () => {
     const items = [{ a: '],[{"' }, { b: ['\\', '\\"', { c: [1, 2] }] }, 3, 'x,y'];
     const text = JSON.stringify({ before: [1, [2]], items, after: { items: [9] } });
     for (let at = 0; at <= text.length; at += 1) {

@@ -12,8 +12,8 @@ const withHeader = (change: Members) => forge({ ...header, ...change }, payload,
 const withPayload = (change: Members) => forge(header, { ...payload, ...change }, unsigned);
 const accepted = (token: string) => readJwtForm(token) !== null;
 
-describe('a token of the one form that is read', () => {
-  it('gives its header and claims', () => {
+describe('a JWT in the accepted form', () => {
+  it('a JWT is read as its header and claims', () => {
     expect(readJwtForm(forge(header, payload, unsigned))).toEqual({ header, payload });
   });
 
@@ -29,12 +29,12 @@ describe('a token of the one form that is read', () => {
     ['equal names in different objects', forge(header, { ...payload, a: { n: 1 }, b: [{ n: 1 }, { n: 2 }] }, unsigned)],
     ['a string that looks like a member', withPayload({ note: '{"iss":"x","iss":"y"}', tail: 'back\\slash"iss": ' })],
     ['a member named __proto__', forge(header, JSON.stringify(payload).replace('{', '{"__proto__":1,'), unsigned)],
-  ])('may have %s', (_what, token) => {
+  ])('a JWT may have %s', (_what, token) => {
     expect(accepted(token)).toBe(true);
   });
 });
 
-describe('a token whose parts are not what they should be', () => {
+describe('a JWT with malformed parts', () => {
   const [first, second, third] = forge(header, payload, unsigned).split('.') as [string, string, string];
 
   it.each([
@@ -46,18 +46,18 @@ describe('a token whose parts are not what they should be', () => {
     `${first}.${second}.`,
     `.${second}.${third}`,
     `${first}..${third}`,
-  ])('is refused when parts are missing: %j', (token) => {
+  ])('a JWT is refused if parts are missing: %j', (token) => {
     expect(accepted(token)).toBe(false);
     expect(accepted(`${first}.${second}.${third}`)).toBe(true);
   });
 
-  it('is refused with a fourth part, or with five as an encrypted one has', () => {
+  it('a JWT is refused with four parts, or with five like an encrypted one', () => {
     expect(accepted(`${first}.${second}.${third}.${third}`)).toBe(false);
     expect(accepted(`${first}.${second}.${third}.${third}.${third}`)).toBe(false);
     expect(accepted(`${first}.${second}.${third}`)).toBe(true);
   });
 
-  it.each([0, 1, 2])('is refused when part %i is spelled in another way than the canonical one', (at) => {
+  it.each([0, 1, 2])('a JWT is refused if part %i has another spelling than the canonical one', (at) => {
     const spelled = [encode({ ...header, p: '1' }), encode({ ...payload, y: '' }), third];
     expect(accepted(spelled.join('.'))).toBe(true);
     for (const spelling of otherSpellings(spelled[at] ?? '')) {
@@ -65,19 +65,19 @@ describe('a token whose parts are not what they should be', () => {
     }
   });
 
-  it('is refused in the alphabet of plain base64', () => {
+  it('a JWT is refused in the alphabet of plain base64', () => {
     const url = `${first}.${second}.-_-_`;
     expect(accepted(url)).toBe(true);
     expect(accepted(url.replace('-_-_', '+/+/'))).toBe(false);
     expect(accepted(url.replace('-_-_', '-_+_'))).toBe(false);
   });
 
-  it('is refused when one character stands over', () => {
+  it('a JWT is refused if a part has a leftover character', () => {
     expect(accepted(`${first}.${second}.AAAAA`)).toBe(false);
     expect(accepted(`${first}.${second}.AAAAAA`)).toBe(true);
   });
 
-  it('is refused beyond 8 KiB, and read up to there', () => {
+  it('a JWT of more than 8 KiB is refused, and one of 8 KiB is read', () => {
     const ofLength = (length: number) => {
       const withoutSignature = `${encode({ ...header, pad: 'x'.repeat(length % 4) })}.${second}.`;
       return withoutSignature + 'A'.repeat(length - withoutSignature.length);
@@ -98,13 +98,13 @@ describe('a token whose parts are not what they should be', () => {
     ['empty braces', '{}'],
     ['two values', '{}{}'],
     ['a byte order mark', `\ufeff${JSON.stringify(payload)}`],
-  ])('is refused when header or claims are %s', (_what, json) => {
+  ])('a JWT is refused if its header or claims are %s', (_what, json) => {
     expect(accepted(forge(json, payload, unsigned))).toBe(false);
     expect(accepted(forge(header, json, unsigned))).toBe(false);
     expect(accepted(forge(JSON.stringify(header), JSON.stringify(payload), unsigned))).toBe(true);
   });
 
-  it('is refused when its text is not UTF-8', () => {
+  it('a JWT is refused if its text is not UTF-8', () => {
     const bytes = Buffer.from(JSON.stringify({ ...payload, name: 'é' }));
     const broken = Buffer.from(bytes);
     broken[broken.indexOf(0xc3)] = 0xff;
@@ -119,24 +119,27 @@ describe('a token whose parts are not what they should be', () => {
     ['deeper down', '"act":{"sub":"a","sub":"b"},'],
     ['in a list', '"l":[1,{"a":1,"b":{},"a":2}],'],
     ['under an odd name', '"__proto__":1,"__proto__":2,'],
-  ])('is refused when one name stands twice: %s', (_how, extra) => {
+  ])('a JWT is refused if its claims have a name twice: %s', (_how, extra) => {
     expect(accepted(forge(header, JSON.stringify(payload).replace('{', `{${extra}`), unsigned))).toBe(false);
     expect(accepted(forge(header, JSON.stringify(payload).replace('{', '{"other":1,'), unsigned))).toBe(true);
   });
 
-  it('is refused when its header bears one name twice', () => {
+  it('a JWT is refused if its header has a name twice', () => {
     expect(accepted(forge('{"alg":"EdDSA","alg":"none"}', payload, unsigned))).toBe(false);
     expect(accepted(forge('{"alg":"EdDSA"}', payload, unsigned))).toBe(true);
   });
 });
 
-describe('a token with members that are not taken', () => {
-  it.each(['jku', 'x5u', 'jwk', 'x5c', 'crit', 'b64'])('is refused with the header %s, whatever it holds', (name) => {
-    for (const value of ['https://evil.test/keys', {}, [], ['b64'], true, false, null, '']) {
-      expect(accepted(withHeader({ [name]: value }))).toBe(false);
-    }
-    expect(accepted(withHeader({ [`${name}2`]: 'x' }))).toBe(true);
-  });
+describe('a JWT with members that are not accepted', () => {
+  it.each(['jku', 'x5u', 'jwk', 'x5c', 'crit', 'b64'])(
+    'a JWT with the header %s is refused, whatever its content',
+    (name) => {
+      for (const value of ['https://evil.test/keys', {}, [], ['b64'], true, false, null, '']) {
+        expect(accepted(withHeader({ [name]: value }))).toBe(false);
+      }
+      expect(accepted(withHeader({ [`${name}2`]: 'x' }))).toBe(true);
+    },
+  );
 
   it.each<[string, Members]>([
     ['alg missing', { alg: undefined }],
@@ -150,7 +153,7 @@ describe('a token with members that are not taken', () => {
     ['typ of another kind', { typ: 'logout+jwt' }],
     ['typ no string', { typ: ['JWT'] }],
     ['typ null', { typ: null }],
-  ])('is refused with %s', (_what, change) => {
+  ])('a JWT is refused with %s', (_what, change) => {
     expect(accepted(withHeader(change))).toBe(false);
     expect(accepted(withHeader({}))).toBe(true);
   });
@@ -176,26 +179,26 @@ describe('a token with members that are not taken', () => {
     ['nbf a string', { nbf: '1' }],
     ['iat a string', { iat: '1' }],
     ['nbf null', { nbf: null }],
-  ])('is refused with %s', (_what, change) => {
+  ])('a JWT is refused with %s', (_what, change) => {
     expect(accepted(withPayload(change))).toBe(false);
     expect(accepted(withPayload({}))).toBe(true);
   });
 
-  it('is refused when exp is written as more than a number can hold', () => {
+  it('a JWT is refused if its exp is more than a number can hold', () => {
     const written = (exp: string) => forge(header, JSON.stringify(payload).replace('2000000000', exp), unsigned);
     expect(accepted(written('1e999'))).toBe(false);
     expect(accepted(written('2e9'))).toBe(true);
   });
 
-  it('is refused when the subject holds half a character, which would be stored as another one', () => {
+  it('a JWT is refused if its subject has a lone surrogate, which would be stored as another character', () => {
     const written = (sub: string) => forge(header, JSON.stringify(payload).replace('"u1"', sub), unsigned);
     expect(accepted(written('"\\ud83d"'))).toBe(false);
     expect(accepted(written('"\\ud83d\\ude00"'))).toBe(true);
   });
 });
 
-describe('whatever text comes', () => {
-  it('is answered, never thrown at', () => {
+describe('any text in place of a JWT', () => {
+  it('any text is read or refused as a JWT without an exception', () => {
     const part = fc.oneof(fc.string({ unit: 'binary' }), fc.base64String(), fc.json().map(encode));
     fc.assert(
       fc.property(fc.array(part, { maxLength: 4 }), (parts) => {
@@ -206,7 +209,7 @@ describe('whatever text comes', () => {
     );
   });
 
-  it('a name that stands once in any JSON object is not mistaken for one that stands twice', () => {
+  it('a name that is in a JSON object once is never mistaken for one that is there twice', () => {
     const member = fc.jsonValue({ maxDepth: 4, stringUnit: 'grapheme' });
     fc.assert(
       fc.property(member, fc.integer({ min: 0, max: 2 }), (claim, indent) => {

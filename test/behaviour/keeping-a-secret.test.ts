@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.ts';
 import { keepSecret, logInAdmin, type Person, people, startSession } from '../support/people.ts';
 
-describe('keeping a secret', () => {
+describe('storing a secret', () => {
   let app: TestApp;
   let ada: Person;
   let grace: Person;
@@ -12,7 +12,7 @@ describe('keeping a secret', () => {
   });
   afterAll(() => app.close());
 
-  it('gives the owner the value back, and nobody else anything', async () => {
+  it('the owner of a secret gets its value back, and nobody else gets anything', async () => {
     const secret = await keepSecret(ada, { value: 'swordfish' });
     expect(secret.value).toBeUndefined();
     expect((await ada.call('GET', `/secrets/${secret.id}/value`)).body).toMatchObject({
@@ -23,7 +23,7 @@ describe('keeping a secret', () => {
     expect((await grace.call('GET', `/secrets/${secret.id}`)).status).toBe(404);
   });
 
-  it('lets a grantee reveal until it is taken back', async () => {
+  it('a grantee reveals a secret until its owner unshares it', async () => {
     const secret = await keepSecret(ada);
     expect((await ada.call('POST', `/secrets/${secret.id}/share`, { body: { username: 'grace' } })).body).toMatchObject(
       { scope: 'shared', shared_with: [grace.id] },
@@ -36,7 +36,7 @@ describe('keeping a secret', () => {
     expect((await grace.call('GET', `/secrets/${secret.id}/value`)).status).toBe(404);
   });
 
-  it('is there in its session, for present participants', async () => {
+  it('a secret in a session is revealed to its participants until the session ends', async () => {
     const session = await startSession(ada, [grace], { external_id: 'chat-1' });
     const secret = await keepSecret(ada, { scope: 'session', session_id: 'chat-1' });
     expect(secret.session_id).toBe(session.id);

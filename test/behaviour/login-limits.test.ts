@@ -33,7 +33,7 @@ describe('failed logins', () => {
   // Each test begins a new quarter of an hour.
   const anew = (): void => app.clock.advance(quarter);
 
-  it('close an account after the tenth for the rest of the 15 minutes, and no other account', async () => {
+  it('ten failed logins close an account for the rest of the 15 minutes, and no other account', async () => {
     anew();
     await fail(10, 'ada');
     expectLimited(await attempt('ada', password));
@@ -44,14 +44,14 @@ describe('failed logins', () => {
     expectStatus(await attempt('ada', password), 200);
   });
 
-  it('count for one account however its name is written', async () => {
+  it('failed logins count for one account however its name is written', async () => {
     anew();
     for (const name of ['ada', 'ADA', 'Ada', 'ａｄａ', 'aDa']) await fail(2, name);
     expectLimited(await attempt('ada', password));
     expectStatus(await attempt('bob', password), 200);
   });
 
-  it('are forgotten by a good login', async () => {
+  it('failed logins of an account are forgotten after a successful one', async () => {
     anew();
     await fail(9, 'bob');
     expectStatus(await attempt('bob', password), 200);
@@ -59,13 +59,13 @@ describe('failed logins', () => {
     expectStatus(await attempt('bob', password), 200);
   });
 
-  it('close an account that does not exist in the same way', async () => {
+  it('failed logins close an account that does not exist in the same way', async () => {
     anew();
     await fail(10, 'nobody');
     expectLimited(await attempt('nobody'));
   });
 
-  it('close an address after the fiftieth, whichever accounts they were for, until 15 minutes are over', async () => {
+  it('fifty failed logins close an address for the rest of the 15 minutes, whichever accounts they were for', async () => {
     anew();
     for (let account = 0; account < 5; account += 1) await fail(9, `nobody-${account}`);
     expectStatus(await attempt('cyd', password), 200);
@@ -76,7 +76,7 @@ describe('failed logins', () => {
     expectStatus(await attempt('cyd', password), 200);
   });
 
-  it('are ten although they come at the same time', async () => {
+  it('of twenty simultaneous attempts ten are tried and ten are turned away', async () => {
     anew();
     const answers = await Promise.all(Array.from({ length: 20 }, () => attempt('eve')));
     const statuses = answers.map(({ status }) => status).sort();
@@ -84,8 +84,8 @@ describe('failed logins', () => {
   });
 
   it.each([
-    ['are none when the password could not be looked at', 'users', 5],
-    ['stay counted when what follows them fails', 'audit_log', 1],
+    ['a login does not count as failed if the password could not be checked', 'users', 5],
+    ['a failed login stays counted if the database fails after it', 'audit_log', 1],
   ])('%s', async (_what, table, left) => {
     anew();
     await fail(5, 'dan');
@@ -97,7 +97,7 @@ describe('failed logins', () => {
     expectLimited(await attempt('dan', password));
   });
 
-  it('from an address that is closed close no account', async () => {
+  it('failed logins from a closed address close no account', async () => {
     anew();
     for (let account = 0; account < 6; account += 1) await fail(account === 5 ? 5 : 9, `elsewhere-${account}`);
     for (let time = 0; time < 12; time += 1) expectLimited(await attempt('cyd'));
@@ -105,7 +105,7 @@ describe('failed logins', () => {
     expectStatus(await attempt('cyd', password), 200);
   });
 
-  it('that were turned away are recorded, counted', async () => {
+  it('logins that were turned away are recorded as a count', async () => {
     const other = await startApp();
     const body = { username: 'nobody', password: wrong };
     const answers: number[] = [];
@@ -185,7 +185,7 @@ describe('failed logins', () => {
     expect(rows).toEqual([{ action: 'login.create', outcome: 'allowed', actor_id: person.id }]);
   });
 
-  it('look alike for a wrong password, somebody unknown and somebody disabled', async () => {
+  it('the answers to a wrong password, an unknown user and a disabled user are the same', async () => {
     anew();
     const { eve } = { eve: await logIn(app, 'eve') };
     expectStatus(
@@ -217,7 +217,7 @@ describe('a password', () => {
     ['12 characters of four bytes each', '😀'.repeat(12)],
     ['nothing but spaces', ' '.repeat(12)],
     ['the word password in it', 'password1234'],
-  ])('may have %s', async (_what, secret) => {
+  ])('a password may have %s', async (_what, secret) => {
     const { answer, username } = await create(secret);
     expectStatus(answer, 201);
     expectStatus(await attempt(username, secret), 200);
@@ -229,13 +229,13 @@ describe('a password', () => {
     ['11 characters that have 22 code units', '😀'.repeat(11)],
     ['129 characters', 'x'.repeat(129)],
     ['none', ''],
-  ])('may not have %s', async (_what, secret) => {
+  ])('a password may not have %s', async (_what, secret) => {
     const { answer, username } = await create(secret);
     expect(expectStatus(answer, 400).body.errors).toMatchObject([{ field: expect.stringContaining('password') }]);
     expectStatus(await attempt(username, secret === '' ? 'x' : secret), 401);
   });
 
-  it('is changed by its user with the current one only, which ends their other logins', async () => {
+  it('users change their password only with the current one, and that ends their other logins', async () => {
     const first = await logIn(app, 'bob');
     const second = await logIn(app, 'bob');
     const change = (current: string | undefined, next = 'another password') =>
@@ -253,7 +253,7 @@ describe('a password', () => {
     expectStatus(await attempt('bob', 'another password'), 200);
   });
 
-  it('of somebody else is nobody’s to set but an administrator’s', async () => {
+  it('only an administrator sets the password of another user', async () => {
     const ada = await logIn(app, 'ada');
     const cyd = await logIn(app, 'cyd');
     const set = (who: Person) =>

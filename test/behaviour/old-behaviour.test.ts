@@ -11,7 +11,7 @@ import {
 } from '../support/people.ts';
 
 /** What the secret model promised before there was a service (rows R3 and R5), on rows read back from the database. */
-describe('the old behaviour', () => {
+describe('the behaviour of the library that came before', () => {
   let app: TestApp;
   let ada: Person;
   let grace: Person;
@@ -30,7 +30,7 @@ describe('the old behaviour', () => {
     expectStatus(await who.call('POST', path, body === undefined ? {} : { body }), 200).body;
 
   describe('creation', () => {
-    it('keeps every column as it was given, owned by whoever asked', async () => {
+    it('a new secret has every column as given, and its creator as owner', async () => {
       const name = uniqueName('All.of-it');
       const given = {
         name,
@@ -67,7 +67,7 @@ describe('the old behaviour', () => {
       });
     });
 
-    it('fills in what was left out', async () => {
+    it('a new secret gets defaults for what was left out', async () => {
       const { id } = await keepSecret(ada);
       expect(await rowOf(id)).toMatchObject({
         scope: 'user',
@@ -82,21 +82,21 @@ describe('the old behaviour', () => {
       });
     });
 
-    it('keeps the value encrypted, as a Fernet token', async () => {
+    it('the value of a new secret is stored as a Fernet token', async () => {
       const { id } = await keepSecret(ada, { value: 'not to be seen' });
       const { encrypted_value } = await rowOf(id);
       expect(encrypted_value).toMatch(/^gAAAAA[A-Za-z0-9_-]+=*$/);
       expect(await reveal(ada, id)).toBe(200);
     });
 
-    it('believes no owner_id from a client', async () => {
+    it('an owner_id that a client sends is refused', async () => {
       const body = { name: uniqueName(), type: 'other', value: 'v', owner_id: grace.id };
       expect((await ada.call('POST', '/secrets', { body })).status).toBe(400);
     });
   });
 
   describe('scope user', () => {
-    it('is the owner’s, in every session, and nobody else’s', async () => {
+    it('a secret of user scope is its owner’s in every session, and nobody else’s', async () => {
       const session = await startSession(ada, [grace]);
       const { id } = await keepSecret(ada);
       expect([await reveal(ada, id), await reveal(ada, id, session.id)]).toEqual([200, 200]);
@@ -105,7 +105,7 @@ describe('the old behaviour', () => {
   });
 
   describe('scope session', () => {
-    it('needs the matching session, except of the owner', async () => {
+    it('a secret of session scope needs the matching session, except of its owner', async () => {
       const session = await startSession(ada, [grace]);
       const other = await startSession(ada, [grace]);
       const { id } = await keepSecret(ada, { scope: 'session', session_id: session.id });
@@ -119,7 +119,7 @@ describe('the old behaviour', () => {
   });
 
   describe('scope shared', () => {
-    it('is for those who are listed, and the list is in the row', async () => {
+    it('a shared secret is for the users in its list, which is in the row', async () => {
       const { id } = await keepSecret(ada, { scope: 'shared', shared_with: [grace.id] });
       expect((await rowOf(id)).shared_with).toEqual([grace.id]);
       expect([await reveal(ada, id), await reveal(grace, id), await reveal(alan, id)]).toEqual([200, 200, 404]);
@@ -127,7 +127,7 @@ describe('the old behaviour', () => {
   });
 
   describe('sharing', () => {
-    it('is persisted, and twice is the same as once', async () => {
+    it('sharing a secret is stored, and sharing it twice is the same as once', async () => {
       const { id } = await keepSecret(ada);
       for (let times = 1; times <= 2; times += 1) {
         expect(await post(ada, `/secrets/${id}/share`, { user_id: grace.id })).toMatchObject({
@@ -139,7 +139,7 @@ describe('the old behaviour', () => {
       expect(await reveal(grace, id)).toBe(200);
     });
 
-    it('is taken back for good: the row read again has forgotten it, and twice is the same as once', async () => {
+    it('unsharing a secret is stored, and unsharing it twice is the same as once', async () => {
       const { id } = await keepSecret(ada, { scope: 'shared', shared_with: [grace.id, alan.id] });
       await post(ada, `/secrets/${id}/unshare`, { user_id: grace.id });
       expect(await rowOf(id)).toMatchObject({ scope: 'shared', shared_with: [alan.id] });
@@ -151,7 +151,7 @@ describe('the old behaviour', () => {
       expect([await reveal(alan, id), await reveal(ada, id)]).toEqual([404, 200]);
     });
 
-    it('can be given again after it was taken back', async () => {
+    it('a secret can be shared again after it was unshared', async () => {
       const { id } = await keepSecret(ada);
       await post(ada, `/secrets/${id}/share`, { user_id: grace.id });
       await post(ada, `/secrets/${id}/unshare`, { user_id: grace.id });
@@ -159,7 +159,7 @@ describe('the old behaviour', () => {
       expect(await reveal(grace, id)).toBe(200);
     });
 
-    it('refuses oneself, the unknown, and a session’s secret, and changes nothing then', async () => {
+    it('sharing with oneself, with an unknown user or of a session secret is refused and changes nothing', async () => {
       const session = await startSession(ada);
       const plain = await keepSecret(ada);
       const inside = await keepSecret(ada, { scope: 'session', session_id: session.id });
@@ -176,7 +176,7 @@ describe('the old behaviour', () => {
   });
 
   describe('activate and deactivate', () => {
-    it('switch everybody off and on again, in the row too', async () => {
+    it('deactivating a secret cuts everybody off, and activating it brings everybody back, in the row too', async () => {
       const { id } = await keepSecret(ada, { scope: 'shared', shared_with: [grace.id] });
       expect(await post(ada, `/secrets/${id}/deactivate`)).toMatchObject({ is_active: false, state: 'inactive' });
       expect((await rowOf(id)).is_active).toBe(false);
@@ -189,7 +189,7 @@ describe('the old behaviour', () => {
   });
 
   describe('persistence of tags and lists', () => {
-    it('keeps order, doubles and odd characters through a change', async () => {
+    it('tags keep their order, doubles and unusual characters through a change', async () => {
       const { id } = await keepSecret(ada, { tags: ['first'] });
       const tags = ['z', 'a', 'z', '\u{1f511}', 'e\u0301', '\\', '[]', "'; drop table secrets --"];
       expectStatus(await ada.call('PATCH', `/secrets/${id}`, { body: { tags } }), 200);
@@ -202,7 +202,7 @@ describe('the old behaviour', () => {
       expect((await rowOf(id)).tags).toEqual([]);
     });
 
-    it('leaves what a change does not name', async () => {
+    it('a change leaves everything that it does not name', async () => {
       const { id } = await keepSecret(ada, { tags: ['kept'], metadata: { kept: true }, description: 'kept' });
       expectStatus(await ada.call('PATCH', `/secrets/${id}`, { body: { type: 'token' } }), 200);
       expect(await rowOf(id)).toMatchObject({
@@ -217,7 +217,7 @@ describe('the old behaviour', () => {
 
   // Last, since it moves the clock on and the logins of before are over then.
   describe('expiry', () => {
-    it('comes at expires_at for everybody, with nothing written, and an extension takes it back', async () => {
+    it('a secret expires at its expires_at for everybody without a write, and an extension brings it back', async () => {
       const expires = new Date(app.clock.now().getTime() + 60_000);
       const { id } = await keepSecret(ada, {
         scope: 'shared',
@@ -237,7 +237,7 @@ describe('the old behaviour', () => {
       expect((await rowOf(id)).expires_at).toEqual(new Date(later));
     });
 
-    it('cannot lie in the past', async () => {
+    it('a secret cannot be created with an expires_at in the past', async () => {
       const body = { name: uniqueName(), type: 'other', value: 'v', expires_at: app.clock.now().toISOString() };
       expect((await ada.call('POST', '/secrets', { body })).status).toBe(400);
     });

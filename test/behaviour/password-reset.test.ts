@@ -38,7 +38,7 @@ const afterReset = async () => {
 type World = Awaited<ReturnType<typeof afterReset>>;
 
 describe('a password that an administrator reset', () => {
-  it('lets a new login look around, and tells it and the earlier one until when', async () => {
+  it('after a reset a new login can list, and both it and an earlier login are told until when it waits', async () => {
     const { later, earlier, secret } = await afterReset();
     expectStatus(await later.call('GET', `/secrets/${secret.id}`), 200);
     expect((await later.call('GET', '/secrets')).body.secrets).toMatchObject([{ id: secret.id }]);
@@ -68,13 +68,13 @@ describe('a password that an administrator reset', () => {
     ['see who has access', ({ secret }, who) => who.call('GET', `/secrets/${secret.id}/access`), 200],
     ['delete a secret', ({ secret }, who) => who.call('DELETE', `/secrets/${secret.id}`), 204],
     [
-      'keep a secret',
+      'create a secret',
       (_world, who) => who.call('POST', '/secrets', { body: { name: 'N', type: 'token', value: 'v' } }),
       201,
     ],
     ['make a token', ({ tokenBody }, who) => who.call('POST', '/auth/tokens', { body: tokenBody }), 201],
     ['start a session', (_world, who) => who.call('POST', '/sessions', { body: {} }), 201],
-    ['call the reset off', ({ callOff }, who) => callOff(who), 200],
+    ['cancel the reset', ({ callOff }, who) => callOff(who), 200],
     [
       'change the password',
       ({ earlier }, who) =>
@@ -84,14 +84,14 @@ describe('a password that an administrator reset', () => {
       200,
     ],
     ['erase the user', ({ earlier }, who) => who.call('DELETE', `/users/${earlier.id}`), 204],
-  ])('does not let a new login %s, but an earlier one', async (_what, act, status) => {
+  ])('after a reset a new login cannot %s, and an earlier one can', async (_what, act, status) => {
     const world = await afterReset();
     const refused = await act(world, world.later);
     expect([refused.status, refused.body.code]).toEqual([403, 'waiting_period']);
     expectStatus((await act(world, world.earlier)) as never, status);
   });
 
-  it('does not let a new login reveal by name or by list', async () => {
+  it('after a reset a new login reveals nothing by name or by a list of ids, and an earlier one does', async () => {
     const { later, earlier, secret } = await afterReset();
     const ask = async (who: Person) => {
       const byId = await who.call('POST', '/secrets/reveal', { body: { ids: [secret.id] } });
@@ -105,7 +105,7 @@ describe('a password that an administrator reset', () => {
     for (const item of await ask(earlier)) expect(item.value).toBe('swordfish');
   });
 
-  it('does not let a new login end the earlier one, but itself', async () => {
+  it('after a reset a new login can end itself, and no earlier login', async () => {
     const { later, earlier } = await afterReset();
     const { logins } = (await later.call('GET', '/auth/logins')).body;
     const other = logins.find((login: { current: boolean }) => !login.current);
@@ -115,7 +115,7 @@ describe('a password that an administrator reset', () => {
     expectStatus(await later.call('GET', '/auth/me'), 401);
   });
 
-  it('does not become good by a refresh', async () => {
+  it('a login that waits after a reset waits on when it is refreshed', async () => {
     const { later, earlier, value } = await afterReset();
     const refresh = (who: Person) => app.call('POST', '/auth/refresh', { body: { refresh_token: who.refreshToken } });
     const renewed = later.with(expectStatus(await refresh(later), 200).body.access_token);
@@ -124,13 +124,13 @@ describe('a password that an administrator reset', () => {
     expect((await value(own)).body.value).toBe('swordfish');
   });
 
-  it('takes nothing from earlier logins and tokens', async () => {
+  it('a reset takes nothing from earlier logins and tokens', async () => {
     const { earlier, token, value } = await afterReset();
     expect((await value(earlier)).body.value).toBe('swordfish');
     expect((await value(earlier.with(token))).body.value).toBe('swordfish');
   });
 
-  it('is no good once an earlier login called it off: the old one is back, and logins made since are over', async () => {
+  it('a cancelled reset brings the old password back, and ends the logins that were made since', async () => {
     const { earlier, later, name, value, callOff } = await afterReset();
     expectStatus(await app.call('POST', '/auth/login', { body: { username: name, password } }), 401);
     expectStatus(await callOff(earlier), 200);
@@ -157,7 +157,7 @@ describe('a password that an administrator reset', () => {
     expect((await value(earlier.with(again.token))).body.value).toBe('swordfish');
   });
 
-  it('may be called off by an administrator, and by nobody else', async () => {
+  it('a reset can be cancelled by an administrator, and by no other user', async () => {
     const { admin, name, callOff } = await afterReset();
     const stranger = (await people(app, admin, `stranger-${made}`))[`stranger-${made}`] as Person;
     expectStatus(await callOff(stranger), 403);
@@ -165,7 +165,7 @@ describe('a password that an administrator reset', () => {
     await logIn(app, name, password);
   });
 
-  it('goes back to the user’s own even when it was reset twice', async () => {
+  it('cancelling brings the user’s own password back even after two resets', async () => {
     const { earlier, name, reset, callOff } = await afterReset();
     expectStatus(await reset('set by an administrator again'), 200);
     expectStatus(await callOff(earlier), 200);
@@ -175,7 +175,7 @@ describe('a password that an administrator reset', () => {
     await logIn(app, name, password);
   });
 
-  it('opens secrets once the waiting time is over, to the login that waited and to a new one', async () => {
+  it('once the waiting time after a reset is over, the login that waited and a new one reveal secrets', async () => {
     const { later, name, value, callOff } = await afterReset();
     const again = async (refreshToken: string): Promise<Person> => {
       const body = expectStatus(
@@ -194,7 +194,7 @@ describe('a password that an administrator reset', () => {
     expectStatus(await callOff(waited), 409);
   });
 
-  it('is on record, as are its calling off and what it did not open', async () => {
+  it('a reset, its cancellation and a reveal refused while waiting are recorded', async () => {
     const { admin, earlier, later, secret, value, callOff } = await afterReset();
     await value(later);
     expectStatus(await callOff(earlier), 200);

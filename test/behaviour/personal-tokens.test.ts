@@ -25,7 +25,7 @@ const makeToken = async (owner: Person, body: Record<string, unknown> = {}): Pro
 };
 
 describe('a personal token', () => {
-  it('is shown once, and lets its user in until it is over', async () => {
+  it('a personal token is shown once, and is valid until its end', async () => {
     const { id, token } = await makeToken(ada, { expires_in: 60 });
     expect(expectStatus(await me(token), 200).body.user.id).toBe(ada.id);
     const { tokens } = (await ada.call('GET', '/auth/tokens')).body;
@@ -36,14 +36,14 @@ describe('a personal token', () => {
     expectStatus(await me(token), 401);
   });
 
-  it('is over at once when its user revokes it, and another one is not', async () => {
+  it('a personal token ends at once when its user revokes it, and no other one does', async () => {
     const [first, second] = [await makeToken(ada), await makeToken(ada)];
     expectStatus(await ada.call('DELETE', `/auth/tokens/${first.id}`), 204);
     expectStatus(await me(first.token), 401);
     expectStatus(await me(second.token), 200);
   });
 
-  it('of another user can be neither seen nor revoked', async () => {
+  it('a personal token of another user can be neither seen nor revoked', async () => {
     const { id, token } = await makeToken(ada);
     expectStatus(await bob.call('DELETE', `/auth/tokens/${id}`), 404);
     expect((await bob.call('GET', '/auth/tokens')).body.tokens).toEqual([]);
@@ -51,7 +51,7 @@ describe('a personal token', () => {
     expectStatus(await ada.call('DELETE', `/auth/tokens/${id}`), 204);
   });
 
-  it('is refused in every form but its own', async () => {
+  it('a personal token is refused in every form but its own', async () => {
     const { id, token } = await makeToken(ada);
     const other = await makeToken(bob);
     const bytes = Buffer.from(token.slice(3), 'base64url');
@@ -75,7 +75,7 @@ describe('a personal token', () => {
     expectStatus(await me(token), 200);
   });
 
-  it('makes no token, lists none and ends no login, which a login does', async () => {
+  it('a personal token makes no token, lists none and lists no logins, and a login does', async () => {
     const { token } = await makeToken(ada, { permissions: ['secrets:list', 'sessions:write'] });
     const asks = [
       ['POST', '/auth/tokens', { name: 'n', permissions: ['secrets:list'], expires_in: 60 }, 201],
@@ -132,7 +132,7 @@ describe('a personal token', () => {
     expectStatus(await (await logInAdmin(app)).call('POST', '/auth/tokens', { body: admin }), 201);
   });
 
-  it('for a session reaches that one only, and another one named beside it is refused', async () => {
+  it('a token for a session reaches that session only, and is refused if the request names another one', async () => {
     const [one, two] = [await startSession(ada, [bob], { external_id: 'one' }), await startSession(ada, [bob])];
     const inOne = await keepSecret(ada, { scope: 'session', session_id: one.id });
     const inTwo = await keepSecret(ada, { scope: 'session', session_id: two.id });
@@ -147,7 +147,7 @@ describe('a personal token', () => {
 });
 
 describe('an access token', () => {
-  it('is over with its login: by logout, by another login, after 15 minutes', async () => {
+  it('an access token ends with its login: by logout, by another login and after 15 minutes', async () => {
     const [first, second, third] = [await logIn(app, 'ada'), await logIn(app, 'ada'), await logIn(app, 'ada')];
     expectStatus(await first.call('POST', '/auth/logout'), 204);
     expectStatus(await me(first.token), 401);
@@ -170,7 +170,7 @@ describe('an access token', () => {
 describe('a refresh token', () => {
   const refresh = (token: string) => app.call('POST', '/auth/refresh', { body: { refresh_token: token } });
 
-  it('is good once; using it again ends the login with everything that came of it', async () => {
+  it('a refresh token is valid once, and using it again ends its login with everything that came of it', async () => {
     const login = await logIn(app, 'ada');
     const next = expectStatus(await refresh(login.refreshToken), 200).body;
     expectStatus(await me(next.access_token), 200);
@@ -182,13 +182,13 @@ describe('a refresh token', () => {
     expectStatus(await refresh(untouched.refreshToken), 200);
   });
 
-  it('is no good after a logout', async () => {
+  it('a refresh token is refused after a logout', async () => {
     const login = await logIn(app, 'ada');
     expectStatus(await login.call('POST', '/auth/logout'), 204);
     expectStatus(await refresh(login.refreshToken), 401);
   });
 
-  it('lives for 30 days without use, and each use gives it 30 more', async () => {
+  it('a refresh token is valid for 30 days, and each use extends its login by 30 days', async () => {
     const days = 24 * 60 * minute;
     const [used, unused] = [await logIn(app, 'ada'), await logIn(app, 'ada')];
     app.clock.advance(29 * days);
@@ -199,7 +199,7 @@ describe('a refresh token', () => {
     expectStatus(await refresh(next.refresh_token), 200);
   });
 
-  it('is refused when it was altered, and ends nothing by that', async () => {
+  it('an altered refresh token is refused and ends no login', async () => {
     const login = await logIn(app, 'ada');
     const bytes = Buffer.from(login.refreshToken.slice(4), 'base64url');
     const flipped = (at: number): string => {
@@ -222,7 +222,7 @@ describe('a refresh token', () => {
     expectStatus(await refresh(login.refreshToken), 200);
   });
 
-  it('is no access token', async () => {
+  it('a refresh token is refused as an access token', async () => {
     const login = await logIn(app, 'ada');
     expectStatus(await me(login.refreshToken), 401);
     expectStatus(await me(login.token), 200);

@@ -255,7 +255,7 @@ describe('requests at the same time, over two services on one database', () => {
     });
 
     it(
-      'come to what they would have come to one after the other',
+      'simultaneous requests about one secret and session have the outcome of some order of them',
       async () => {
         let overlaps = 0;
         await property(turmoil, async ({ scope, requests }) => {
@@ -289,7 +289,7 @@ describe('requests at the same time, over two services on one database', () => {
         .join('\n');
 
     it(
-      'leave out who was unshared after every share to them was answered',
+      'a user who is unshared after every share to them was answered stays off, whatever is shared meanwhile',
       async () => {
         await property(arrivals, async (drawn) => {
           const { scene } = await set('user');
@@ -314,7 +314,7 @@ describe('requests at the same time, over two services on one database', () => {
     );
 
     it(
-      'bring no secret into a session whose end was answered before',
+      'no secret comes into a session after its end was answered',
       async () => {
         await property(arrivals, async (drawn) => {
           const { scene } = await set('user');
@@ -368,7 +368,7 @@ describe('requests at the same time, over two services on one database', () => {
     );
 
     it(
-      'write one version for every new value that was acknowledged',
+      'every new value that was acknowledged is a version of its own',
       async () => {
         await property(arrivals, async (drawn) => {
           const { scene } = await set('user');
@@ -390,7 +390,7 @@ describe('requests at the same time, over two services on one database', () => {
     );
 
     it(
-      'let exactly one of those through that name the same ETag',
+      'of simultaneous changes with the same If-Match exactly one succeeds',
       async () => {
         await property(arrivals, async (drawn) => {
           const { scene } = await set('user');
@@ -417,7 +417,7 @@ describe('requests at the same time, over two services on one database', () => {
   });
 
   it(
-    'with one Idempotency-Key keep one secret, and one body',
+    'simultaneous creations with one Idempotency-Key create one secret, of one body',
     async () => {
       await property(fc.tuple(arrivals, fc.boolean()), async ([drawn, sameBody]) => {
         const name = uniqueName('ONCE');
@@ -444,7 +444,7 @@ describe('requests at the same time, over two services on one database', () => {
   );
 
   it(
-    'for one name keep one secret',
+    'simultaneous creations with one name create one secret',
     async () => {
       await property(arrivals, async (drawn) => {
         const name = uniqueName('SAME');
@@ -470,7 +470,7 @@ describe('requests at the same time, over two services on one database', () => {
   );
 
   it(
-    'with one refresh token are answered once, and the login is over',
+    'of simultaneous refreshes with one token one succeeds, and the login is over',
     async () => {
       await property(fc.array(arrival, { minLength: 2, maxLength: 4 }), async (drawn) => {
         const login = await logIn(first, 'linus');
@@ -495,7 +495,7 @@ describe('requests at the same time, over two services on one database', () => {
   );
 
   it(
-    'of a session’s owner, each naming that session, are all done',
+    'simultaneous changes of a session by its owner all succeed, although each names the session',
     async () => {
       await property(arrivals, async (drawn) => {
         const session = (await startSession(cast.ada, [cast.grace])).id;
@@ -509,7 +509,7 @@ describe('requests at the same time, over two services on one database', () => {
   );
 
   it(
-    'of one user about themself are all done',
+    'simultaneous changes of one user by themselves all succeed',
     async () => {
       await property(arrivals, async (drawn) => {
         const answers = await together(drawn, ({ at }, index) =>
@@ -522,7 +522,7 @@ describe('requests at the same time, over two services on one database', () => {
   );
 
   it(
-    'never leave the service without an administrator',
+    'simultaneous changes of roles and users never leave the service without an administrator',
     async () => {
       const { second } = await people(first, admin, 'second');
       const both = [admin, second] as const;

@@ -19,7 +19,7 @@ const reachMoment = async (at: number): Promise<void> => {
   while (Date.now() < at) await new Promise((resolve) => setTimeout(resolve, Math.max(1, at - Date.now())));
 };
 
-describe('access that was taken away, over two service processes on one database', () => {
+describe('access that was withdrawn, over two service processes on one database', () => {
   let database: TestDatabase;
   let services: ServiceProcess[];
   let lines: Line[];
@@ -90,8 +90,11 @@ describe('access that was taken away, over two service processes on one database
     judge(await readers.done, refusal);
   };
 
-  it.each(withdrawals)('is gone with the answer to: $what', async ({ arrange, refusal }: Withdrawal) => {
-    const give = await arrange(cast);
-    for (let round = 0; round < (isFull ? 200 : 12); round += 1) await runRound(await give(), refusal, round);
-  });
+  it.each(withdrawals)(
+    'access is gone, at another service process too, with the answer to: $what',
+    async ({ arrange, refusal }: Withdrawal) => {
+      const give = await arrange(cast);
+      for (let round = 0; round < (isFull ? 200 : 12); round += 1) await runRound(await give(), refusal, round);
+    },
+  );
 });

@@ -123,7 +123,7 @@ describe('what a list shows', () => {
     expect(await counted(world, asking)).toEqual(countsOf(world, asking, undeleted));
   };
 
-  it('is exactly what the rule allows, page by page and in number, in every generated world', async () => {
+  it('a list holds exactly the secrets that the rule allows, page by page and in number, in every generated world', async () => {
     const property = fc.asyncProperty(anyWorld, async (draft) => {
       const world = worldOf(draft);
       await insertWorld(service.db, seals, world);
