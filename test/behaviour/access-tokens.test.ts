@@ -228,15 +228,15 @@ describe('a forged access token', () => {
       return padded ?? '';
     };
     const [header, payload] = [unfilled(ours.header), unfilled(ours.payload)];
-    const twin = forgeEncoded(header, payload, ours.sign);
-    await expectAccepted(ours, twin);
+    const canonical = forgeEncoded(header, payload, ours.sign);
+    await expectAccepted(ours, canonical);
     for (const spelling of otherSpellings(header)) {
       await expectRefused(ours, forgeEncoded(spelling, payload, ours.sign));
     }
     for (const spelling of otherSpellings(payload)) {
       await expectRefused(ours, forgeEncoded(header, spelling, ours.sign));
     }
-    for (const spelling of otherSpellings(twin.split('.')[2] ?? '')) {
+    for (const spelling of otherSpellings(canonical.split('.')[2] ?? '')) {
       await expectRefused(ours, `${header}.${payload}.${spelling}`);
     }
   });

@@ -310,8 +310,8 @@ describe('an issuer that supplies ids', () => {
       const before = await countUsers(app);
       expectStatus(await me(app, bySupplier({ sub, preferred_username: `user-${sub}` })), 409);
       expect(await countUsers(app)).toBe(before);
-      const twin = signing(app, other)({ sub, preferred_username: `user-${sub}` });
-      expectStatus(await me(app, twin), 200);
+      const valid = signing(app, other)({ sub, preferred_username: `user-${sub}` });
+      expectStatus(await me(app, valid), 200);
     },
   );
 });

@@ -313,24 +313,24 @@ describe('a forged external token', () => {
     const unfilled = (members: Members) =>
       ['', '1'].map((x) => encode({ ...members, x })).find((part) => part.length % 4 !== 0) ?? '';
     const [header, payload] = [unfilled({ alg: 'EdDSA', kid: 'k1' }), unfilled(claimsOf(issuer))];
-    const twin = forgeEncoded(header, payload, sign);
-    await expectAccepted(twin);
+    const canonical = forgeEncoded(header, payload, sign);
+    await expectAccepted(canonical);
     for (const spelling of otherSpellings(header)) await expectRefused(forgeEncoded(spelling, payload, sign));
     for (const spelling of otherSpellings(payload)) await expectRefused(forgeEncoded(header, spelling, sign));
-    for (const spelling of otherSpellings(twin.split('.')[2] ?? ''))
+    for (const spelling of otherSpellings(canonical.split('.')[2] ?? ''))
       await expectRefused(`${header}.${payload}.${spelling}`);
   });
 });
 
 describe('published keys that verify nothing', () => {
-  /** The item of the JWK Set is refused; the twin, a sound key in the same place, is taken. */
-  const expectUseless = async (alg: string, key: KeyObject, item: Members, twinKey = key, twin: Members = {}) => {
+  /** A token is refused under this item of the JWK Set, and accepted under a usable key in its place. */
+  const expectUseless = async (alg: string, key: KeyObject, item: Members, usableKey = key, usable: Members = {}) => {
     const issuer = newIssuer(host, [item]);
     const refusing = verifying(issuer);
     await refusing.expectRefused(forge({ alg, kid: 'k1' }, claimsOf(issuer), signer(alg, key)));
-    issuer.publish([publicJwk(twinKey, { kid: 'k1', ...twin })]);
+    issuer.publish([publicJwk(usableKey, { kid: 'k1', ...usable })]);
     const { expectAccepted } = verifying(issuer);
-    await expectAccepted(forge({ alg, kid: 'k1' }, claimsOf(issuer), signer(alg, twinKey)));
+    await expectAccepted(forge({ alg, kid: 'k1' }, claimsOf(issuer), signer(alg, usableKey)));
   };
 
   it('an RSA key of 1024 bits verifies nothing', async () => {
@@ -374,9 +374,9 @@ describe('published keys that verify nothing', () => {
     ['name no string as their id', { kid: 1 }, {}],
     ['bear another id', { kid: 'k2' }, {}],
     ['bear no id', { kid: undefined }, {}],
-  ])('published keys verify nothing if they %s', async (_what, item, twin) => {
+  ])('published keys verify nothing if they %s', async (_what, item, usable) => {
     const key = ed25519();
-    await expectUseless('EdDSA', key, publicJwk(key, { kid: 'k1', ...item }), key, twin);
+    await expectUseless('EdDSA', key, publicJwk(key, { kid: 'k1', ...item }), key, usable);
   });
 
   it('a key verifies nothing if its point is not on the curve', async () => {

@@ -37,7 +37,7 @@ describe('with 50,000 secrets and 2,000 users', () => {
     for (const id of ids.slice(0, 20)) {
       expectStatus(await ada.call('POST', `/secrets/${id}/share`, { body: { user_id: grace.id } }), 200);
     }
-    // The others come afterwards, so that their secrets are newer: whoever looks through the ids meets all of them first.
+    // The others come afterwards, so that their secrets are newer: a scan in the order of ids meets all of them first.
     await grow({ ...app, database: app.db, users: 2000, owners, secretsEach: each });
     await app.database.client.query('analyze');
   }, 240_000);

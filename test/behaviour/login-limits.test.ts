@@ -30,11 +30,11 @@ const expectLimited = (answer: Answer<any>): void => {
 };
 
 describe('failed logins', () => {
-  // Each test begins a new quarter of an hour.
-  const anew = (): void => app.clock.advance(quarter);
+  // Each test begins with a new window of 15 minutes.
+  const newWindow = (): void => app.clock.advance(quarter);
 
   it('ten failed logins close an account for the rest of the 15 minutes, and no other account', async () => {
-    anew();
+    newWindow();
     await fail(10, 'ada');
     expectLimited(await attempt('ada', password));
     expectStatus(await attempt('bob', password), 200);
@@ -45,14 +45,14 @@ describe('failed logins', () => {
   });
 
   it('failed logins count for one account however its name is written', async () => {
-    anew();
+    newWindow();
     for (const name of ['ada', 'ADA', 'Ada', 'ａｄａ', 'aDa']) await fail(2, name);
     expectLimited(await attempt('ada', password));
     expectStatus(await attempt('bob', password), 200);
   });
 
   it('failed logins of an account are forgotten after a successful one', async () => {
-    anew();
+    newWindow();
     await fail(9, 'bob');
     expectStatus(await attempt('bob', password), 200);
     await fail(9, 'bob');
@@ -60,24 +60,24 @@ describe('failed logins', () => {
   });
 
   it('failed logins close an account that does not exist in the same way', async () => {
-    anew();
+    newWindow();
     await fail(10, 'nobody');
     expectLimited(await attempt('nobody'));
   });
 
   it('fifty failed logins close an address for the rest of the 15 minutes, whichever accounts they were for', async () => {
-    anew();
+    newWindow();
     for (let account = 0; account < 5; account += 1) await fail(9, `nobody-${account}`);
     expectStatus(await attempt('cyd', password), 200);
     await fail(5, 'dan');
     expectLimited(await attempt('cyd', password));
     expectLimited(await attempt('nobody-9'));
-    anew();
+    newWindow();
     expectStatus(await attempt('cyd', password), 200);
   });
 
   it('of twenty simultaneous attempts ten are tried and ten are turned away', async () => {
-    anew();
+    newWindow();
     const answers = await Promise.all(Array.from({ length: 20 }, () => attempt('eve')));
     const statuses = answers.map(({ status }) => status).sort();
     expect(statuses).toEqual([...Array<number>(10).fill(401), ...Array<number>(10).fill(429)]);
@@ -87,7 +87,7 @@ describe('failed logins', () => {
     ['a login does not count as failed if the password could not be checked', 'users', 5],
     ['a failed login stays counted if the database fails after it', 'audit_log', 1],
   ])('%s', async (_what, table, left) => {
-    anew();
+    newWindow();
     await fail(5, 'dan');
     await app.database.client.query(`begin; lock table ${table} in access exclusive mode`);
     const untold = await Promise.all(Array.from({ length: 4 }, () => attempt('dan')));
@@ -98,7 +98,7 @@ describe('failed logins', () => {
   });
 
   it('failed logins from a closed address close no account', async () => {
-    anew();
+    newWindow();
     for (let account = 0; account < 6; account += 1) await fail(account === 5 ? 5 : 9, `elsewhere-${account}`);
     for (let time = 0; time < 12; time += 1) expectLimited(await attempt('cyd'));
     await app.database.client.query('delete from login_failures where failures > 20');
@@ -122,7 +122,7 @@ describe('failed logins', () => {
   });
 
   it('every refused login leaves one record with its cause, and nothing of what was typed', async () => {
-    anew();
+    newWindow();
     const person = await logIn(app, 'cyd');
     const { client } = app.database;
     const recordsOf = async (answer: Answer<any>) =>
@@ -186,7 +186,7 @@ describe('failed logins', () => {
   });
 
   it('the answers to a wrong password, an unknown user and a disabled user are the same', async () => {
-    anew();
+    newWindow();
     const { eve } = { eve: await logIn(app, 'eve') };
     expectStatus(
       await admin

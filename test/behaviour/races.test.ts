@@ -46,7 +46,7 @@ describe('requests at the same time, over two services on one database', () => {
   let apps: readonly [TestApp, TestApp];
   let first: Pick<TestApp, 'call'>;
   let admin: Person;
-  let cast: Record<Name, Person>;
+  let users: Record<Name, Person>;
 
   beforeAll(async () => {
     database = await freshDatabase();
@@ -54,7 +54,7 @@ describe('requests at the same time, over two services on one database', () => {
     apps = [await startApp(shared), await startApp(shared)];
     first = { call: (method, path, options) => unlessOverloaded(() => apps[0].call(method, path, options)) };
     admin = await logInAdmin(first);
-    cast = await people(first, admin, 'ada', 'grace', 'linus');
+    users = await people(first, admin, 'ada', 'grace', 'linus');
   });
   afterAll(async () => {
     await Promise.all(apps.map((app) => app.close()));
@@ -102,7 +102,7 @@ describe('requests at the same time, over two services on one database', () => {
     }
 
     const nameOf = (id: string): Name =>
-      (Object.entries(cast).find(([, person]) => person.id === id)?.[0] ?? id) as Name;
+      (Object.entries(users).find(([, person]) => person.id === id)?.[0] ?? id) as Name;
 
     const viewLine = (body: any): string =>
       line({
@@ -122,7 +122,7 @@ describe('requests at the same time, over two services on one database', () => {
       switch (operation.do) {
         case 'share':
         case 'unshare':
-          return ['POST', `${path}/${operation.do}`, { user_id: cast[operation.user].id }];
+          return ['POST', `${path}/${operation.do}`, { user_id: users[operation.user].id }];
         case 'takeOff':
           return ['DELETE', `${path}/share/me`];
         case 'toSession':
@@ -146,9 +146,9 @@ describe('requests at the same time, over two services on one database', () => {
         case 'end':
           return ['POST', `/sessions/${session}/end`];
         case 'leave':
-          return ['DELETE', `/sessions/${session}/participants/${cast[operation.by].id}`];
+          return ['DELETE', `/sessions/${session}/participants/${users[operation.by].id}`];
         case 'join':
-          return ['POST', `/sessions/${session}/participants`, { user_id: cast[operation.user].id }];
+          return ['POST', `/sessions/${session}/participants`, { user_id: users[operation.user].id }];
         case 'create': {
           const body = { name: operation.text, type: 'token', value: 'x', scope: 'session', session_id: session };
           return ['POST', '/secrets', body];
@@ -186,14 +186,14 @@ describe('requests at the same time, over two services on one database', () => {
         ...(operation.inside ? { session: scene.session } : {}),
       };
       const sent = performance.now();
-      const answer = await ask(at, cast[whoDoes(operation)], method, path, options);
+      const answer = await ask(at, users[whoDoes(operation)], method, path, options);
       return { operation, sent, answered: performance.now(), answer: answerLine(scene, operation, answer) };
     };
 
     const set = async (scope: State['scope']): Promise<{ scene: Scene; start: State }> => {
-      const session = (await startSession(cast.ada, [cast.grace])).id;
-      const place = { user: {}, session: { session_id: session }, shared: { shared_with: [cast.grace.id] } }[scope];
-      const secret = (await keepSecret(cast.ada, { value: 'first', scope, ...place })).id;
+      const session = (await startSession(users.ada, [users.grace])).id;
+      const place = { user: {}, session: { session_id: session }, shared: { shared_with: [users.grace.id] } }[scope];
+      const secret = (await keepSecret(users.ada, { value: 'first', scope, ...place })).id;
       const start: State = {
         scope,
         sharedWith: scope === 'shared' ? ['grace'] : [],
@@ -294,16 +294,16 @@ describe('requests at the same time, over two services on one database', () => {
         await property(arrivals, async (drawn) => {
           const { scene } = await set('user');
           const shares = await together(drawn, ({ at }, index) =>
-            ask(at, cast.ada, 'POST', `/secrets/${scene.secret}/share`, {
-              body: { user_id: cast[index % 2 === 0 ? 'grace' : 'linus'].id },
+            ask(at, users.ada, 'POST', `/secrets/${scene.secret}/share`, {
+              body: { user_id: users[index % 2 === 0 ? 'grace' : 'linus'].id },
             }),
           );
           expect(tally(shares)).toEqual({ 200: crowd });
           expect((await perform(scene, { do: 'reveal', by: 'grace' }, 0)).answer).toBe('200 v1 first');
           await together(drawn, ({ at }, index) =>
             index === 0
-              ? ask(at, cast.ada, 'POST', `/secrets/${scene.secret}/unshare`, { body: { user_id: cast.grace.id } })
-              : ask(at, cast.ada, 'POST', `/secrets/${scene.secret}/share`, { body: { user_id: cast.linus.id } }),
+              ? ask(at, users.ada, 'POST', `/secrets/${scene.secret}/unshare`, { body: { user_id: users.grace.id } })
+              : ask(at, users.ada, 'POST', `/secrets/${scene.secret}/share`, { body: { user_id: users.linus.id } }),
           );
           expect((await perform(scene, { do: 'look' }, 1)).answer).toContain('200 shared [linus]');
           expect((await perform(scene, { do: 'reveal', by: 'grace' }, 1)).answer).toBe('404 not_found');
@@ -323,7 +323,7 @@ describe('requests at the same time, over two services on one database', () => {
           const inside = async (): Promise<readonly string[]> => {
             const path = `/secrets?owner=me&limit=200&session_id=${scene.session}`;
             const lists = await Promise.all(
-              [cast.ada, cast.grace].map((one, at) => ask(at === 0 ? 0 : 1, one, 'GET', path)),
+              [users.ada, users.grace].map((one, at) => ask(at === 0 ? 0 : 1, one, 'GET', path)),
             );
             return lists.flatMap(({ body }) => body.secrets.map((one: any) => one.id)).sort();
           };
@@ -331,7 +331,7 @@ describe('requests at the same time, over two services on one database', () => {
           const answers = await together(drawn, async ({ at }, index) => {
             if (index === 0) {
               await pause(drawn[0]?.after ?? 0);
-              const answer = await ask(at, cast.ada, 'POST', `/sessions/${scene.session}/end`);
+              const answer = await ask(at, users.ada, 'POST', `/sessions/${scene.session}/end`);
               ended = true;
               atTheEnd = await inside();
               return answer;
@@ -339,9 +339,9 @@ describe('requests at the same time, over two services on one database', () => {
             if (ended) late.add(index);
             const move = { scope: 'session', session_id: scene.session };
             if (index === 1)
-              return await ask(at, cast.ada, 'POST', `/secrets/${scene.secret}/transfer`, { body: move });
+              return await ask(at, users.ada, 'POST', `/secrets/${scene.secret}/transfer`, { body: move });
             const body = { name: uniqueName('LATE'), type: 'token', value: 'x', ...move };
-            return await ask(at, index % 2 === 0 ? cast.ada : cast.grace, 'POST', '/secrets', { body });
+            return await ask(at, index % 2 === 0 ? users.ada : users.grace, 'POST', '/secrets', { body });
           });
           for (const [index, { status, body }] of answers.entries()) {
             if (late.has(index)) expect(body.code).toBe('session_not_joined');
@@ -354,11 +354,11 @@ describe('requests at the same time, over two services on one database', () => {
             scope: 'session',
             session_id: scene.session,
           };
-          expect((await ask(1, cast.grace, 'POST', '/secrets', { body: after })).body.code).toBe('session_not_joined');
+          expect((await ask(1, users.grace, 'POST', '/secrets', { body: after })).body.code).toBe('session_not_joined');
           expect(await inside()).toEqual(atTheEnd);
           const entered = answers.slice(1).filter((answer) => answer.status < 300);
           for (const { body } of entered) {
-            const [owner, other] = body.owner_id === cast.ada.id ? [cast.ada, cast.grace] : [cast.grace, cast.ada];
+            const [owner, other] = body.owner_id === users.ada.id ? [users.ada, users.grace] : [users.grace, users.ada];
             expect((await ask(0, owner, 'GET', `/secrets/${body.id}/value`)).status).toBe(200);
             expect((await ask(1, other, 'GET', `/secrets/${body.id}/value`)).status).toBe(404);
           }
@@ -373,14 +373,14 @@ describe('requests at the same time, over two services on one database', () => {
         await property(arrivals, async (drawn) => {
           const { scene } = await set('user');
           const answers = await together(drawn, ({ at }, index) =>
-            ask(at, cast.ada, 'PUT', `/secrets/${scene.secret}/value`, { body: { value: `value ${index}` } }),
+            ask(at, users.ada, 'PUT', `/secrets/${scene.secret}/value`, { body: { value: `value ${index}` } }),
           );
           expect(tally(answers)).toEqual({ 200: crowd });
           const versions = answers.map(({ body }) => body.version).sort((a, b) => a - b);
           expect(versions).toEqual(Array.from({ length: crowd }, (_, index) => index + 2));
           const last = answers.findIndex(({ body }) => body.version === crowd + 1);
           expect((await perform(scene, { do: 'reveal', by: 'ada' }, 1)).answer).toBe(`200 v${crowd + 1} value ${last}`);
-          const kept = (await ask(0, cast.ada, 'GET', `/secrets/${scene.secret}/versions`)).body.versions;
+          const kept = (await ask(0, users.ada, 'GET', `/secrets/${scene.secret}/versions`)).body.versions;
           expect(kept.map((one: any) => one.version)).toEqual(
             Array.from({ length: crowd + 1 }, (_, i) => crowd + 1 - i),
           );
@@ -394,15 +394,15 @@ describe('requests at the same time, over two services on one database', () => {
       async () => {
         await property(arrivals, async (drawn) => {
           const { scene } = await set('user');
-          const { headers } = await ask(0, cast.ada, 'GET', `/secrets/${scene.secret}`);
+          const { headers } = await ask(0, users.ada, 'GET', `/secrets/${scene.secret}`);
           const ifMatch = { 'if-match': headers.get('etag') ?? '' };
           const answers = await together(drawn, ({ at }, index) =>
             index % 2 === 0
-              ? ask(at, cast.ada, 'PATCH', `/secrets/${scene.secret}`, {
+              ? ask(at, users.ada, 'PATCH', `/secrets/${scene.secret}`, {
                   headers: ifMatch,
                   body: { description: `by ${index}` },
                 })
-              : ask(at, cast.ada, 'PUT', `/secrets/${scene.secret}/value`, {
+              : ask(at, users.ada, 'PUT', `/secrets/${scene.secret}/value`, {
                   headers: ifMatch,
                   body: { value: `by ${index}` },
                 }),
@@ -424,7 +424,7 @@ describe('requests at the same time, over two services on one database', () => {
         const headers = { 'idempotency-key': name };
         const answers = await together(drawn, ({ at }, index) => {
           const description = sameBody || index % 2 === 0 ? 'one' : 'another';
-          return ask(at, cast.ada, 'POST', '/secrets', {
+          return ask(at, users.ada, 'POST', '/secrets', {
             headers,
             body: { name, type: 'token', value: 'x', description },
           });
@@ -436,7 +436,7 @@ describe('requests at the same time, over two services on one database', () => {
           ...(sameBody ? {} : { '409 idempotency_key_reused': refused }),
         });
         expect(new Set(made.map(({ body }) => body.id)).size).toBe(1);
-        const kept = (await ask(1, cast.ada, 'GET', `/secrets?q=${name}`)).body.secrets;
+        const kept = (await ask(1, users.ada, 'GET', `/secrets?q=${name}`)).body.secrets;
         expect(kept.map((one: any) => one.id)).toEqual([made[0]?.body.id]);
       });
     },
@@ -448,16 +448,16 @@ describe('requests at the same time, over two services on one database', () => {
     async () => {
       await property(arrivals, async (drawn) => {
         const name = uniqueName('SAME');
-        const session = (await startSession(cast.ada, [])).id;
+        const session = (await startSession(users.ada, [])).id;
         const outside = await together(drawn, ({ at }) =>
-          ask(at, cast.ada, 'POST', '/secrets', { body: { name, type: 'token', value: 'x' } }),
+          ask(at, users.ada, 'POST', '/secrets', { body: { name, type: 'token', value: 'x' } }),
         );
         const inside = await together(drawn, ({ at }, index) =>
           index === 0
-            ? ask(at, cast.ada, 'POST', `/secrets/${outside.find((one) => one.status === 201)?.body.id}/transfer`, {
+            ? ask(at, users.ada, 'POST', `/secrets/${outside.find((one) => one.status === 201)?.body.id}/transfer`, {
                 body: { scope: 'session', session_id: session },
               })
-            : ask(at, cast.ada, 'POST', '/secrets', {
+            : ask(at, users.ada, 'POST', '/secrets', {
                 body: { name, type: 'token', value: 'x', scope: 'session', session_id: session },
               }),
         );
@@ -474,14 +474,14 @@ describe('requests at the same time, over two services on one database', () => {
     async () => {
       await property(fc.array(arrival, { minLength: 2, maxLength: 4 }), async (drawn) => {
         const login = await logIn(first, 'linus');
-        const twin = expectStatus(
+        const refreshed = expectStatus(
           await send(apps[1].url, 'POST', '/api/v1/auth/refresh', { body: { refresh_token: login.refreshToken } }),
           200,
         ).body;
-        expect((await ask(0, login.with(twin.access_token), 'GET', '/auth/me')).status).toBe(200);
+        expect((await ask(0, login.with(refreshed.access_token), 'GET', '/auth/me')).status).toBe(200);
         const answers = await together(drawn, ({ at }) =>
           unlessOverloaded(() =>
-            send(apps[at].url, 'POST', '/api/v1/auth/refresh', { body: { refresh_token: twin.refresh_token } }),
+            send(apps[at].url, 'POST', '/api/v1/auth/refresh', { body: { refresh_token: refreshed.refresh_token } }),
           ),
         );
         expect(tally(answers)).toEqual({ 200: 1, '401 unauthenticated': drawn.length - 1 });
@@ -498,9 +498,9 @@ describe('requests at the same time, over two services on one database', () => {
     'simultaneous changes of a session by its owner all succeed, although each names the session',
     async () => {
       await property(arrivals, async (drawn) => {
-        const session = (await startSession(cast.ada, [cast.grace])).id;
+        const session = (await startSession(users.ada, [users.grace])).id;
         const answers = await together(drawn, ({ at }, index) =>
-          ask(at, cast.ada, 'PATCH', `/sessions/${session}`, { session, body: { title: `title ${index}` } }),
+          ask(at, users.ada, 'PATCH', `/sessions/${session}`, { session, body: { title: `title ${index}` } }),
         );
         expect(tally(answers)).toEqual({ 200: crowd });
       });
@@ -513,7 +513,7 @@ describe('requests at the same time, over two services on one database', () => {
     async () => {
       await property(arrivals, async (drawn) => {
         const answers = await together(drawn, ({ at }, index) =>
-          ask(at, cast.linus, 'PATCH', `/users/${cast.linus.id}`, { body: { display_name: `Linus ${index}` } }),
+          ask(at, users.linus, 'PATCH', `/users/${users.linus.id}`, { body: { display_name: `Linus ${index}` } }),
         );
         expect(tally(answers)).toEqual({ 200: crowd });
       });

@@ -372,7 +372,7 @@ const refusalsSince = async (newest: string, caller: Caller): Promise<string[]> 
 
 const outcomeOf = ({ status, body }: Answer<any>): string => (status < 300 ? 'done' : `${status} ${body.code}`);
 
-interface Held {
+interface Result {
   readonly outcomes: Readonly<Record<string, string>>;
   readonly changed: readonly string[];
   readonly records: readonly string[];
@@ -380,7 +380,7 @@ interface Held {
 }
 
 /** Holds all changes between gate and write, and withdraws. Resolves to null where the machine was too slow for it. */
-const holdAndWithdraw = async (withdrawal: Withdrawal): Promise<Held | null> => {
+const holdAndWithdraw = async (withdrawal: Withdrawal): Promise<Result | null> => {
   const { client } = app.database;
   const caller = await withdrawal.enter();
   const all = await prepareChanges(caller, withdrawal.kind);
@@ -427,14 +427,14 @@ const maxTries = 6;
 
 describe('a change whose caller loses their access between gate and write', () => {
   it.each(withdrawals)('nothing is changed when $what in between', async (withdrawal) => {
-    let held: Held | null = null;
-    for (let tries = 0; held === null && tries < maxTries; tries += 1) held = await holdAndWithdraw(withdrawal);
-    if (held === null) throw new Error('no change could be held between gate and write');
-    const names = Object.keys(held.outcomes);
+    let result: Result | null = null;
+    for (let tries = 0; result === null && tries < maxTries; tries += 1) result = await holdAndWithdraw(withdrawal);
+    if (result === null) throw new Error('no change could be held between gate and write');
+    const names = Object.keys(result.outcomes);
     expect(names.length).toBeGreaterThan(25);
-    expect(held.outcomes).toEqual(Object.fromEntries(names.map((what) => [what, withdrawal.refusal])));
-    expect(held.changed).toEqual(withdrawal.pass ? [] : [held.lockedKey]);
-    expect(held.records).toEqual(names.map(() => 'request.refused'));
+    expect(result.outcomes).toEqual(Object.fromEntries(names.map((what) => [what, withdrawal.refusal])));
+    expect(result.changed).toEqual(withdrawal.pass ? [] : [result.lockedKey]);
+    expect(result.records).toEqual(names.map(() => 'request.refused'));
   });
 
   /** Sends the headers, and the body once the gate has let them in and `meanwhile` is done. */

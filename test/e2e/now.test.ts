@@ -7,7 +7,7 @@ import { unlessOverloaded } from '../support/overload.ts';
 import { logInAdmin, type Person, people, uniqueName } from '../support/people.ts';
 import { type ServiceProcess, startService } from '../support/process.ts';
 import { type Line, type Observation, openLine, startReaders } from './readers.ts';
-import { type Cast, type Given, type Withdrawal, withdrawals } from './withdrawals.ts';
+import { type Given, type Users, type Withdrawal, withdrawals } from './withdrawals.ts';
 
 const readersInAll = 16;
 
@@ -25,7 +25,7 @@ describe('access that was withdrawn, over two service processes on one database'
   let lines: Line[];
   let probes: readonly [Line, Line];
   let urls: readonly [string, string];
-  let cast: Cast;
+  let users: Users;
 
   beforeAll(async () => {
     database = await freshDatabase();
@@ -52,7 +52,7 @@ describe('access that was withdrawn, over two service processes on one database'
     const admin = await logInAdmin(app);
     const names = (['ada', 'grace', 'linus'] as const).map((name) => uniqueName(name));
     const made = Object.values(await people(app, admin, ...names)) as [Person, Person, Person];
-    cast = { urls, admin, ada: made[0], grace: made[1], linus: made[2] };
+    users = { urls, admin, ada: made[0], grace: made[1], linus: made[2] };
   });
   afterAll(async () => {
     for (const line of [...lines, ...probes]) line.close();
@@ -60,11 +60,11 @@ describe('access that was withdrawn, over two service processes on one database'
     await database.drop();
   });
 
-  /** Takes the access away by one service; resolves once it must be gone, with the very next answer of the other one. */
-  const takeAway = async (given: Given, round: number, enter: (phase: 'underway' | 'after') => void) => {
+  /** Withdraws the access by one service. Resolves to the next answer of the other service, from which on it must be gone. */
+  const withdraw = async (given: Given, round: number, enter: (phase: 'underway' | 'after') => void) => {
     const [here, there] = round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const);
     enter('underway');
-    const answer = await given.take(cast.urls[here]);
+    const answer = await given.take(users.urls[here]);
     if (given.until) await reachMoment(given.until());
     enter('after');
     const next = unlessOverloaded(() => probes[there].send(given.read));
@@ -72,7 +72,7 @@ describe('access that was withdrawn, over two service processes on one database'
     return await next;
   };
 
-  const judge = (observed: readonly Observation[], refusal: string): void => {
+  const check = (observed: readonly Observation[], refusal: string): void => {
     const before = observed.filter((one) => one.endedIn === 'before');
     const after = observed.filter((one) => one.startedIn === 'after');
     expect(new Set(before.map(told))).toEqual(new Set(['200']));
@@ -85,15 +85,15 @@ describe('access that was withdrawn, over two service processes on one database'
   const runRound = async (given: Given, refusal: string, round: number): Promise<void> => {
     const readers = startReaders(lines, given.read);
     await readers.warm;
-    const next = await takeAway(given, round, readers.enter);
+    const next = await withdraw(given, round, readers.enter);
     expect(told(next)).toBe(refusal);
-    judge(await readers.done, refusal);
+    check(await readers.done, refusal);
   };
 
   it.each(withdrawals)(
     'access is gone, at another service process too, with the answer to: $what',
     async ({ arrange, refusal }: Withdrawal) => {
-      const give = await arrange(cast);
+      const give = await arrange(users);
       for (let round = 0; round < (isFull ? 200 : 12); round += 1) await runRound(await give(), refusal, round);
     },
   );

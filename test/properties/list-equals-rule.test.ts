@@ -12,11 +12,11 @@ import { count, seed } from '../support/counts.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import {
   anyWorld,
-  askingOf,
   type FilterDraft,
   factsFor,
   insertWorld,
   stateIn,
+  subjectOf,
   type World,
   type WorldSecret,
   worldOf,
@@ -25,9 +25,9 @@ import {
 const says = (text: string | null, q: string): boolean => text?.toLowerCase().includes(q.toLowerCase()) ?? false;
 
 /** What a filter means, one condition a field; without `state`, whatever is not deleted. */
-const fits = (world: World, asking: Subject, filter: FilterDraft, secret: WorldSecret): boolean => {
+const fits = (world: World, subject: Subject, filter: FilterDraft, secret: WorldSecret): boolean => {
   const state = stateIn(world, secret);
-  const mine = secret.ownerId === asking.userId;
+  const mine = secret.ownerId === subject.userId;
   return [
     filter.state === undefined ? state !== 'deleted' : state === filter.state,
     filter.scope === undefined || secret.scope === filter.scope,
@@ -47,18 +47,18 @@ const newestFirst = (a: string, b: string): number => (a < b ? 1 : -1);
 const met = new Set<string>();
 
 /** The secrets that the rule lets this caller list. */
-const listed = (world: World, asking: Subject): readonly WorldSecret[] =>
+const listed = (world: World, subject: Subject): readonly WorldSecret[] =>
   world.secrets.filter((secret) => {
-    const decision = decide(asking, 'list', factsFor(world, asking, secret), world.moment);
+    const decision = decide(subject, 'list', factsFor(world, subject, secret), world.moment);
     met.add(decision.allowed ? decision.basis : decision.reason);
     if (decision.allowed) met.add(`${decision.basis} ${stateIn(world, secret)}`);
     return decision.allowed;
   });
 
-const countsOf = (world: World, asking: Subject, secrets: readonly WorldSecret[]): Record<string, number> => {
+const countsOf = (world: World, subject: Subject, secrets: readonly WorldSecret[]): Record<string, number> => {
   const counts: Record<string, number> = {};
   for (const secret of secrets) {
-    const key = [secret.scope, secret.type, stateIn(world, secret), secret.ownerId === asking.userId].join(' ');
+    const key = [secret.scope, secret.type, stateIn(world, secret), secret.ownerId === subject.userId].join(' ');
     counts[key] = (counts[key] ?? 0) + 1;
   }
   return counts;
@@ -80,13 +80,13 @@ describe('what a list shows', () => {
   });
 
   /** Every page of one list, one after the other, as a client walks them. */
-  const walk = async (world: World, asking: Subject, filter: SecretFilter): Promise<string[]> => {
-    const branches = visibleBranches(asking, world.clock);
+  const walk = async (world: World, subject: Subject, filter: SecretFilter): Promise<string[]> => {
+    const branches = visibleBranches(subject, world.clock);
     const seen: string[] = [];
     let cursor: string | null = null;
     do {
       const page = { limit: world.draft.limit, cursor };
-      const ids = await visibleIds(service.db, branches, filter, asking.userId, world.clock, page);
+      const ids = await visibleIds(service.db, branches, filter, subject.userId, world.clock, page);
       const cut = pageOf(ids, page.limit, (id) => id);
       seen.push(...cut.items);
       // Pages that overlap would otherwise never come to an end.
@@ -101,33 +101,33 @@ describe('what a list shows', () => {
     return { ...filter, ...(sessionId === undefined ? {} : { sessionId }) };
   };
 
-  const counted = async (world: World, asking: Subject): Promise<Record<string, number>> => {
-    const rows = await countVisible(service.db, visibleBranches(asking, world.clock), asking.userId, world.clock);
+  const counted = async (world: World, subject: Subject): Promise<Record<string, number>> => {
+    const rows = await countVisible(service.db, visibleBranches(subject, world.clock), subject.userId, world.clock);
     return Object.fromEntries(
       rows.map((row) => [[row.scope, row.type, row.state, row.mine].join(' '), row.count] as const),
     );
   };
 
   /** The lists of one caller: all that isn't deleted, the deleted, and whatever the world asks for. */
-  const compare = async (world: World, asking: Subject): Promise<void> => {
-    const visible = listed(world, asking);
+  const compare = async (world: World, subject: Subject): Promise<void> => {
+    const visible = listed(world, subject);
     for (const filter of [{}, { state: 'deleted' } as const, ...world.draft.filters]) {
       const expected = visible
-        .filter((secret) => fits(world, asking, filter, secret))
+        .filter((secret) => fits(world, subject, filter, secret))
         .map((secret) => secret.id)
         .sort(newestFirst);
       if (expected.length > world.draft.limit) met.add('several pages');
-      expect(await walk(world, asking, sqlFilter(world, filter))).toEqual(expected);
+      expect(await walk(world, subject, sqlFilter(world, filter))).toEqual(expected);
     }
-    const undeleted = visible.filter((secret) => fits(world, asking, {}, secret));
-    expect(await counted(world, asking)).toEqual(countsOf(world, asking, undeleted));
+    const undeleted = visible.filter((secret) => fits(world, subject, {}, secret));
+    expect(await counted(world, subject)).toEqual(countsOf(world, subject, undeleted));
   };
 
   it('a list holds exactly the secrets that the rule allows, page by page and in number, in every generated world', async () => {
     const property = fc.asyncProperty(anyWorld, async (draft) => {
       const world = worldOf(draft);
       await insertWorld(service.db, seals, world);
-      for (const caller of draft.callers) await compare(world, askingOf(world, caller));
+      for (const caller of draft.callers) await compare(world, subjectOf(world, caller));
     });
     await fc.assert(property, { numRuns: count(2000), seed });
     expect([...met].sort()).toEqual([

@@ -21,7 +21,7 @@ import type { Seals } from '../../src/keys/index.ts';
 
 const hour = 3_600_000;
 
-/** Where the service's clock stands beside the database's: the later one decides, so both ways are tried. */
+/** Whether the service's clock is ahead of the database's or behind it: the later one decides, so both are tried. */
 type ClockGap = 'ahead' | 'behind';
 
 interface UserDraft {
@@ -337,7 +337,7 @@ const isJoined = (session: SessionDraft, user: number): boolean =>
  * The caller as authentication would make it. A session that isn't joined is one that was never named, but for
  * `bound`: such a credential then has no session, and reaches nothing but by `secrets:own`.
  */
-export const askingOf = (world: World, draft: CallerDraft): Subject => {
+export const subjectOf = (world: World, draft: CallerDraft): Subject => {
   const named = draft.session === null ? null : nth(world.sessions, draft.session);
   const session = named && isJoined(named, draft.user) ? (named.id as VerifiedSessionId) : null;
   return {
@@ -350,8 +350,8 @@ export const askingOf = (world: World, draft: CallerDraft): Subject => {
 };
 
 /** What is so about a secret for this caller, told from the draft. */
-export const factsFor = (world: World, asking: Subject, secret: WorldSecret): SecretFacts => {
-  const current = world.sessions.find((session) => session.id === asking.session);
+export const factsFor = (world: World, subject: Subject, secret: WorldSecret): SecretFacts => {
+  const current = world.sessions.find((session) => session.id === subject.session);
   return {
     ownerId: secret.ownerId,
     ownerActive: nth(world.users, secret.owner).status === 'active',

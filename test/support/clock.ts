@@ -1,6 +1,6 @@
 import type { Clock } from '../../src/core/clock.ts';
 
-/** A clock that stands still until a test moves it. */
+/** A clock that does not move until a test moves it. */
 export interface SettableClock extends Clock {
   set(date: Date): void;
   advance(milliseconds: number): void;

@@ -47,7 +47,7 @@ export const createTarget = async (owner: Person): Promise<Target> => {
   };
 };
 
-/** The twin of every refusal: each way to the value works. */
+/** The allowed counterpart of every refusal: each way to the value works. */
 export const expectOpen = async ({ owner, reveals }: Target): Promise<void> => {
   for (const [method, path, options] of reveals) {
     expect(expectStatus(await owner.call(method, path, options), 200).text, path).toContain(plaintext);

@@ -38,7 +38,7 @@ export const freshDatabase = async ({ empty = false } = {}): Promise<TestDatabas
   const name = `t_${randomBytes(6).toString('hex')}`;
   await maintenance(async (client) => {
     const from = empty ? 'template0' : template;
-    // Two clones at once of one template wait for each other; the lock makes them take turns without an error.
+    // Two simultaneous clones of one template would fail; the lock makes them take turns.
     await client.query('select pg_advisory_lock(1)');
     await client.query(
       `create database ${quoted(name)} template ${quoted(from)} owner ${quoted(cluster.migrator.user)}`,
