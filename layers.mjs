@@ -19,7 +19,7 @@ export const layers = {
   auth: [...base, 'config', 'crypto', 'users', 'sessions'],
   secrets: [...base, 'users', 'sessions'],
   lifecycle: [...base, 'users', 'sessions', 'auth', 'secrets'],
-  http: ['core', 'config', 'db', 'audit', 'idempotency', 'users', 'sessions', 'auth', 'secrets', 'lifecycle'],
+  http: ['core', 'config', 'db', 'audit', 'access', 'idempotency', 'users', 'sessions', 'auth', 'secrets', 'lifecycle'],
   doctor: ['core', 'config', 'crypto', 'db', 'keys'],
   'app.ts': [...base, 'config', 'crypto', 'users', 'sessions', 'auth', 'secrets', 'lifecycle', 'http'],
   client: [],

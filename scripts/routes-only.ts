@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
-import type { RouteDeps } from '../src/http/route.ts';
+import type { HttpGate } from '../src/http/gate.ts';
 import { registerRoutes, type Services } from '../src/http/routes/index.ts';
 import { createServer } from '../src/http/server.ts';
 
@@ -16,7 +16,7 @@ export const routesOnly = async (): Promise<FastifyInstance> => {
     overloaded: () => false,
     observe: () => undefined,
   });
-  await registerRoutes(http, {} as RouteDeps, {} as Services);
+  await registerRoutes(http, {} as HttpGate, {} as Services);
   await http.ready();
   return http;
 };

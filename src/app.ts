@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
-import { createCallerState, createMutate } from './access/index.ts';
+import { createCallerState, createGate, createLimits, createMutate, type Gate, type Limits } from './access/index.ts';
 import { createAudit, createIntegrityWatch } from './audit/index.ts';
 import {
   createAccessTokens,
@@ -14,16 +14,14 @@ import {
 import type { Config } from './config/config.ts';
 import type { RootKeys } from './config/root-keys.ts';
 import type { Clock } from './core/clock.ts';
-import { KeyholdError } from './core/errors.ts';
 import { digestKey } from './crypto/derive.ts';
-import { canRecordLogins, databaseNow } from './db/checks.ts';
 import type { Database } from './db/database.ts';
-import { isCurrentSchema } from './db/migrate.ts';
 import { createNow } from './db/time.ts';
-import { createLimits, registerRateLimit } from './http/limits.ts';
+import { createHttpGate } from './http/gate.ts';
+import { createListening, createMetricsServer } from './http/listen.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
+import { createReadiness } from './http/readiness.ts';
 import { registerRoutes } from './http/routes/index.ts';
-import { metricsOnly, type Readiness } from './http/routes/operation.ts';
 import { createServer } from './http/server.ts';
 import { createIdempotency } from './idempotency/index.ts';
 import { createOwnerKeys, createSeals, openServiceKeys } from './keys/index.ts';
@@ -49,40 +47,21 @@ export interface Bootstrapped {
 export interface App {
   readonly http: FastifyInstance;
   readonly metrics: Metrics;
+  /** The way in and what lies behind it, for callers that come by another protocol than HTTP. */
+  readonly gate: Gate;
+  readonly domains: Domains;
   /** Makes the first administrator; null when there are users already. */
   bootstrap(): Promise<Bootstrapped | null>;
-  /** Listens where the configuration says; resolves to the addresses. */
+  /** Listens where the configuration says; resolves to the service’s address. */
   listen(): Promise<string>;
-  /** Answers what is under way and stops. The database is the caller's to close. */
+  /** Answers the requests under way and stops. The database is the caller's to close. */
   close(): Promise<void>;
 }
 
 const maxWaiting = 500;
-const closeTimeoutMs = 2500;
-const maxClockGapMs = 5000;
-const minute = 60_000;
+const minuteMs = 60_000;
 
-const createReadiness =
-  ({ database, clock }: Pick<AppDeps, 'database' | 'clock'>) =>
-  async (): Promise<Readiness> => {
-    try {
-      const dbNow = await databaseNow(database.db);
-      const clockOk = Math.abs(dbNow.getTime() - clock.now().getTime()) <= maxClockGapMs;
-      const schemaOk = await isCurrentSchema(database.db);
-      const loginsOk = await canRecordLogins(database.db);
-      const checks = {
-        database: 'ok',
-        schema: schemaOk ? 'ok' : 'is not this version’s',
-        clock: clockOk ? 'ok' : 'is more than 5 s from the database’s',
-        logins: loginsOk ? 'ok' : 'cannot be recorded',
-      };
-      return { ready: clockOk && schemaOk && loginsOk, checks };
-    } catch {
-      return { ready: false, checks: { database: 'does not answer' } };
-    }
-  };
-
-/** Wires the domains, written out: what a service can reach is what it is given here. */
+/** Wires the domains, written out: a service can reach only what it is given here. */
 const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps, 'logger'>, metrics: Metrics) => {
   const { db } = database;
   const now = createNow(clock);
@@ -157,7 +136,7 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
   return { audit, users, sessions, secrets, accessTokens, logins, tokens, authenticate, erase };
 };
 
-/** What the commands beside the service work with: the same domains on the same database, without the HTTP server. */
+/** What the operator's commands work with: the same domains on the same database, without the HTTP server. */
 export type OperatorApp = Pick<Domains, 'users' | 'secrets'>;
 
 /** The domains for the operator's commands. The database is the caller's to close. */
@@ -168,31 +147,15 @@ export const createOperatorApp = async (deps: Omit<AppDeps, 'logger'>): Promise<
 
 type Domains = Awaited<ReturnType<typeof createDomains>>;
 
-const addRoutes = async (
-  http: FastifyInstance,
-  deps: AppDeps,
-  domains: Domains,
-  metrics: Metrics,
-): Promise<() => Promise<void>> => {
-  const { db } = deps.database;
-  const limits = createLimits({ db, audit: domains.audit });
-  await registerRateLimit(http, deps.config.rateLimit, limits);
-  const gate = { db, audit: domains.audit, authenticate: domains.authenticate, limits };
-  await registerRoutes(http, gate, { ...domains, metrics, readiness: createReadiness(deps) });
-  return limits.flush;
-};
-
-const createMetricsServer = async (deps: AppDeps, metrics: Metrics): Promise<FastifyInstance | null> => {
-  if (deps.config.metricsPort === null) return null;
-  const server = await createServer({
-    config: { tls: null, trustProxy: [] },
-    logger: deps.logger,
-    docs: false,
-    overloaded: () => false,
-    observe: () => undefined,
-  });
-  metricsOnly(server, metrics);
-  return server;
+/** Records each minute what the limits turned away. Returns how to stop, which records the rest. */
+const recordTurnedAway = (limits: Limits, logger: FastifyBaseLogger): (() => Promise<void>) => {
+  const flush = (): Promise<void> =>
+    limits.flush().catch(() => logger.warn('the requests that limits turned away could not be recorded'));
+  const timer = setInterval(flush, minuteMs).unref();
+  return async () => {
+    clearInterval(timer);
+    await flush();
+  };
 };
 
 const bootstrapUser = async ({ config }: AppDeps, { users }: Domains): Promise<Bootstrapped | null> => {
@@ -203,31 +166,15 @@ const bootstrapUser = async ({ config }: AppDeps, { users }: Domains): Promise<B
   return user && { username: user.username, password: chosen === undefined ? password : null };
 };
 
-const unlistenable: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'is in use by another program. End that one',
-  EACCES: 'may not be used by this user. Take one above 1023',
-  EADDRNOTAVAIL: 'is of an address that this machine does not have. Correct KEYHOLD_HOST',
-};
-
-const refusePort = (host: string, port: number, variable: string, cause: unknown): unknown => {
-  const why = unlistenable[(cause as NodeJS.ErrnoException).code ?? ''];
-  const advice = `Port ${port} at ${host} ${why}, or set ${variable} to another one.`;
-  return why === undefined ? cause : new KeyholdError('state_conflict', advice, { cause });
-};
-
-const listenAt = async (server: FastifyInstance, host: string, port: number, variable: string): Promise<string> => {
-  try {
-    return await server.listen({ host, port });
-  } catch (error) {
-    throw refusePort(host, port, variable, error);
-  }
-};
-
 /** The composition root: builds every service and the HTTP server on an open database, and closes them again. */
 export const createApp = async (deps: AppDeps): Promise<App> => {
-  const { config, database, logger } = deps;
+  const { config, clock, database, logger } = deps;
+  const { db } = database;
   const metrics = createMetrics(database.waiting);
   const domains = await createDomains(deps, metrics);
+  const { audit, authenticate } = domains;
+  const limits = createLimits({ db, audit, perSecond: config.rateLimit });
+  const gate = createGate({ db, audit, authenticate, limits });
   const http = await createServer({
     config,
     logger,
@@ -235,34 +182,23 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
     overloaded: () => database.waiting() > maxWaiting,
     observe: metrics.request,
   });
-  const flush = await addRoutes(http, deps, domains, metrics);
-  const metricsServer = await createMetricsServer(deps, metrics);
-  const flushQuietly = (): void => {
-    flush().catch(() => logger.warn('what limits turned away could not be recorded'));
-  };
-  const timer = setInterval(flushQuietly, minute).unref();
-  const close = async (): Promise<void> => {
-    clearInterval(timer);
-    // What is still coming in or going out after this long is cut off, so that the database is ended in order.
-    const impatience = setTimeout(() => http.server.closeAllConnections(), closeTimeoutMs);
-    await Promise.all([http.close(), metricsServer?.close()]);
-    clearTimeout(impatience);
-    await flush().catch(() => logger.warn('what limits turned away could not be recorded'));
-  };
+  const httpGate = createHttpGate(gate);
+  // On the whole server and before any route's own hooks, so that the limits act before authentication.
+  http.addHook('onRequest', async (request) => httpGate.admit(request));
+  await registerRoutes(http, httpGate, { ...domains, metrics, readiness: createReadiness({ db, clock }) });
+  const metricsServer = await createMetricsServer({ config, logger, metrics });
+  const { listen, close } = createListening(http, metricsServer, config);
+  const stopRecording = recordTurnedAway(limits, logger);
   return {
     http,
     metrics,
+    gate,
+    domains,
     bootstrap: () => bootstrapUser(deps, domains),
-    listen: async () => {
-      try {
-        if (metricsServer) await listenAt(metricsServer, config.host, config.metricsPort ?? 0, 'KEYHOLD_METRICS_PORT');
-        return await listenAt(http, config.host, config.port, 'KEYHOLD_PORT');
-      } catch (error) {
-        // One of the two may listen already and would keep the process alive.
-        await close();
-        throw error;
-      }
+    listen,
+    close: async () => {
+      await close();
+      await stopRecording();
     },
-    close,
   };
 };

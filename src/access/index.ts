@@ -8,7 +8,14 @@ export {
   type SecretFacts,
   type Subject,
 } from './decide.ts';
+export {
+  type Authenticate,
+  createGate,
+  type Gate,
+  type Requirement,
+} from './gate.ts';
 export { isAccessibleBy } from './is-accessible-by.ts';
+export { createLimits, type Limits, type Sender } from './limits.ts';
 export { createMutate, type Mutate, waitingPeriod } from './mutate.ts';
 export {
   type CallerState,

@@ -1,4 +1,4 @@
-import { type CallerState, invalidCredential } from '../access/index.ts';
+import { type Authenticate, type CallerState, invalidCredential } from '../access/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Caller, RequestOrigin } from '../core/caller.ts';
 import { sessionNotJoined } from '../core/errors.ts';
@@ -15,18 +15,6 @@ import { readJwtForm } from './jwt-form.ts';
 import type { Identify, Principal } from './principal.ts';
 import { createRefuseCredential } from './refuse-credential.ts';
 import { tokenPrefix } from './token-text.ts';
-
-/** What a request presents to say who sends it. */
-export interface Presented {
-  readonly origin: RequestOrigin;
-  /** The bearer token, without the scheme. */
-  readonly token: string;
-  /** The session that the request names by X-Session-Id; null where it names none. */
-  readonly sessionName: string | null;
-}
-
-/** Makes a Caller of a request, afresh each time. Throws `unauthenticated` or `session_not_joined`. */
-export type Authenticate = (presented: Presented) => Promise<Caller>;
 
 interface Deps {
   readonly db: Db;

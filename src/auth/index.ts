@@ -14,7 +14,7 @@ import type { RefreshTokens } from './refresh-token.ts';
 import { createIssueTokens } from './token-response.ts';
 
 export { type AccessTokens, createAccessTokens } from './access-tokens.ts';
-export { createAuthenticate, type Presented } from './authenticate.ts';
+export { createAuthenticate } from './authenticate.ts';
 export { createExternalTokens } from './external/tokens.ts';
 export { createExternalUsers } from './external/users.ts';
 export { createRefreshTokens } from './refresh-token.ts';

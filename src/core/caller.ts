@@ -1,9 +1,8 @@
 import type { LoginId, TokenId, UserId, VerifiedSessionId } from './ids.ts';
-import type { Permission } from './permissions.ts';
+import type { Permission, Role } from './permissions.ts';
 import type { RowVersion } from './row-version.ts';
 
-export const roles = ['member', 'auditor', 'admin'] as const;
-export type Role = (typeof roles)[number];
+export type { Role } from './permissions.ts';
 
 /** Where a request came from, for the record of what was done. */
 export interface RequestOrigin {

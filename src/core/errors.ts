@@ -1,4 +1,4 @@
-/** The closed list of ways in which Keyhold says no. Each edge (HTTP, CLI) maps every code in one table. */
+/** The closed list of refusals. Each edge (HTTP, CLI) maps every code in one table. */
 export const errorCodes = [
   'invalid_request',
   'unauthenticated',
@@ -25,7 +25,7 @@ export const errorCodes = [
 
 export type ErrorCode = (typeof errorCodes)[number];
 
-/** One field of the input that was refused, and what to do about it. `field` is a path such as `tags/3`. */
+/** A refused field of the input: its path, such as `tags/3`, and the rest of the sentence that begins with it. */
 export interface FieldError {
   readonly field: string;
   readonly detail: string;
@@ -38,8 +38,8 @@ export interface KeyholdErrorOptions {
 }
 
 /**
- * The one error class of the domains: a code from the closed list and a sentence that tells the caller
- * what to do. The sentence reaches the caller, so it never holds a value, a token or another's data.
+ * The one error class of the domains: a code from the closed list, and a sentence that says what happened and what to do.
+ * The sentence reaches the caller, so that it must never hold a value, a token or another user's data.
  */
 export class KeyholdError extends Error {
   readonly code: ErrorCode;
@@ -55,18 +55,19 @@ export class KeyholdError extends Error {
   }
 }
 
-/** The answer to someone who has nothing: the same sentence whether the thing exists or never did. */
-export const notFound = (): KeyholdError => new KeyholdError('not_found', 'There is nothing here that you can reach.');
+/** The answer to a caller without access: the same whether the thing exists or never did. */
+export const notFound = (): KeyholdError => new KeyholdError('not_found', 'Not found, or you do not have access.');
 
-/** The one answer to a request that names a session which is unknown, ended, foreign or left. */
+/** The one answer to a request that names a session which is unknown, ended, not the caller's or left. */
 export const sessionNotJoined = (): KeyholdError =>
   new KeyholdError(
     'session_not_joined',
-    'The session named by this request is not an active session you are present in.',
+    'The session named by this request is not an active session that you take part in.',
   );
 
+/** A refused field. `detail` is the rest of the sentence that begins with the field: "must be in the future." */
 export const invalid = (field: string, detail: string): KeyholdError =>
-  new KeyholdError('invalid_request', `${field}: ${detail}`, { errors: [{ field, detail }] });
+  new KeyholdError('invalid_request', `${field} ${detail}`, { errors: [{ field, detail }] });
 
 /** Runs the work of one item of a list. A refusal that it throws is thrown on as `ofItem` says it; other errors as they are. */
 export const atItem = <T>(index: number, work: () => T): T => {

@@ -1,5 +1,5 @@
-/** What a token may be allowed to do; the closed list of the HTTP contract. */
-export const permissions = [
+/** What a token can be allowed to do: the closed list of the HTTP contract. */
+export const offeredPermissions = [
   'secrets:list',
   'secrets:reveal',
   'secrets:use',
@@ -9,16 +9,25 @@ export const permissions = [
   'secrets:own',
   'sessions:read',
   'sessions:write',
-  'graph:read',
-  'graph:write',
-  'audit:read',
   'admin',
 ] as const;
 
+/** Permissions of features that do not exist yet. They grant nothing; no new token is given one, stored tokens may have them. */
+const reservedPermissions = ['graph:read', 'graph:write', 'audit:read'] as const;
+
+/** Every permission that a stored token may carry. */
+export const permissions = [...offeredPermissions, ...reservedPermissions] as const;
+
 export type Permission = (typeof permissions)[number];
+
+/** The roles that a user can be given. */
+export const offeredRoles = ['member', 'admin'] as const;
+
+/** Every role that a stored user may carry. An auditor is a member, since there is nothing to audit by yet. */
+export type Role = (typeof offeredRoles)[number] | 'auditor';
 
 const memberPermissions = permissions.filter((permission) => permission !== 'admin');
 
-/** A login has all that its role allows; a token has at most this and at most its own list. */
-export const permissionsOfRole = (role: 'member' | 'auditor' | 'admin'): readonly Permission[] =>
+/** All that a login with this role is allowed. A token is allowed at most this and at most its own list. */
+export const permissionsOfRole = (role: Role): readonly Permission[] =>
   role === 'admin' ? permissions : memberPermissions;

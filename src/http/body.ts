@@ -40,8 +40,8 @@ export const registerBodies = (app: FastifyInstance): void => {
   app.addHook('preValidation', async (request) => {
     const takesBody = request.routeOptions.schema?.body !== undefined;
     const empty = request.body == null || (typeof request.body === 'object' && Object.keys(request.body).length === 0);
-    if (!takesBody && !empty) throw invalid('body', 'This route takes no body.');
-    if (takesBody && request.body === undefined) throw invalid('body', 'is needed, as application/json.');
+    if (!takesBody && !empty) throw invalid('body', 'must be empty: this route takes none.');
+    if (takesBody && request.body === undefined) throw invalid('body', 'is required, as application/json.');
   });
 };
 

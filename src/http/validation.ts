@@ -6,12 +6,13 @@ import { type FieldError, KeyholdError } from '../core/errors.ts';
 const maxErrors = 10;
 
 interface SchemaError {
+  readonly keyword: string;
   readonly instancePath: string;
   readonly message: string;
   readonly params?: object;
 }
 
-/** A name that could be anything else than a name, such as a value in the wrong place, is not repeated. */
+/** A text that might be no name at all, such as a value in the wrong place, is not repeated. */
 const shown = (name: string): string => (/^[a-z_]{1,32}$/.test(name) ? name : '(unnamed)');
 
 const names = (params: object | undefined, key: string): string[] => {
@@ -19,28 +20,35 @@ const names = (params: object | undefined, key: string): string[] => {
   return Array.isArray(found) ? found.map((name) => shown(String(name))) : [];
 };
 
-/** One error per field, named by its path; the sentence never repeats what was sent. */
+/** The schema's own sentence, which never repeats what was sent; for a closed list, its members. */
+const sentenceOf = ({ keyword, message, params }: SchemaError): string =>
+  keyword === 'enum' ? `must be one of ${allowedValues(params).join(', ')}.` : `${message}.`;
+
+const allowedValues = (params: object | undefined): readonly unknown[] =>
+  (params as { readonly allowedValues?: readonly unknown[] } | undefined)?.allowedValues ?? [];
+
+/** One error for each field, named by its path. */
 const fieldErrors = (error: SchemaError): FieldError[] => {
   const path = error.instancePath.replace(/^\//, '');
   const under = (name: string): string => (path === '' ? name : `${path}/${name}`);
   const missing = names(error.params, 'requiredProperties').map((name) => ({
     field: under(name),
-    detail: 'is needed.',
+    detail: 'is required.',
   }));
   const unknown = names(error.params, 'additionalProperties').map((name) => ({
     field: under(name),
-    detail: 'is not a field here.',
+    detail: 'is not a known field.',
   }));
   if (missing.length + unknown.length > 0) return [...missing, ...unknown];
-  return [{ field: path, detail: `${error.message}.` }];
+  return [{ field: path, detail: sentenceOf(error) }];
 };
 
 const refusal = (part: string, errors: readonly SchemaError[]): KeyholdError => {
-  // TypeBox tells of an unknown field twice: by name on its object, and by a path that the client chose.
+  // TypeBox reports an unknown field twice: by name on its object, and by a path that the client chose.
   const ours = errors.filter(({ message }) => message !== 'schema is false');
   const fields = ours.flatMap(fieldErrors).slice(0, maxErrors);
-  const first = fields[0] ?? { field: part, detail: 'is not as it should be.' };
-  return new KeyholdError('invalid_request', `${first.field === '' ? part : first.field}: ${first.detail}`, {
+  const first = fields[0] ?? { field: part, detail: 'is not valid.' };
+  return new KeyholdError('invalid_request', `${first.field === '' ? part : first.field} ${first.detail}`, {
     errors: fields,
   });
 };
@@ -62,7 +70,7 @@ const readText = (type: unknown, text: unknown): unknown => {
   return text;
 };
 
-/** Numbers and flags in their one spelling; any other stays text and is refused, not guessed at. */
+/** Reads numbers and flags in their one spelling. Any other stays text, which the schema then refuses. */
 const readQuery = (schema: TSchema, query: unknown): unknown => {
   const { properties = {} } = schema as { properties?: Readonly<Record<string, { type?: unknown }>> };
   const typeOf = (name: string): unknown => (Object.hasOwn(properties, name) ? properties[name]?.type : undefined);
@@ -83,7 +91,7 @@ const parts: Readonly<Record<string, 'body' | 'params' | 'query'>> = {
   querystring: 'query',
 };
 
-/** How Fastify has requests checked; headers are read by whoever needs one. */
+/** The compiler by which Fastify checks requests. Headers are read where they act. */
 export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const part = parts[httpPart ?? ''];
   return (data: unknown) => ({ value: part === undefined ? data : check(schema, part, data) });

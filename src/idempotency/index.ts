@@ -9,13 +9,9 @@ import type { Outcome, Tx } from '../db/database.ts';
 import { violatedIndex } from '../db/postgres-errors.ts';
 import type { IdempotencyRow } from '../db/tables/index.ts';
 import { integrityBroken, notWritten, type Seals } from '../keys/index.ts';
+import type { IdempotentRequest } from './request.ts';
 
-/** A creation that its client may send twice: the key it chose, the route it went to, and the body as parsed. */
-export interface IdempotentRequest {
-  readonly key: string;
-  readonly route: string;
-  readonly body: unknown;
-}
+export { type IdempotentRequest, idempotentRequest } from './request.ts';
 
 export interface Created {
   readonly ids: readonly string[];

@@ -82,7 +82,7 @@ describe('a request that the gate of a route refuses', () => {
   });
 
   it.each(gated)('$route with a revoked token leaves one record', async (one) => {
-    const { token, id } = await tokenWith(['graph:read']);
+    const { token, id } = await tokenWith(['secrets:use']);
     expectStatus(await grace.call('DELETE', `/auth/tokens/${id}`), 204);
     const { answer, records } = await withRecords(app, () => send(grace.with(token), one));
     expectStatus(answer, 401);
@@ -92,7 +92,7 @@ describe('a request that the gate of a route refuses', () => {
   const openToEveryToken = ['POST /api/v1/auth/logout', 'GET /api/v1/auth/me', 'GET /api/v1/users/{id}'];
   const narrow = gated.filter(({ route }) => !openToEveryToken.includes(route));
   it.each(narrow)('$route with a token that lacks the permission leaves one record', async (one) => {
-    const { token } = await tokenWith(['graph:read']);
+    const { token } = await tokenWith(['secrets:use']);
     const { answer, records } = await withRecords(app, () => send(grace.with(token), one));
     expect(expectStatus(answer, 403).body.code).toBe('permission_missing');
     expect(records).toEqual([record('request.refused permission_missing', grace, null)]);

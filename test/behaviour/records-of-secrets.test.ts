@@ -92,7 +92,7 @@ describe('the records of requests about a secret', () => {
     expectStatus(await ended.call('POST', '/auth/logout'), 204);
     expectStatus(await admin.call('PATCH', `/users/${users.disabled.id}`, { body: { status: 'disabled' } }), 200);
     gate = {
-      'a token without the permission': { token: (await tokenOf(users.owner, ['graph:read'])).token },
+      'a token without the permission': { token: (await tokenOf(users.owner, ['secrets:use'])).token },
       'an unknown session': { token: users.owner.token, session: marked() },
       'a revoked token': { token: revoked.token },
       'an expired token': { token: (await tokenOf(users.owner, ['secrets:list'], 1)).token },

@@ -13,72 +13,60 @@ interface Services {
 const tag = 'Login and tokens';
 const login = { login: true } as const;
 
-const addLogins = ({ open, gated }: Routes, { logins, tokens, users }: Services): void => {
+const addLoggingIn = ({ open, gated }: Routes, { logins, tokens, users }: Services): void => {
   open({
     method: 'POST',
     url: '/auth/login',
+    operationId: 'logIn',
     tag,
     summary: 'Log in with username and password',
-    gate: 'public',
+    description: 'Answers an access token for the next minutes and a refresh token that renews it.',
     body: schema.LoginBody,
     status: 200,
-    answer: schema.Granted,
+    answer: schema.TokenPair,
+    refuses: [401],
     confidential: true,
     handler: ({ origin, body }) => logins.login(origin, body.username, body.password),
   });
   open({
     method: 'POST',
     url: '/auth/refresh',
+    operationId: 'refreshTokens',
     tag,
-    summary: 'Trade a refresh token for a new pair',
-    description: 'Each refresh token is good once. Using an old one again ends the login.',
-    gate: 'public',
+    summary: 'Trade a refresh token for a new pair of tokens',
+    description: 'Each refresh token can be used once. Using it again ends the login.',
     body: schema.RefreshBody,
     status: 200,
-    answer: schema.Granted,
+    answer: schema.TokenPair,
+    refuses: [401],
     confidential: true,
     handler: ({ origin, body }) => logins.refresh(origin, body.refresh_token),
   });
   gated({
     method: 'POST',
     url: '/auth/logout',
+    operationId: 'logOut',
     tag,
-    summary: 'End the login, or revoke the token, that asks',
-    gate: 'anybody',
+    summary: 'End the login, or revoke the token, that sends the request',
+    description: 'Its tokens stop working with the next request.',
+    requires: 'authenticated',
     status: 204,
     answer: null,
+    refuses: [404],
     handler: (caller) =>
       caller.credential.kind === 'token' ? tokens.revoke(caller, caller.credential.id) : logins.logout(caller),
   });
   gated({
     method: 'GET',
-    url: '/auth/logins',
-    tag,
-    summary: 'One’s own logins: when, from where, last used',
-    gate: login,
-    status: 200,
-    answer: schema.LoginList,
-    handler: async (caller) => ({ logins: await logins.list(caller), next_cursor: null }),
-  });
-  gated({
-    method: 'DELETE',
-    url: '/auth/logins/:id',
-    tag,
-    summary: 'End one of one’s own logins',
-    gate: login,
-    params: schema.AuthId,
-    status: 204,
-    answer: null,
-    handler: (caller, { params }) => logins.end(caller, toId<LoginId>(params.id)),
-  });
-  gated({
-    method: 'GET',
     url: '/auth/me',
+    operationId: 'getMe',
     tag,
-    summary: 'Who is asking: user, agent, session, permissions',
-    gate: 'anybody',
+    summary: 'The caller: user, agent, session and permissions',
+    description: 'Permissions are those that the credential gives now, after any change of the user’s role.',
+    requires: 'authenticated',
     status: 200,
     answer: schema.Me,
+    refuses: [404],
     handler: async (caller) => {
       const user = await users.get(caller, caller.userId as UserId);
       const until = caller.waiting && 'secrets_from' in user ? user.secrets_from : null;
@@ -93,25 +81,59 @@ const addLogins = ({ open, gated }: Routes, { logins, tokens, users }: Services)
   });
 };
 
+const addLogins = ({ gated }: Routes, { logins }: Services): void => {
+  gated({
+    method: 'GET',
+    url: '/auth/logins',
+    operationId: 'listLogins',
+    tag,
+    summary: 'The caller’s own logins',
+    description: 'When and from where each login was made, and when it was last used.',
+    requires: login,
+    status: 200,
+    answer: schema.LoginList,
+    handler: async (caller) => ({ logins: await logins.list(caller), next_cursor: null }),
+  });
+  gated({
+    method: 'DELETE',
+    url: '/auth/logins/:id',
+    operationId: 'endLogin',
+    tag,
+    summary: 'End one of the caller’s own logins',
+    description: 'Its access and refresh tokens stop working with the next request.',
+    requires: login,
+    params: schema.AuthId,
+    status: 204,
+    answer: null,
+    refuses: [404],
+    handler: (caller, { params }) => logins.end(caller, toId<LoginId>(params.id)),
+  });
+};
+
 const addTokens = ({ gated }: Routes, { tokens }: Services): void => {
   gated({
     method: 'POST',
     url: '/auth/tokens',
+    operationId: 'createToken',
     tag,
-    summary: 'Make a personal or agent token; shown this once',
-    gate: login,
+    summary: 'Create a personal or agent token',
+    description: 'The answer shows the token this once. A repeated request is answered without it.',
+    requires: login,
     body: schema.CreateTokenBody,
     status: 201,
     answer: schema.CreatedToken,
+    idempotent: true,
     confidential: true,
     handler: (caller, { body, idempotent }) => tokens.create(caller, body, idempotent),
   });
   gated({
     method: 'GET',
     url: '/auth/tokens',
+    operationId: 'listTokens',
     tag,
-    summary: 'One’s own tokens that are not revoked',
-    gate: login,
+    summary: 'The caller’s own tokens that are not revoked',
+    description: 'Newest first, without the tokens themselves.',
+    requires: login,
     status: 200,
     answer: schema.TokenList,
     handler: async (caller) => ({ tokens: await tokens.list(caller), next_cursor: null }),
@@ -119,17 +141,21 @@ const addTokens = ({ gated }: Routes, { tokens }: Services): void => {
   gated({
     method: 'DELETE',
     url: '/auth/tokens/:id',
+    operationId: 'revokeToken',
     tag,
-    summary: 'Revoke a token',
-    gate: login,
+    summary: 'Revoke one of the caller’s own tokens',
+    description: 'It stops working with the next request.',
+    requires: login,
     params: schema.AuthId,
     status: 204,
     answer: null,
+    refuses: [404],
     handler: (caller, { params }) => tokens.revoke(caller, toId<TokenId>(params.id)),
   });
 };
 
 export const authRoutes = (routes: Routes, services: Services): void => {
+  addLoggingIn(routes, services);
   addLogins(routes, services);
   addTokens(routes, services);
 };

@@ -5,11 +5,12 @@ import type { UserId } from '../../core/ids.ts';
 import type { OnConflict } from '../../core/secret-types.ts';
 import type { CreateSecret, Secrets } from '../../secrets/index.ts';
 import { refuseCharset } from '../body.ts';
+import { callerOf } from '../gate.ts';
 import { maxImportBytes, readImport } from '../import-body.ts';
-import { callerOf, type Routes } from '../route.ts';
-import * as schema from '../schemas/secrets.ts';
+import type { Routes } from '../route.ts';
+import * as schema from '../schemas/secret-bodies.ts';
 import { check } from '../validation.ts';
-import { createOf } from './secrets.ts';
+import { createOf } from './secrets/bodies.ts';
 
 interface ReadImport {
   readonly items: readonly CreateSecret[];
@@ -24,11 +25,11 @@ const readItem = (item: unknown): CreateSecret =>
 const maxConcurrentImports = 3;
 
 const busy = (): KeyholdError =>
-  new KeyholdError('overloaded', 'Another import is under way. Try again when it is done.', { retryAfterSeconds: 2 });
+  new KeyholdError('overloaded', 'Another import is running. Try again when it is done.', { retryAfterSeconds: 2 });
 
 /**
- * Lets one import of each user in at a time, and few in all: no one user who sends a body slowly keeps the others waiting.
- * Answers how to run the work of a request that is in.
+ * Lets in one import of each user at a time, and few in all, so that a user who sends a body slowly keeps no other user
+ * waiting. Returns a function that runs the work of a request that was let in.
  */
 const oneOfEachUser = (scope: FastifyInstance) => {
   const holders = new Map<UserId, FastifyRequest>();
@@ -39,10 +40,10 @@ const oneOfEachUser = (scope: FastifyInstance) => {
   scope.addHook('preParsing', async (request: FastifyRequest, reply: FastifyReply) => {
     const { userId } = callerOf(request);
     const full = holders.has(userId) || holders.size >= maxConcurrentImports;
-    // Who has hung up already never closes again, and would keep the place for good.
+    // A connection that is closed already emits no further 'close', and would keep the place for good.
     if (full || reply.raw.closed || reply.raw.destroyed) throw busy();
     holders.set(userId, request);
-    // Who hangs up while the items are being written keeps the place until they are.
+    // A client that hangs up while its items are being written keeps the place until they are written.
     reply.raw.once('close', () => {
       if (!working.has(request)) leave(userId, request);
     });
@@ -68,17 +69,19 @@ export const importRoute = (scope: FastifyInstance, { gated }: Routes, secrets: 
   gated({
     method: 'POST',
     url: '/secrets/import',
+    operationId: 'importSecrets',
     tag: 'Secrets',
-    summary: 'Keep many secrets, all or none',
+    summary: 'Import many secrets, all or none',
     description:
-      'At most 64 MiB and 100,000 items, read as they come. One import of each user at a time, and three in all; others are told to wait.',
-    gate: { anyOf: ['secrets:write'] },
+      'At most 64 MiB and 100,000 items, read as they arrive. Each user can run one import at a time, and three can run in all; further ones are answered 503 with Retry-After.',
+    requires: { anyOf: ['secrets:write'] },
     body: schema.ImportBody,
     bodyLimit: maxImportBytes,
     bodyIsChecked: true,
     handlerTimeout: 60_000,
     status: 201,
     answer: schema.Imported,
+    idempotent: true,
     handler: (caller, { body, idempotent, request }) => {
       const { items, on_conflict, dry_run = false } = body as unknown as ReadImport;
       return inPlace(request, () => secrets.import(caller, { items, on_conflict, dry_run }, idempotent));

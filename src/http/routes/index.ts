@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyPluginCallback } from 'fastify';
-import { createRoutes, type RouteDeps } from '../route.ts';
+import type { HttpGate } from '../gate.ts';
+import { createRoutes } from '../route.ts';
 import { authRoutes } from './auth.ts';
 import { importRoute } from './import.ts';
 import { operationRoutes } from './operation.ts';
-import { secretRoutes } from './secrets.ts';
+import { secretRoutes } from './secrets/index.ts';
 import { sessionRoutes } from './sessions.ts';
 import { userRoutes } from './users.ts';
 
@@ -12,8 +13,8 @@ export type Services = Parameters<typeof operationRoutes>[1] &
   Parameters<typeof userRoutes>[1] &
   Parameters<typeof sessionRoutes>[1];
 
-/** Every route of the service. Services are not asked for anything before a request comes. */
-export const registerRoutes = async (http: FastifyInstance, gate: RouteDeps, services: Services): Promise<void> => {
+/** Adds every route of the service. No service is called before a request comes. */
+export const registerRoutes = async (http: FastifyInstance, gate: HttpGate, services: Services): Promise<void> => {
   await http.register((scope, _options, done) => {
     operationRoutes(createRoutes(scope, gate), services);
     done();

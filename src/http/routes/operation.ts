@@ -1,15 +1,9 @@
-import type { FastifyInstance } from 'fastify';
-import { Type } from 'typebox';
 import type { AccessTokens } from '../../auth/index.ts';
 import { KeyholdError } from '../../core/errors.ts';
 import type { Metrics } from '../metrics.ts';
+import type { Readiness } from '../readiness.ts';
 import type { Routes } from '../route.ts';
-
-export interface Readiness {
-  readonly ready: boolean;
-  /** A word for each thing that is checked: `ok`, or what is wrong with it. */
-  readonly checks: Readonly<Record<string, string>>;
-}
+import { Exposition, Health, Jwks, Ready } from '../schemas/operation.ts';
 
 interface Services {
   readonly accessTokens: AccessTokens;
@@ -19,34 +13,6 @@ interface Services {
 
 const tag = 'Operation';
 
-const Health = Type.Object({ status: Type.Literal('ok') }, { examples: [{ status: 'ok' }] });
-const Ready = Type.Object(
-  { status: Type.Literal('ready'), checks: Type.Record(Type.String(), Type.String()) },
-  { examples: [{ status: 'ready', checks: { database: 'ok', schema: 'ok', clock: 'ok' } }] },
-);
-const Jwks = Type.Object(
-  { keys: Type.Array(Type.Record(Type.String(), Type.Unknown())) },
-  {
-    examples: [
-      {
-        keys: [
-          {
-            kty: 'OKP',
-            crv: 'Ed25519',
-            x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo',
-            kid: 'kid',
-            alg: 'EdDSA',
-            use: 'sig',
-          },
-        ],
-      },
-    ],
-  },
-);
-const Exposition = Type.String({
-  examples: ['# HELP keyhold_audit_records_total Audit records by action and outcome\n'],
-});
-
 const notReady = (checks: Readiness['checks']): KeyholdError => {
   const wrong = Object.entries(checks)
     .filter(([, state]) => state !== 'ok')
@@ -54,14 +20,15 @@ const notReady = (checks: Readiness['checks']): KeyholdError => {
   return new KeyholdError('unavailable', `Not ready: ${wrong.join(', ')}.`, { retryAfterSeconds: 1 });
 };
 
-/** What stands at the root, for machines that watch and verify. */
+/** The routes outside of /api, for monitoring and for services that verify our access tokens. */
 export const operationRoutes = ({ open, gated }: Routes, { accessTokens, metrics, readiness }: Services): void => {
   open({
     method: 'GET',
     url: '/healthz',
+    operationId: 'getHealth',
     tag,
-    summary: 'The process answers',
-    gate: 'public',
+    summary: 'Whether the process answers',
+    description: 'Says nothing about the database.',
     status: 200,
     answer: Health,
     handler: async () => ({ status: 'ok' }),
@@ -69,9 +36,11 @@ export const operationRoutes = ({ open, gated }: Routes, { accessTokens, metrics
   open({
     method: 'GET',
     url: '/readyz',
+    operationId: 'getReadiness',
     tag,
-    summary: 'Logins work: database, schema and clock are as they should be',
-    gate: 'public',
+    summary: 'Whether the service can do its work',
+    description:
+      'Checks the database, its schema, the clock, and that logins can be recorded. Answers 503 until all are as they should be.',
     status: 200,
     answer: Ready,
     handler: async () => {
@@ -83,9 +52,10 @@ export const operationRoutes = ({ open, gated }: Routes, { accessTokens, metrics
   open({
     method: 'GET',
     url: '/.well-known/jwks.json',
+    operationId: 'getJwks',
     tag,
-    summary: 'The keys that verify our access tokens',
-    gate: 'public',
+    summary: 'The public keys that verify access tokens',
+    description: 'A JSON Web Key Set (RFC 7517).',
     status: 200,
     answer: Jwks,
     handler: async () => accessTokens.jwks(),
@@ -93,9 +63,11 @@ export const operationRoutes = ({ open, gated }: Routes, { accessTokens, metrics
   gated({
     method: 'GET',
     url: '/metrics',
+    operationId: 'getMetrics',
     tag,
-    summary: 'Prometheus metrics',
-    gate: { anyOf: ['admin'] },
+    summary: 'Metrics in the Prometheus text format',
+    description: 'The operator can also serve them on a port of their own, without authentication.',
+    requires: { anyOf: ['admin'] },
     status: 200,
     answer: Exposition,
     answerType: 'text/plain',
@@ -103,13 +75,5 @@ export const operationRoutes = ({ open, gated }: Routes, { accessTokens, metrics
       reply.type(metrics.registry.contentType).serializer(String);
       return await metrics.registry.metrics();
     },
-  });
-};
-
-/** The same metrics on a port of their own, which the operator keeps from others. */
-export const metricsOnly = (app: FastifyInstance, metrics: Metrics): void => {
-  app.get('/metrics', async (_request, reply) => {
-    reply.type(metrics.registry.contentType);
-    return await metrics.registry.metrics();
   });
 };

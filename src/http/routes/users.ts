@@ -13,18 +13,22 @@ interface Services {
 }
 
 const tag = 'Users';
-const loginOrAdmin = { login: true, anyOf: ['admin'] } as const;
+const administrator = { anyOf: ['admin'] } as const;
+const loginOrAdministrator = { login: true, anyOf: ['admin'] } as const;
 
-export const userRoutes = ({ gated }: Routes, { users, erase }: Services): void => {
+const addAccounts = ({ gated }: Routes, { users, erase }: Services): void => {
   gated({
     method: 'POST',
     url: '/users',
+    operationId: 'createUser',
     tag,
-    summary: 'Make a user (administrators)',
-    gate: { anyOf: ['admin'] },
+    summary: 'Create a user (administrators)',
+    description: 'Without a password the user cannot log in until an administrator sets one.',
+    requires: administrator,
     body: schema.CreateUserBody,
     status: 201,
     answer: schema.User,
+    idempotent: true,
     handler: (caller, { body, idempotent }) => {
       checkMetadata(body.metadata as JsonObject | undefined);
       return users.create(caller, body as CreateUser, idempotent);
@@ -33,12 +37,14 @@ export const userRoutes = ({ gated }: Routes, { users, erase }: Services): void 
   gated({
     method: 'GET',
     url: '/users',
+    operationId: 'listUsers',
     tag,
-    summary: 'Users by the beginning of their username, for choosing whom to share with',
-    gate: { anyOf: ['secrets:share', 'sessions:write', 'admin'] },
+    summary: 'Users by the beginning of their username',
+    description: 'For choosing whom to share with. Only administrators see more than id, username and display name.',
+    requires: { anyOf: ['secrets:share', 'sessions:write', 'admin'] },
     query: schema.UsersQuery,
     status: 200,
-    answer: schema.Users,
+    answer: schema.UserList,
     handler: async (caller, { query }) => {
       const page = { limit: query.limit ?? 50, cursor: readCursor(query.cursor) };
       const { items, next_cursor } = await users.list(caller, query.q ?? null, page);
@@ -48,62 +54,84 @@ export const userRoutes = ({ gated }: Routes, { users, erase }: Services): void 
   gated({
     method: 'GET',
     url: '/users/:id',
+    operationId: 'getUser',
     tag,
-    summary: 'One user; of others only id, username and display name',
-    gate: 'anybody',
+    summary: 'One user',
+    description: 'Users see all of themselves; of others, only id, username and display name.',
+    requires: 'authenticated',
     params: schema.UserParams,
     status: 200,
     answer: schema.User,
+    refuses: [404],
     handler: (caller, { params }) => users.get(caller, toId<UserId>(params.id)),
   });
   gated({
     method: 'PATCH',
     url: '/users/:id',
+    operationId: 'updateUser',
     tag,
-    summary: 'Change one’s own email and display name; administrators: role and status',
-    gate: loginOrAdmin,
+    summary: 'Change a user',
+    description: 'Email and display name can be changed by the user, role and status by an administrator.',
+    requires: loginOrAdministrator,
     params: schema.UserParams,
     body: schema.ChangeUserBody,
     status: 200,
     answer: schema.User,
+    refuses: [404, 409],
     handler: (caller, { params, body }) => users.update(caller, toId<UserId>(params.id), body),
   });
   gated({
+    method: 'DELETE',
+    url: '/users/:id',
+    operationId: 'eraseUser',
+    tag,
+    summary: 'Erase a user with all their secrets',
+    description: 'Users can erase themselves; administrators, anybody. This cannot be undone.',
+    requires: loginOrAdministrator,
+    params: schema.UserParams,
+    status: 204,
+    answer: null,
+    refuses: [404, 409],
+    handler: (caller, { params }) => erase(caller, toId<UserId>(params.id)),
+  });
+};
+
+const addPasswords = ({ gated }: Routes, { users }: Services): void => {
+  gated({
     method: 'POST',
     url: '/users/:id/password',
+    operationId: 'setPassword',
     tag,
     summary: 'Change one’s own password, or reset another’s (administrators)',
     description:
-      'Changing one’s own ends one’s other logins and revokes one’s tokens. After a reset, a new login opens no secret for the waiting time (24 hours), in which an earlier login or an administrator can call it off.',
-    gate: loginOrAdmin,
+      'Changing one’s own password ends one’s other logins and revokes one’s tokens. After a reset, a new login opens no secret for the waiting time (24 hours by default), in which an earlier login or an administrator can cancel the reset.',
+    requires: loginOrAdministrator,
     params: schema.UserParams,
     body: schema.PasswordBody,
     guessable: true,
     status: 200,
     answer: schema.User,
+    refuses: [404, 409],
     handler: (caller, { params, body }) =>
       users.setPassword(caller, toId<UserId>(params.id), body.current_password, body.new_password),
   });
   gated({
     method: 'POST',
     url: '/users/:id/password/cancel',
+    operationId: 'cancelPasswordReset',
     tag,
-    summary: 'Call an administrator’s password reset off',
-    gate: loginOrAdmin,
+    summary: 'Cancel an administrator’s password reset',
+    description: 'The earlier password is valid again. Logins and tokens made since the reset are ended.',
+    requires: loginOrAdministrator,
     params: schema.UserParams,
     status: 200,
     answer: schema.User,
+    refuses: [404, 409],
     handler: (caller, { params }) => users.cancelReset(caller, toId<UserId>(params.id)),
   });
-  gated({
-    method: 'DELETE',
-    url: '/users/:id',
-    tag,
-    summary: 'Erase a user with all their secrets, for good',
-    gate: loginOrAdmin,
-    params: schema.UserParams,
-    status: 204,
-    answer: null,
-    handler: (caller, { params }) => erase(caller, toId<UserId>(params.id)),
-  });
+};
+
+export const userRoutes = (routes: Routes, services: Services): void => {
+  addAccounts(routes, services);
+  addPasswords(routes, services);
 };

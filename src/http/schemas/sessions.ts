@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { Id, Instant, Metadata, nullable, PageQuery, SessionName, strict } from './common.ts';
+import { Id, Instant, Metadata, nullable, PageQuery, SessionName, strict, Text } from './common.ts';
 
 const example = {
   id: '0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e20',
@@ -22,24 +22,29 @@ const example = {
   updated_at: '2026-11-24T09:00:00.000Z',
 };
 
+const SessionStatus = Type.Enum(['active', 'ended'], { title: 'SessionStatus' });
+
+const Participant = Type.Object(
+  {
+    user_id: Type.String(),
+    username: nullable(Type.String()),
+    role: Type.Enum(['owner', 'collaborator']),
+    joined_at: Instant,
+  },
+  { title: 'SessionParticipant' },
+);
+
 export const Session = Type.Object(
   {
     id: Type.String(),
     external_id: nullable(Type.String()),
     owner_id: Type.String(),
     title: nullable(Type.String()),
-    status: Type.Enum(['active', 'ended']),
+    status: SessionStatus,
     expires_at: nullable(Instant),
     ended_at: nullable(Instant),
     metadata: Type.Record(Type.String(), Type.Unknown()),
-    participants: Type.Array(
-      Type.Object({
-        user_id: Type.String(),
-        username: nullable(Type.String()),
-        role: Type.Enum(['owner', 'collaborator']),
-        joined_at: Instant,
-      }),
-    ),
+    participants: Type.Array(Participant),
     created_at: Instant,
     updated_at: Instant,
   },
@@ -48,10 +53,10 @@ export const Session = Type.Object(
 
 export const SessionList = Type.Object(
   { sessions: Type.Array(Session), next_cursor: nullable(Type.String()) },
-  { examples: [{ sessions: [example], next_cursor: null }] },
+  { title: 'SessionList', examples: [{ sessions: [example], next_cursor: null }] },
 );
 
-const Title = nullable(Type.String({ minLength: 1, maxLength: 256 }));
+const Title = nullable(Text({ minLength: 1, maxLength: 256 }));
 
 export const CreateSessionBody = strict(
   {
@@ -61,22 +66,22 @@ export const CreateSessionBody = strict(
     expires_at: Type.Optional(nullable(Instant)),
     metadata: Type.Optional(Metadata),
   },
-  { examples: [{ external_id: 'chat-42', title: 'Deploy the billing service' }] },
+  { title: 'CreateSessionRequest', examples: [{ external_id: 'chat-42', title: 'Deploy the billing service' }] },
 );
 
 export const ChangeSessionBody = strict(
   { title: Type.Optional(Title), expires_at: Type.Optional(nullable(Instant)), metadata: Type.Optional(Metadata) },
-  { minProperties: 1, examples: [{ title: 'Deploy the billing service, again' }] },
+  { title: 'UpdateSessionRequest', minProperties: 1, examples: [{ title: 'Deploy the billing service, again' }] },
 );
 
 export const SessionParams = strict({ id: SessionName });
 export const ParticipantParams = strict({ id: SessionName, user_id: Id });
 export const SessionsQuery = strict(PageQuery);
 
-export const Cleanup = Type.Object(
+export const SessionEndPreview = Type.Object(
   {
     session_id: Type.String(),
-    status: Type.String(),
+    status: SessionStatus,
     secrets: Type.Array(
       Type.Object({
         id: Type.String(),
@@ -88,8 +93,9 @@ export const Cleanup = Type.Object(
     ),
   },
   {
+    title: 'SessionEndPreview',
     description:
-      'The secrets that the caller sees in the session. Ending it cuts them off for everybody but their owners.',
+      'The secrets of the session that the caller can see. Ending it cuts them off for everybody but their owners',
     examples: [
       {
         session_id: example.id,

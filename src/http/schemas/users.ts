@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
-import { roles } from '../../core/caller.ts';
-import { Email, Id, Instant, Metadata, nullable, PageQuery, strict, Username } from './common.ts';
+import { offeredRoles } from '../../core/permissions.ts';
+import { documented, Email, Id, Instant, Metadata, nullable, PageQuery, strict, Text } from './common.ts';
 
 export const userExample = {
   id: '0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e0f',
@@ -16,8 +16,8 @@ export const userExample = {
   updated_at: '2026-11-24T09:00:00.000Z',
 };
 
-const Role = Type.Enum(roles);
-const Status = Type.Enum(['active', 'disabled']);
+const Role = Type.Enum(offeredRoles, { title: 'Role' });
+const Status = Type.Enum(['active', 'disabled'], { title: 'UserStatus' });
 
 export const User = Type.Object(
   {
@@ -25,7 +25,11 @@ export const User = Type.Object(
     username: Type.String(),
     display_name: nullable(Type.String()),
     email: Type.Optional(nullable(Type.String())),
-    role: Type.Optional(Role),
+    role: Type.Optional(
+      Type.String({
+        description: 'member or admin. Stored users may carry another role, which grants what member grants',
+      }),
+    ),
     status: Type.Optional(Status),
     issuer: Type.Optional(nullable(Type.String())),
     secrets_from: Type.Optional(nullable(Instant)),
@@ -33,43 +37,71 @@ export const User = Type.Object(
     created_at: Type.Optional(Instant),
     updated_at: Type.Optional(Instant),
   },
-  { title: 'User', description: 'Of others one sees id, username and display_name.', examples: [userExample] },
+  {
+    title: 'User',
+    description: 'Of other users only id, username and display_name are shown',
+    examples: [userExample],
+  },
 );
 
-export const Users = Type.Object(
+export const UserList = Type.Object(
   { users: Type.Array(User), next_cursor: nullable(Type.String()) },
-  { examples: [{ users: [{ id: userExample.id, username: 'ada', display_name: 'Ada Lovelace' }], next_cursor: null }] },
+  {
+    title: 'UserList',
+    examples: [{ users: [{ id: userExample.id, username: 'ada', display_name: 'Ada Lovelace' }], next_cursor: null }],
+  },
 );
 
-export const UsersQuery = strict({ ...PageQuery, q: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })) });
+export const UsersQuery = strict({ ...PageQuery, q: Type.Optional(Text({ minLength: 1, maxLength: 128 })) });
 
-const Password = Type.String({ minLength: 1, maxLength: 512, description: '12 to 128 characters' });
+const NewUsername = Type.String({
+  minLength: 1,
+  maxLength: 128,
+  // Neither white space at the ends nor control characters.
+  ...documented({
+    pattern: '^[^\\s\\u0000-\\u001f\\u007f]([^\\u0000-\\u001f\\u007f]*[^\\s\\u0000-\\u001f\\u007f])?$',
+  }),
+});
+const Password = Text({ minLength: 1, maxLength: 512 });
+const NewPassword = Type.String({
+  minLength: 1,
+  maxLength: 512,
+  description: '12 to 128 characters',
+  ...documented({ minLength: 12, maxLength: 128, pattern: '^[^\\u0000]*$' }),
+});
+const DisplayName = nullable(Text({ minLength: 1, maxLength: 128 }));
 
 export const CreateUserBody = strict(
   {
-    username: Username,
-    password: Type.Optional(Password),
+    username: NewUsername,
+    password: Type.Optional(NewPassword),
     email: Type.Optional(nullable(Email)),
-    display_name: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 128 }))),
+    display_name: Type.Optional(DisplayName),
     role: Type.Optional(Role),
     metadata: Type.Optional(Metadata),
   },
-  { examples: [{ username: 'ada', password: 'correct horse battery', display_name: 'Ada Lovelace' }] },
+  {
+    title: 'CreateUserRequest',
+    examples: [{ username: 'ada', password: 'correct horse battery', display_name: 'Ada Lovelace' }],
+  },
 );
 
 export const ChangeUserBody = strict(
   {
     email: Type.Optional(nullable(Email)),
-    display_name: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 128 }))),
+    display_name: Type.Optional(DisplayName),
     role: Type.Optional(Role),
     status: Type.Optional(Status),
   },
-  { minProperties: 1, examples: [{ display_name: 'Countess Lovelace' }] },
+  { title: 'UpdateUserRequest', minProperties: 1, examples: [{ display_name: 'Countess Lovelace' }] },
 );
 
 export const PasswordBody = strict(
-  { current_password: Type.Optional(Password), new_password: Password },
-  { examples: [{ current_password: 'correct horse battery', new_password: 'staple correct horse' }] },
+  { current_password: Type.Optional(Password), new_password: NewPassword },
+  {
+    title: 'SetPasswordRequest',
+    examples: [{ current_password: 'correct horse battery', new_password: 'staple correct horse' }],
+  },
 );
 
 export const UserParams = strict({ id: Id });

@@ -1,10 +1,12 @@
-import { type Permission, permissions } from '../../../src/core/permissions.ts';
+import { offeredPermissions, type Permission } from '../../../src/core/permissions.ts';
 import { expectStatus, logIn, type Person } from '../people.ts';
 import type { Credential } from './callers.ts';
 
-export const onSecrets = permissions.filter((one) => one.startsWith('secrets:') && one !== 'secrets:own');
+export const onSecrets: readonly Permission[] = offeredPermissions.filter(
+  (one) => one.startsWith('secrets:') && one !== 'secrets:own',
+);
 
-export const permissionsOfMember = permissions.filter((one) => one !== 'admin');
+export const permissionsOfMember: readonly Permission[] = offeredPermissions.filter((one) => one !== 'admin');
 export const permissionsNotOnSecrets = permissionsOfMember.filter((one) => !one.startsWith('secrets:'));
 
 const makeToken = async (who: Person, chosen: readonly Permission[], session?: string, expires_in = 86_400) => {

@@ -1,0 +1,49 @@
+import type { FastifyRequest } from 'fastify';
+import type { Gate, Requirement, Sender } from '../access/index.ts';
+import type { Caller } from '../core/caller.ts';
+import { KeyholdError } from '../core/errors.ts';
+import { originOf } from './origin.ts';
+
+/** The gate of access/gate.ts for requests over HTTP. */
+export interface HttpGate {
+  admit(request: FastifyRequest): void;
+  /** Lets the request's caller in, for `callerOf` to answer, or throws the refusal. */
+  enter(request: FastifyRequest, requires: Requirement): Promise<void>;
+  serve<T>(request: FastifyRequest, answer: Promise<T>): Promise<T>;
+}
+
+const callers = new WeakMap<FastifyRequest, Caller>();
+
+export const createHttpGate = (gate: Gate): HttpGate => ({
+  admit: (request) => gate.admit(senderOf(request)),
+  enter: async (request, requires) => {
+    const { origin, token } = senderOf(request);
+    if (token === null) throw tokenNeeded();
+    const presented = { origin, token, sessionName: sessionHeader(request) };
+    callers.set(request, await gate.enter(presented, { name: request.routeOptions.url ?? '', requires }));
+  },
+  serve: (request, answer) => gate.serve(senderOf(request), answer),
+});
+
+/** The caller of a request that `enter` has let in. */
+export const callerOf = (request: FastifyRequest): Caller => {
+  const caller = callers.get(request);
+  if (!caller) throw new Error('a gated route was reached without its gate');
+  return caller;
+};
+
+const senderOf = (request: FastifyRequest): Sender => ({ origin: originOf(request), token: bearer(request) });
+
+/** The token of "Authorization: Bearer …" (RFC 6750 section 2.1); null for no header and for any other form. */
+const bearer = (request: FastifyRequest): string | null => {
+  const [scheme, token, ...rest] = (request.headers.authorization ?? '').split(' ');
+  return scheme?.toLowerCase() === 'bearer' && token && rest.length === 0 ? token : null;
+};
+
+const sessionHeader = (request: FastifyRequest): string | null => {
+  const header = request.headers['x-session-id'];
+  return header === undefined ? null : String(header);
+};
+
+const tokenNeeded = (): KeyholdError =>
+  new KeyholdError('unauthenticated', 'Log in and send the access token as "Authorization: Bearer …".');
