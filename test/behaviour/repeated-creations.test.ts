@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startApp, type TestApp } from '../support/app.ts';
+import { addressOf, type DocumentedOperation, documentedOperations } from '../support/documented.ts';
+import type { Answer, RequestOptions } from '../support/http.ts';
+import {
+  expectStatus,
+  keepSecret,
+  logInAdmin,
+  type Person,
+  people,
+  startSession,
+  uniqueName,
+} from '../support/people.ts';
+
+const takesKey = ({ parameters }: DocumentedOperation): boolean =>
+  parameters.some(({ name }) => name === 'Idempotency-Key');
+const repeatable = documentedOperations.filter(takesKey);
+
+let app: TestApp;
+let admin: Person;
+let ada: Person;
+beforeAll(async () => {
+  app = await startApp();
+  admin = await logInAdmin(app);
+  ({ ada } = await people(app, admin, 'ada'));
+});
+afterAll(() => app.close());
+
+/** One creation: by whom, what it acts on, and two requests that differ in what they ask for. */
+interface Creation {
+  readonly by: Person;
+  readonly path?: Readonly<Record<string, string>>;
+  readonly first: RequestOptions;
+  readonly other: RequestOptions;
+  readonly idsOf?: (body: any) => unknown;
+}
+
+const bodies = (one: object, another: object): Pick<Creation, 'first' | 'other'> => ({
+  first: { body: one },
+  other: { body: another },
+});
+
+const aSecret = () => ({ name: uniqueName(), type: 'other', value: 'v' });
+const anImport = () => ({ items: [aSecret(), aSecret()], on_conflict: 'fail' });
+const aToken = () => ({ name: uniqueName(), permissions: ['secrets:list'], expires_in: 60 });
+
+const creations: Readonly<Record<string, () => Creation | Promise<Creation>>> = {
+  createToken: () => ({ by: ada, ...bodies(aToken(), aToken()) }),
+  createUser: () => ({ by: admin, ...bodies({ username: uniqueName('user') }, { username: uniqueName('user') }) }),
+  createSession: () => ({ by: ada, ...bodies({ title: 'one' }, { title: 'another' }) }),
+  createSecret: () => ({ by: ada, ...bodies(aSecret(), aSecret()) }),
+  importSecrets: () => ({
+    by: ada,
+    ...bodies(anImport(), anImport()),
+    idsOf: ({ items }) => items.map(({ id }: { id: string }) => id),
+  }),
+  // It has no body: what differs is the session in which it is asked.
+  restoreSecretVersion: async () => {
+    const { id } = await keepSecret(ada);
+    expectStatus(await ada.call('PUT', `/secrets/${id}/value`, { body: { value: 'second' } }), 200);
+    const session = (await startSession(ada)).id;
+    return { by: ada, path: { id, v: '1' }, first: {}, other: { session }, idsOf: (body) => [body.id, body.version] };
+  },
+};
+
+/** Everything that can be created, counted. */
+const everything = async (): Promise<unknown> => {
+  const tables = ['users', 'tokens', 'sessions', 'session_participants', 'secrets', 'secret_versions', 'owner_keys'];
+  const counts = tables.map((table) => `(select count(*) from ${table}) as ${table}`);
+  return (await app.database.client.query(`select ${counts}`)).rows[0];
+};
+
+describe('a creation that is sent again with its Idempotency-Key', () => {
+  it('is tried for every operation that documents the header', () => {
+    expect(Object.keys(creations).sort()).toEqual(repeatable.map(({ operationId }) => operationId).sort());
+  });
+
+  it('can be any that answers 201, but for one that is the same when it is done twice', () => {
+    const others = documentedOperations.filter((one) => '201' in one.responses && !takesKey(one));
+    expect(others.map(({ operationId }) => operationId)).toEqual(['addParticipant']);
+  });
+
+  it.each(repeatable)('creates nothing more: $operationId', async (operation) => {
+    const prepare = creations[operation.operationId];
+    if (!prepare) throw new Error(`no creation is written for ${operation.operationId}`);
+    const { by, path, first, other, idsOf = ({ id }) => id } = await prepare();
+    const target = addressOf(operation, path).replace('/api/v1', '');
+    const send = (key: string, options: RequestOptions): Promise<Answer<any>> =>
+      by.call(operation.method, target, { ...options, headers: { 'idempotency-key': key } });
+
+    const empty = await everything();
+    const made = expectStatus(await send('one', first), 201);
+    const after = await everything();
+    expect(after).not.toEqual(empty);
+    const repeated = expectStatus(await send('one', first), 201);
+    expect(idsOf(repeated.body)).toEqual(idsOf(made.body));
+    expect(await everything()).toEqual(after);
+    expect(expectStatus(await send('one', other), 409).body.code).toBe('idempotency_key_reused');
+    expect(await everything()).toEqual(after);
+    const others = expectStatus(await send('two', other), 201);
+    expect(idsOf(others.body)).not.toEqual(idsOf(made.body));
+    expect(await everything()).not.toEqual(after);
+  });
+});
