@@ -7,11 +7,16 @@ export interface DocumentedOperation {
   /** With `{name}` for each parameter. */
   readonly path: string;
   readonly parameters: readonly { readonly name: string; readonly in: string }[];
-  readonly requestBody?: object;
+  readonly requestBody?: { readonly content: { readonly 'application/json': Body } };
   readonly responses: Readonly<Record<string, object>>;
 }
 
-const { paths } = JSON.parse(readFileSync(new URL('../../openapi.json', import.meta.url), 'utf8'));
+interface Body {
+  readonly schema: { readonly $ref: string };
+  readonly example: Readonly<Record<string, unknown>>;
+}
+
+const { paths, components } = JSON.parse(readFileSync(new URL('../../openapi.json', import.meta.url), 'utf8'));
 
 /** Every operation of the document, so that a test which goes through them misses no new one. */
 export const documentedOperations: readonly DocumentedOperation[] = Object.entries(
@@ -32,3 +37,13 @@ export const addressOf = ({ path }: DocumentedOperation, names: Readonly<Record<
     if (value === undefined) throw new Error(`nothing is given for {${name}} of ${path}`);
     return value;
   });
+
+/** What an operation takes as its body: the names of its fields, and an example; null where it takes none. */
+export const bodyOf = ({
+  requestBody,
+}: DocumentedOperation): { readonly fields: readonly string[]; readonly example: Body['example'] } | null => {
+  if (requestBody === undefined) return null;
+  const { schema, example } = requestBody.content['application/json'];
+  const { properties } = components.schemas[schema.$ref.split('/').at(-1) ?? ''];
+  return { fields: Object.keys(properties), example };
+};
