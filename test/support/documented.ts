@@ -47,3 +47,7 @@ export const bodyOf = ({
   const { properties } = components.schemas[schema.$ref.split('/').at(-1) ?? ''];
   return { fields: Object.keys(properties), example };
 };
+
+/** Whether a request is one of this operation. */
+export const isOf = ({ method, path }: DocumentedOperation, asked: string, address: string): boolean =>
+  method === asked && new RegExp(`^${path.replaceAll('.', '\\.').replace(/\{\w+\}/g, '[^/]+')}$`).test(address);

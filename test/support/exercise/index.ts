@@ -14,7 +14,7 @@ import { createStage, type Stage, type Target } from './stage.ts';
 export { externalIssuers, hs256Secret } from './credentials.ts';
 export { unexercised } from './operations.ts';
 export { anyText } from './random-texts.ts';
-export type { Recorded, Target } from './stage.ts';
+export type { Target } from './stage.ts';
 
 /** Exercises everything that a service answers, with planted texts, and resolves to what was planted and answered. */
 export const exercise = async (target: Target, adminPassword: string) => {
