@@ -9,9 +9,9 @@ const isUtf8 = (contentType: string): boolean => {
   return charset === undefined || /^utf-?8$/i.test(charset);
 };
 
-/** JSON has one encoding (RFC 8259 section 8.1); a request that names another is refused, not read as if it had not. */
+/** Refuses a request that names another encoding than JSON's only one (RFC 8259 section 8.1). */
 export const refuseCharset = (request: FastifyRequest): void => {
-  if (!isUtf8(request.headers['content-type'] ?? '')) throw unsupported('JSON is sent as UTF-8.');
+  if (!isUtf8(request.headers['content-type'] ?? '')) throw unsupported('Send JSON as UTF-8.');
 };
 
 const readJson = (request: FastifyRequest, bytes: Buffer): unknown => {
@@ -24,7 +24,7 @@ const refuseBody = (bytes: Buffer): undefined => {
   return undefined;
 };
 
-/** JSON and nothing else; a request without content may say it is of any type. */
+/** Bodies are JSON and nothing else. A request without content may name any type. */
 export const registerBodies = (app: FastifyInstance): void => {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (request: FastifyRequest, bytes: Buffer) =>
@@ -48,7 +48,7 @@ export const registerBodies = (app: FastifyInstance): void => {
 const badAddress = (detail: string, cause?: unknown): KeyholdError =>
   new KeyholdError('invalid_request', detail, cause === undefined ? {} : { cause });
 
-/** Paths and queries whose percent-encoding is no UTF-8, or hides a NUL, are refused: the router would replace it. */
+/** Refuses paths and queries whose percent-encoding is not UTF-8, which the router would replace, or hides a NUL. */
 export const refuseUrl = (url: string): void => {
   let decoded: string;
   try {

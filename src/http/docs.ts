@@ -2,7 +2,7 @@ import type { StaticDocumentSpec } from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { notFound } from '../core/errors.ts';
 
-/** The pages come whole from the package, so that a browser need ask nobody else, over TLS or not. */
+/** Every part of the pages comes from the package, so that a browser loads nothing from elsewhere. */
 const docsPolicy =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -24,15 +24,15 @@ const createPages = async (document: StaticDocumentSpec['document']): Promise<Fa
   return pages;
 };
 
-/** The package's paths, written plainly: the call below would put `..` and `%2e` right, and such tricks are refused. */
+/** The package's paths in their plain spelling. The call below would resolve `..` and `%2e`, which are refused. */
 const plainPath = /^\/docs(?:\/(?:static\/)?(?:\w[\w.-]*)?)?(?:\?|$)/;
 
-/** Of a page's headers these are the connection's, and the service's own. */
-const notOurs = new Set(['connection', 'date', 'content-length', 'transfer-encoding', 'keep-alive']);
+/** Headers of a page that belong to its connection: the service sends its own. */
+const connectionHeaders = new Set(['connection', 'date', 'content-length', 'transfer-encoding', 'keep-alive']);
 
 /**
- * Serves `/docs`. The pages are made when somebody first asks for one: loading what they are made by would be a good part
- * of every start, and most services show them to nobody.
+ * Serves `/docs`. The pages are made on the first request for one: loading their packages takes a good part of a start,
+ * and most services never show them.
  */
 export const registerDocs = (app: FastifyInstance): void => {
   let pages: Promise<FastifyInstance> | null = null;
@@ -46,7 +46,7 @@ export const registerDocs = (app: FastifyInstance): void => {
     if (!plainPath.test(request.url)) throw notFound();
     const { statusCode, headers, rawPayload } = await page(request);
     if (statusCode === 404) throw notFound();
-    const ours = Object.entries(headers).filter(([name, value]) => value !== undefined && !notOurs.has(name));
+    const ours = Object.entries(headers).filter(([name, value]) => value !== undefined && !connectionHeaders.has(name));
     return await reply.code(statusCode).headers(Object.fromEntries(ours)).send(rawPayload);
   };
   for (const url of ['/docs', '/docs/*']) app.get(url, { schema: { hide: true } }, handler);

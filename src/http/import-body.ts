@@ -6,7 +6,7 @@ const megabyte = 1024 * 1024;
 
 /** The largest import, in bytes. */
 export const maxImportBytes = 64 * megabyte;
-/** One item at its largest: a value of 64 KiB with every character escaped, and what is known of it. */
+/** The largest item: a value of 64 KiB with every character escaped, and its metadata. */
 const maxItemBytes = megabyte / 2;
 const maxRestBytes = 4096;
 const maxItems = 100_000;
@@ -15,13 +15,13 @@ const tooLarge = (detail: string): KeyholdError => new KeyholdError('payload_too
 const malformed = (detail: string, cause?: unknown): KeyholdError =>
   new KeyholdError('invalid_request', detail, cause === undefined ? {} : { cause });
 
-/** Follows a JSON text character by character: whether it is inside a string, and how deep it is nested. */
+/** Follows a JSON text character by character, and knows whether it is inside a string and how deep it is nested. */
 class JsonPlace {
   depth = 0;
   #inString = false;
   #escaped = false;
 
-  /** Takes the next character; true when it is one that gives the text its structure. */
+  /** Takes the next character. True for one that gives the text its structure. */
   isStructure(mark: string): boolean {
     if (this.#inString) {
       this.#withinString(mark);
@@ -40,7 +40,7 @@ class JsonPlace {
 
 /**
  * Cuts a JSON document, as it arrives, into the items of its top-level array `items` and the rest without them. It looks at
- * structure only: what an item or the rest say is for the strict JSON reader to judge.
+ * structure only; the strict JSON reader checks the texts that it cuts.
  */
 export class ItemCutter {
   readonly #onItem: (text: string) => void;
@@ -55,7 +55,7 @@ export class ItemCutter {
     this.#onItem = onItem;
   }
 
-  /** The next piece of the document. Throws payload_too_large or invalid_request as soon as it can be told. */
+  /** Takes the next piece of the document. Throws `payload_too_large` or `invalid_request` as early as possible. */
   push(text: string): void {
     let from = 0;
     for (let at = 0; at < text.length; at += 1) {
@@ -68,16 +68,16 @@ export class ItemCutter {
     this.#keep(text.slice(from));
   }
 
-  /** What is left when the items are taken out, its `items` an empty array. */
+  /** The document without its items: its `items` are an empty array. */
   end(): string {
     if (this.#inItems) throw malformed('The body is not valid JSON.');
     return this.#rest;
   }
 
-  /** Answers whether the mark was used up here and belongs to no text. */
+  /** True where the mark is used up here and belongs to no text. */
   #outside(mark: string): boolean {
     if (mark === '[' && this.#place.depth === 1 && /"items"\s*:\s*$/.test(this.#rest)) {
-      if (this.#found) throw malformed('The member items is there twice.');
+      if (this.#found) throw malformed('The member items is named twice. Send it once.');
       this.#found = true;
       this.#rest += '[';
       this.#inItems = true;
@@ -118,8 +118,9 @@ export class ItemCutter {
   #keep(text: string): void {
     if (this.#inItems) this.#item += text;
     else this.#rest += text;
-    if (this.#item.length > maxItemBytes) throw tooLarge('An item of the import is larger than any secret can be.');
-    if (this.#rest.length > maxRestBytes) throw malformed('An import is items, on_conflict and dry_run, nothing more.');
+    if (this.#item.length > maxItemBytes) throw tooLarge('An item of the import is larger than a secret can be.');
+    if (this.#rest.length > maxRestBytes)
+      throw malformed('An import has items, on_conflict and dry_run, and nothing else.');
   }
 }
 
@@ -132,9 +133,9 @@ const decodeWith = (decoder: TextDecoder, chunk: Uint8Array | undefined): string
 };
 
 /**
- * Reads an import as it arrives: each item is parsed and checked by `readItem` as soon as it is whole, so that the
- * document is never in memory as one text, and what is wrong with it ends the upload. Resolves to the document with its
- * items read.
+ * Reads an import as it arrives. Each item is parsed and checked by `readItem` as soon as it is complete, so that the
+ * document is never in memory as one text, and the first error ends the upload. Resolves to the document with its items
+ * read.
  */
 export const readImport = async <T>(
   body: Readable,
@@ -144,10 +145,10 @@ export const readImport = async <T>(
   const cutter = new ItemCutter((text) => items.push(atItem(items.length, () => readItem(readJsonText(text)))));
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   let size = 0;
-  // The stream outlives a refusal: destroying it would take the connection along, and the answer with it.
+  // A refusal must not destroy the stream, which would close the connection before the answer is sent.
   for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > maxImportBytes) throw tooLarge('An import has at most 64 MiB.');
+    if (size > maxImportBytes) throw tooLarge('An import can have at most 64 MiB.');
     cutter.push(decodeWith(decoder, chunk));
   }
   cutter.push(decodeWith(decoder, undefined));

@@ -16,11 +16,11 @@ const decode = (bytes: Uint8Array): string => {
   }
 };
 
-/** A string, or one bracket. It cannot fail once it has begun, so that no text is read twice; JSON.parse refuses the rest. */
+/** A string, or one bracket. Once begun a match cannot fail, so that no text is read twice. JSON.parse refuses the rest. */
 const stringOrBracket = /"[^"\\]*(?:\\[\s\S]?[^"\\]*)*"?|[[\]{}]/g;
 const stepOf: Readonly<Record<string, number>> = { '[': 1, '{': 1, ']': -1, '}': -1 };
 
-/** Looks only at brackets outside of strings, before anything recursive sees the text. */
+/** Counts the brackets outside of strings, before anything recursive reads the text. */
 const refuseDepth = (text: string): void => {
   let depth = 0;
   for (const [token] of text.matchAll(stringOrBracket)) {
@@ -29,14 +29,14 @@ const refuseDepth = (text: string): void => {
   }
 };
 
-/** The digits without the zeros at their end. By hand: a pattern would try anew at each run of zeros in the midst. */
+/** The digits without the zeros at their end. A pattern would start again at each run of zeros in between. */
 const withoutEndZeros = (digits: string): string => {
   let end = digits.length;
   while (digits[end - 1] === '0') end -= 1;
   return digits.slice(0, end);
 };
 
-/** Sign, significant digits and exponent: two spellings of one decimal number come to the same. */
+/** Sign, significant digits and exponent, which are the same for two spellings of one decimal number. */
 const decimal = (source: string): string => {
   const [, sign = '', whole = '', fraction = '', exponent = '0'] =
     /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(source) ?? [];
@@ -47,7 +47,7 @@ const decimal = (source: string): string => {
   return `${sign}${significant}e${power}`;
 };
 
-/** A number that JavaScript would store as another one is refused, not rounded. */
+/** Refuses a number that JavaScript would round. */
 const refuseRounding = (value: number, source: string | undefined): void => {
   if (!Number.isFinite(value) || (source !== undefined && decimal(source) !== decimal(String(value)))) {
     throw malformed('A number in the body cannot be kept exactly. Send it as a string.');
@@ -67,16 +67,16 @@ const parse = (text: string): unknown => {
   }
 };
 
-/** The value of a secret is content through and through; in every other text NUL is an accident or an attack. */
+/** A secret's value can be any content. In every other text NUL is an accident or an attack. */
 const valueMayHoldNul = (path: readonly string[]): boolean => path.length === 1 && path[0] === 'value';
 
-/** Names of fields are ours and may be shown; any other name is content that the client sent. */
+/** Names of fields may be shown. Any other name is content that the client sent. */
 const shownName = (part: string): string => (/^([a-z_]{1,32}|\d{1,6})$/.test(part) ? part : '(unnamed)');
 
 const refuseText = (text: string, path: readonly string[]): void => {
   const field = path.slice(0, 4).map(shownName).join('/');
-  if (!text.isWellFormed()) throw invalid(field, 'holds half a surrogate pair, which no UTF-8 text can hold.');
-  if (text.includes('\0') && !valueMayHoldNul(path)) throw invalid(field, 'must not hold a NUL character.');
+  if (!text.isWellFormed()) throw invalid(field, 'has half a surrogate pair, which UTF-8 cannot encode.');
+  if (text.includes('\0') && !valueMayHoldNul(path)) throw invalid(field, 'must not have a NUL character.');
 };
 
 const refuseTexts = (value: unknown, path: readonly string[]): void => {
@@ -88,7 +88,7 @@ const refuseTexts = (value: unknown, path: readonly string[]): void => {
   }
 };
 
-/** As `readJsonBody`, of text that was decoded already. */
+/** As `readJsonBody`, for text that is decoded already. */
 export const readJsonText = (text: string): unknown => {
   refuseDepth(text);
   const body = parse(text);
@@ -98,7 +98,7 @@ export const readJsonText = (text: string): unknown => {
 };
 
 /**
- * Strict JSON (RFC 8259): valid UTF-8, at most 32 levels, no member twice, numbers that stay what they are, well-formed
- * strings without NUL (but for values). Throws invalid_request with a sentence; nothing is replaced or repaired.
+ * Reads strict JSON (RFC 8259): valid UTF-8, at most 32 levels, no member twice, numbers that are kept exactly, well-formed
+ * strings without NUL (except in values). Throws `invalid_request`; nothing is replaced or repaired.
  */
 export const readJsonBody = (bytes: Uint8Array): unknown => readJsonText(decode(bytes));

@@ -7,7 +7,7 @@ export interface Metrics {
   recorded(entry: AuditEntry): void;
 }
 
-/** What an operator watches. Labels are of closed lists: no id, name or address ever becomes one. */
+/** The service's metrics. Labels come from closed lists, and never hold an id, a name or an address. */
 export const createMetrics = (waiting: () => number): Metrics => {
   const registry = new Registry();
   const registers = [registry];
@@ -27,7 +27,7 @@ export const createMetrics = (waiting: () => number): Metrics => {
   });
   const broken = new Counter({
     name: 'keyhold_integrity_failures_total',
-    help: 'Rows met whose seal or value was not as the service wrote it',
+    help: 'Rows whose seal or value was not as the service wrote it',
     registers,
   });
   new Gauge({

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { RequestOrigin } from '../core/caller.ts';
 
-/** Where a request came from; X-Forwarded-For counts only from proxies that the configuration trusts. */
+/** Where a request came from. X-Forwarded-For counts only from proxies that the configuration trusts. */
 export const originOf = (request: FastifyRequest): RequestOrigin => ({
   requestId: request.id,
   ip: request.ip,

@@ -26,7 +26,7 @@ const table = {
   overloaded: { status: 503, title: 'Overloaded' },
 } as const satisfies Record<ErrorCode, { status: number; title: string }>;
 
-/** RFC 9457, with a code of the closed list and the id under which the log knows the request. */
+/** A problem (RFC 9457), with a code of the closed list and the id that the log has for the request. */
 export interface Problem {
   readonly type: string;
   readonly title: string;
@@ -54,7 +54,7 @@ type FrameworkError = Error & { readonly code?: string; readonly statusCode?: nu
 const refused = (code: ErrorCode, detail: string, cause: unknown, retryAfterSeconds?: number): KeyholdError =>
   new KeyholdError(code, detail, { cause, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) });
 
-/** Fastify's own refusals in our words. */
+/** Fastify's own refusals as ours. */
 const framework: Readonly<Record<string, (error: FrameworkError) => KeyholdError>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: (error) =>
     refused('payload_too_large', 'The body is larger than this route takes.', error),
@@ -63,11 +63,11 @@ const framework: Readonly<Record<string, (error: FrameworkError) => KeyholdError
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: (error) =>
     refused('invalid_request', 'The body is not as long as Content-Length says.', error),
   FST_ERR_HANDLER_TIMEOUT: (error) =>
-    refused('unavailable', 'The request took too long and was given up. Try again shortly.', error, 1),
+    refused('unavailable', 'The request took too long and was cancelled. Try again shortly.', error, 1),
   FST_UNDER_PRESSURE: (error) => refused('overloaded', 'The service is overloaded. Try again shortly.', error, 2),
 };
 
-/** Any error as one of ours. What nobody expected is `internal`, with no word of what it was. */
+/** Any error as one of ours. An unexpected one is `internal`, and its message stays inside. */
 export const asKeyholdError = (error: unknown): KeyholdError => {
   if (error instanceof KeyholdError) return error;
   const known = error as FrameworkError;
@@ -75,5 +75,9 @@ export const asKeyholdError = (error: unknown): KeyholdError => {
   if (mapped) return mapped;
   const status = known.statusCode ?? 500;
   if (status >= 400 && status < 500) return refused('invalid_request', 'The request is malformed.', error);
-  return refused('internal', 'Something went wrong here; it is in the log under this request_id.', error);
+  return refused(
+    'internal',
+    'Something went wrong in the service. Its log has the details under this request_id.',
+    error,
+  );
 };

@@ -22,18 +22,18 @@ import { validatorCompiler } from './validation.ts';
 const kilobyte = 1024;
 const second = 1000;
 
-/** A request may take this long in all, so that trouble is answered within 5 s; longer ones say so on their route. */
-const handlerTimeout = 4800;
+/** The longest that a request may take, so that failures are answered within 5 s. Some routes set a longer one. */
+const handlerTimeoutMs = 4800;
 const maxConnections = 4096;
-/** Of the files that the process may have open, what is left for all but connections: the database's, modules, logs. */
-const otherFiles = 128;
+/** File descriptors that are kept for all but HTTP connections: the database's, modules, logs. */
+const reservedFiles = 128;
 
-/** As many connections as there are file descriptors for: one more would end in an error that is nobody's answer. */
+/** As many connections as there are file descriptors for. One more would fail without an answer. */
 const connectionLimit = (): number => {
   try {
     const limits = readFileSync('/proc/self/limits', 'utf8');
     const files = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.NaN);
-    return Number.isNaN(files) ? maxConnections : Math.max(16, Math.min(maxConnections, files - otherFiles));
+    return Number.isNaN(files) ? maxConnections : Math.max(16, Math.min(maxConnections, files - reservedFiles));
   } catch {
     return maxConnections;
   }
@@ -43,7 +43,7 @@ type HttpConfig = Pick<Config, 'tls' | 'trustProxy'>;
 
 const sendProblem = (reply: FastifyReply, error: KeyholdError): FastifyReply => {
   if (error.code === 'unauthenticated') reply.header('www-authenticate', 'Bearer');
-  // What is still being sent is not read any more.
+  // The rest of a request that is still being sent is not read.
   if (!reply.request.raw.complete) reply.header('connection', 'close');
   if (error.retryAfterSeconds !== undefined) reply.header('retry-after', String(error.retryAfterSeconds));
   return reply
@@ -54,7 +54,7 @@ const sendProblem = (reply: FastifyReply, error: KeyholdError): FastifyReply => 
     .send(problemOf(error, reply.request.id));
 };
 
-/** What the log may know of an unexpected error: its kind and where it was, never its sentence, which may quote data. */
+/** An unexpected error as the log may have it: its kind and its place, never its message, which may quote data. */
 const traceOf = (error: unknown): object => {
   if (!(error instanceof Error)) return { kind: typeof error };
   const code = (error as { code?: unknown }).code;
@@ -75,7 +75,7 @@ const logError = (request: FastifyRequest, error: KeyholdError): void => {
   else if (error.code === 'unavailable') request.log.warn({ error: traceOf(error.cause ?? error) }, 'unavailable');
 };
 
-/** What came too slowly, or broke off, is the client's and no trouble of ours. */
+/** A request that came too slowly or broke off is the client's fault, and answered as such. */
 const unfinished: Readonly<Record<string, (cause: unknown) => KeyholdError>> = {
   FST_ERR_HANDLER_TIMEOUT: (cause) =>
     new KeyholdError('request_timeout', 'The request came too slowly. Send it again.', { cause }),
@@ -91,7 +91,7 @@ const clientErrors: Readonly<Record<string, { line: string; code: 'request_timeo
   HPE_HEADER_OVERFLOW: { line: 'HTTP/1.1 431 Request Header Fields Too Large', code: 'payload_too_large' },
 };
 
-/** What isn't HTTP, or comes too slowly, gets an answer in our form and is hung up on. */
+/** Answers a connection that speaks no HTTP, or speaks it too slowly, with a problem, and closes it. */
 const answerClientError = (error: NodeJS.ErrnoException, socket: Socket): void => {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
@@ -99,7 +99,7 @@ const answerClientError = (error: NodeJS.ErrnoException, socket: Socket): void =
   }
   const known = clientErrors[error.code ?? ''];
   const line = known?.line ?? badRequest;
-  const sentence = known ? 'The request came too slowly or its headers are too large.' : 'This is not HTTP.';
+  const sentence = known ? 'The request came too slowly, or its headers are too large.' : 'This is not HTTP.';
   const problem = {
     ...problemOf(new KeyholdError(known?.code ?? 'invalid_request', sentence)),
     status: Number(line.split(' ')[1]),
@@ -118,7 +118,7 @@ const createFastify = (config: HttpConfig, logger: FastifyBaseLogger): FastifyIn
     genReqId: () => newId<string>(),
     requestIdHeader: false as const,
     bodyLimit: 256 * kilobyte,
-    handlerTimeout,
+    handlerTimeout: handlerTimeoutMs,
     requestTimeout: 30 * second,
     connectionTimeout: 60 * second,
     keepAliveTimeout: 72 * second,
@@ -148,7 +148,7 @@ const registerDocument = async (app: FastifyInstance): Promise<void> => {
   registerDocs(app);
 };
 
-/** Overload is answered before memory grows: a late event loop, a full heap, or a queue for the database. */
+/** Refuses requests under overload, before memory grows: a late event loop, a full heap, or a queue for the database. */
 const registerPressure = async (app: FastifyInstance, overloaded: () => boolean): Promise<void> => {
   await app.register(underPressure, {
     maxEventLoopDelay: 3000,
@@ -174,7 +174,7 @@ const logRequests = (app: FastifyInstance, observe: ServerDeps['observe']): void
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';
     observe(request.method, route, reply.statusCode, reply.elapsedTime / second);
-    // The route's pattern and not the address: a query may hold search words, and a path a session's name.
+    // The route's pattern instead of the address, which may hold search words or the name of a session.
     request.log.info(
       {
         request_id: request.id,
@@ -188,7 +188,7 @@ const logRequests = (app: FastifyInstance, observe: ServerDeps['observe']): void
   });
 };
 
-/** The HTTP server with everything that all routes share; routes are added by the caller, then it listens. */
+/** The HTTP server with everything that all routes share. The caller adds routes, then has it listen. */
 export const createServer = async ({
   config,
   docs,

@@ -77,7 +77,7 @@ const readQuery = (schema: TSchema, query: unknown): unknown => {
   return Object.fromEntries(Object.entries(query ?? {}).map(([name, text]) => [name, readText(typeOf(name), text)]));
 };
 
-/** Checks one part of a request by its schema; query strings are text, so their numbers and flags are read first. */
+/** Checks one part of a request by its schema. Numbers and flags of query strings, which are text, are read first. */
 export const check = (schema: TSchema, part: 'body' | 'params' | 'query', data: unknown): unknown => {
   const value = part === 'query' ? readQuery(schema, data) : data;
   const validator = validatorOf(schema);

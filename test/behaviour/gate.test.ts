@@ -69,7 +69,7 @@ const refusal = (asked: Asked<unknown>): Promise<unknown> =>
   );
 
 describe('a caller that enters without HTTP', () => {
-  it('does what its token allows, as its user, on the record', async () => {
+  it('a caller without HTTP does what its token allows, as its user, on the record', async () => {
     const secret = await keepSecret(ada, { value: 'swordfish' });
     const id = toId<SecretId>(secret.id);
     const { id: tokenId, token } = await tokenOf(ada, ['secrets:reveal']);
@@ -87,7 +87,7 @@ describe('a caller that enters without HTTP', () => {
     ]);
   });
 
-  it('is refused without the permission, with exactly one record, and let in with it', async () => {
+  it('a caller is refused without the permission, with exactly one record, and let in with it', async () => {
     const { id, token } = await tokenOf(ada, ['secrets:list']);
     const records = await recordsOf(async () => {
       expect(await refusal({ token, requires: { anyOf: ['secrets:reveal', 'admin'] } })).toBe('permission_missing');
@@ -114,7 +114,7 @@ describe('a caller that enters without HTTP', () => {
     expect(await allowed).toEqual([]);
   });
 
-  it('needs a login where a token will not do', async () => {
+  it('a caller needs a login where a token will not do', async () => {
     const { token } = await tokenOf(ada, ['secrets:list']);
     expect(await refusal({ token, requires: { login: true } })).toBe('permission_missing');
     expect(await refusal({ token: ada.token, requires: { login: true } })).toBe('let in');
@@ -123,7 +123,7 @@ describe('a caller that enters without HTTP', () => {
   });
 
   it.each(['revoked token', 'expired token', 'ended login'] as const)(
-    'is refused by a %s, with exactly one record',
+    'a caller is refused by a credential that is no longer valid, with exactly one record (%s)',
     async (kind) => {
       const login = await logIn(app, 'ada');
       const { id, token } = await tokenOf(ada, ['secrets:list'], 60);
@@ -141,14 +141,14 @@ describe('a caller that enters without HTTP', () => {
     },
   );
 
-  it('is refused by what was never a token, without a record', async () => {
+  it('a caller with what was never a token is refused, without a record', async () => {
     const records = await recordsOf(async () => {
       for (const token of ['', 'kh_made-up', 'a.b.c']) expect(await refusal({ token })).toBe('unauthenticated');
     });
     expect(records).toEqual([]);
   });
 
-  it('is refused with the name of a session that it does not take part in, and let in with one that it does', async () => {
+  it('a caller is refused with the name of a session that it does not take part in, and let in with one that it does', async () => {
     const session = await startSession(ada, [grace], { external_id: 'chat-7' });
     const other = await startSession(ada);
     for (const sessionName of [session.id, 'chat-7'])
@@ -172,7 +172,7 @@ describe('the limits on a caller that enters without HTTP', () => {
       )
     ).rows;
 
-  it('are those of its user, whichever way the requests come, and are recorded with their count', async () => {
+  it('the limit on requests is one for a user, whichever way they come, and is recorded with their count', async () => {
     const limited = await startApp({ env: { KEYHOLD_RATE_LIMIT: '10' } });
     const admin = await logInAdmin(limited);
     const { ada: person } = await people(limited, admin, 'ada');
@@ -214,7 +214,7 @@ describe('the limits on a caller that enters without HTTP', () => {
     await limited.database.drop();
   });
 
-  it('count what a domain turns away', async () => {
+  it('what a domain’s own limit turns away is counted', async () => {
     const other = await startApp();
     const { users } = other.app.domains;
     const guess = (current: string) => (caller: Caller) =>

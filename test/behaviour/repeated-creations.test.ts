@@ -71,16 +71,16 @@ const everything = async (): Promise<unknown> => {
 };
 
 describe('a creation that is sent again with its Idempotency-Key', () => {
-  it('is tried for every operation that documents the header', () => {
+  it('every operation that documents Idempotency-Key is tried', () => {
     expect(Object.keys(creations).sort()).toEqual(repeatable.map(({ operationId }) => operationId).sort());
   });
 
-  it('can be any that answers 201, but for one that is the same when it is done twice', () => {
+  it('every operation that answers 201 documents it, but for one that changes nothing the second time', () => {
     const others = documentedOperations.filter((one) => '201' in one.responses && !takesKey(one));
     expect(others.map(({ operationId }) => operationId)).toEqual(['addParticipant']);
   });
 
-  it.each(repeatable)('creates nothing more: $operationId', async (operation) => {
+  it.each(repeatable)('$operationId creates nothing more when it is sent again with its key', async (operation) => {
     const prepare = creations[operation.operationId];
     if (!prepare) throw new Error(`no creation is written for ${operation.operationId}`);
     const { by, path, first, other, idsOf = ({ id }) => id } = await prepare();

@@ -19,7 +19,7 @@ const createToken = (permissions: readonly string[]) =>
   ada.call('POST', '/auth/tokens', { body: { name: 'a token', permissions, expires_in: 3600 } });
 
 describe('a permission that grants nothing yet', () => {
-  it.each(reserved)('%s cannot be given to a new token', async (permission) => {
+  it.each(reserved)('the permission %s, which grants nothing, cannot be given to a new token', async (permission) => {
     const refused = expectStatus(await createToken(['secrets:list', permission]), 400).body;
     expect(refused).toMatchObject({ code: 'invalid_request', errors: [{ field: 'permissions/1' }] });
     expect(refused.detail).toContain('secrets:reveal');
@@ -27,7 +27,7 @@ describe('a permission that grants nothing yet', () => {
     expectStatus(await createToken(['secrets:list', 'secrets:use']), 201);
   });
 
-  it('stays with a stored token that carries it, which works as before', async () => {
+  it('a stored token keeps permissions that grant nothing, and works as before', async () => {
     const { id } = await keepSecret(ada);
     const { id: tokenId, token } = expectStatus(await createToken(['secrets:list']), 201).body;
     const permissions = ['secrets:list', ...reserved] as const;
@@ -43,7 +43,7 @@ describe('a permission that grants nothing yet', () => {
 });
 
 describe('the role auditor, which grants what member grants', () => {
-  it('cannot be given to a user', async () => {
+  it('the role auditor cannot be given to a user', async () => {
     for (const answer of [
       await admin.call('POST', '/users', { body: { username: 'auditor', password, role: 'auditor' } }),
       await admin.call('PATCH', `/users/${ada.id}`, { body: { role: 'auditor' } }),
@@ -55,7 +55,7 @@ describe('the role auditor, which grants what member grants', () => {
       expect(expectStatus(await admin.call('PATCH', `/users/${ada.id}`, { body: { role } }), 200).body.role).toBe(role);
   });
 
-  it('stays with a stored user who has it, and works as before', async () => {
+  it('a stored user keeps the role auditor, and can do what a member can', async () => {
     const made = expectStatus(await admin.call('POST', '/users', { body: { username: 'eve', password } }), 201).body;
     await storeAs(app, 'users', made.id, { role: 'auditor' });
     const eve = await logIn(app, 'eve');

@@ -144,7 +144,7 @@ describe('bad input', () => {
     return faults;
   };
 
-  it('is refused with 4xx and a sentence, changes nothing, and leaves the memory flat', async () => {
+  it('bad input is refused with 4xx and a sentence, changes nothing, and leaves the memory flat', async () => {
     const roll = dice(seed);
     const kinds = families(world, roll);
     const generate = (size: number): Malformed[] =>
@@ -168,7 +168,7 @@ describe('bad input', () => {
     expect(service.stdout()).not.toMatch(/unexpected error|"level":(50|60)/);
   }, 900_000);
 
-  it('is made for every operation that takes a body, and for every one that takes none', () => {
+  it('bad input is tried on every operation that takes a body, and on every one that takes none', () => {
     const tried = [...shapes(world), ...bodyless(world).map((path) => ({ method: 'POST', path }))];
     const untried = documentedOperations
       .filter(({ method }) => method !== 'GET' && method !== 'DELETE')
@@ -176,7 +176,7 @@ describe('bad input', () => {
     expect(untried.map(({ operationId }) => operationId)).toEqual([]);
   });
 
-  it('would be found if it changed something', async () => {
+  it('a change by bad input would be found', async () => {
     const before = await digest();
     const { id } = await keepSecret(ada);
     const after = await digest();
@@ -185,7 +185,7 @@ describe('bad input', () => {
     expect(await digest()).not.toBe(after);
   });
 
-  it('that comes slowly doesn’t keep others waiting', async () => {
+  it('input that comes slowly does not keep others waiting', async () => {
     const open = await Promise.all(
       Object.values(slow).flatMap((list) => list.map((one) => one.ended(1).then((answer) => answer === null))),
     );
@@ -194,7 +194,7 @@ describe('bad input', () => {
     for (let times = 0; times < 20; times += 1) expect((await ada.call('GET', '/auth/me')).status).toBe(200);
   });
 
-  it('that is broken off in an import leaves the next import its turn', async () => {
+  it('an import that is broken off leaves the next import its turn', async () => {
     const head = `POST /api/v1/secrets/import HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${ada.token}\r\n`;
     const text = `${head}Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"items":[`;
     // Gone before the service has looked at the credential, while it does, and while it reads.
@@ -212,7 +212,7 @@ describe('bad input', () => {
   });
 
   // Last, since it waits for what began first.
-  it('that never ends is hung up on in the end, with 4xx or without a word', async () => {
+  it('input that never ends is hung up on in the end, with 4xx or without a word', async () => {
     for (const [what, list] of Object.entries(slow)) {
       for (const one of list) {
         const answer = await one.ended(Math.max(0, slowSince + 60_000 - Date.now()));

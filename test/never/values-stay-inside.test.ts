@@ -65,7 +65,7 @@ const suite = (name: string, inThisProcess: boolean, start: () => Promise<Starte
     }, 180_000);
     afterAll(() => stop());
 
-    it('was exercised: values were revealed, requests refused, records made', async () => {
+    it('the service was exercised: values were revealed, requests refused, records made', async () => {
       const revealed = done.answers.filter(({ text, mayHold }) =>
         mayHold.some((one) => done.secrets.find('', text).some(({ planted }) => planted === one)),
       );
@@ -78,7 +78,7 @@ const suite = (name: string, inThisProcess: boolean, start: () => Promise<Starte
       expect(target.written().length).toBeGreaterThan(1000);
     });
 
-    it('and every refusal was one that the document tells of', () => {
+    it('every refusal is one that the document tells of', () => {
       const documented = new Map(documentedOperations.map((one) => [one.operationId, Object.keys(one.responses)]));
       const untold = done.answers
         // Trouble of the service itself is documented as the default.
@@ -88,13 +88,14 @@ const suite = (name: string, inThisProcess: boolean, start: () => Promise<Starte
       expect([...new Set(untold)]).toEqual([]);
     });
 
-    it('not in any answer but a reveal’s and a login’s', () => expect(found(findings.answers())).toEqual([]));
-    it('not in what is logged or printed', () => expect(found(findings.log())).toEqual([]));
-    it('not in the metrics', () => expect(found(findings.metrics())).toEqual([]));
-    it('not in any column of any table, and names in no record', async () =>
+    it('nothing secret is in any answer but a reveal’s and a login’s', () =>
+      expect(found(findings.answers())).toEqual([]));
+    it('nothing secret and no name is in what is logged or printed', () => expect(found(findings.log())).toEqual([]));
+    it('nothing secret and no name is in the metrics', () => expect(found(findings.metrics())).toEqual([]));
+    it('nothing secret is in any column of any table, and no name in a record', async () =>
       expect(found(await findings.tables())).toEqual([]));
 
-    it('and a leak would be found, whole or in part, however it is written', () => {
+    it('a leak would be found, whole or in part, however it is written', () => {
       const leak = done.secrets.plant('a leak', anyText());
       const name = done.texts.plant('a name', anyText());
       for (const [text, search] of [
@@ -107,7 +108,7 @@ const suite = (name: string, inThisProcess: boolean, start: () => Promise<Starte
       }
     });
 
-    it('and a piece of it would be found in each of these places', () => {
+    it('a piece of a secret would be found in each of these places', () => {
       const leak = pieceOf(done.secrets.plant('a leak somewhere', anyText()), 0);
       const name = pieceOf(done.texts.plant('a name somewhere', anyText()), 0);
       expect(planted(findings.log(leak + name))).toEqual(['a leak somewhere', 'a name somewhere']);
@@ -119,7 +120,7 @@ const suite = (name: string, inThisProcess: boolean, start: () => Promise<Starte
 
     // The tables are searched by the same code for both services: one of them is enough to show that it finds.
     if (inThisProcess)
-      it('and in each column of each table, in records also a name', async () => {
+      it('a piece of a secret would be found in each column of each table, and of a name in records', async () => {
         const leak = done.secrets.plant('a leak in a table', anyText());
         const name = done.texts.plant('a name in a record', anyText());
         const searched = await eachColumn(target.database, leak, findings.tables);

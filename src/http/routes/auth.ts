@@ -20,7 +20,7 @@ const addLoggingIn = ({ open, gated }: Routes, { logins, tokens, users }: Servic
     operationId: 'logIn',
     tag,
     summary: 'Log in with username and password',
-    description: 'Answers an access token for the next minutes and a refresh token that renews it.',
+    description: 'The access token is valid for some minutes; the refresh token renews it.',
     body: schema.LoginBody,
     status: 200,
     answer: schema.TokenPair,

@@ -21,7 +21,7 @@ interface ReadImport {
 const readItem = (item: unknown): CreateSecret =>
   createOf(check(schema.CreateSecretBody, 'body', item) as Static<typeof schema.CreateSecretBody>);
 
-/** The items of an import are in memory until its one transaction is done; more than this would be too many. */
+/** Each import has its items in memory until its transaction is done, which bounds how many can run. */
 const maxConcurrentImports = 3;
 
 const busy = (): KeyholdError =>
@@ -58,7 +58,7 @@ const oneOfEachUser = (scope: FastifyInstance) => {
   };
 };
 
-/** The import, in a scope of its own: its body is read as a stream, checked item by item. */
+/** Adds the import, in a scope of its own, since its body is read as a stream and checked item by item. */
 export const importRoute = (scope: FastifyInstance, { gated }: Routes, secrets: Secrets): void => {
   scope.removeContentTypeParser('application/json');
   scope.addContentTypeParser('application/json', async (request: FastifyRequest, payload: FastifyRequest['raw']) => {

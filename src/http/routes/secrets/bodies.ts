@@ -25,7 +25,7 @@ export const tagged = (reply: FastifyReply, view: SecretView): SecretView => {
 
 type Dated = { expires_at?: string | null; rotate_after?: string | null; metadata?: Record<string, unknown> };
 
-/** Times and metadata of a body, checked and in our own types; what was left out stays left out. */
+/** Times and metadata of a body, checked and in the domain's types. Fields that are left out stay out. */
 const described = ({
   expires_at,
   rotate_after,
@@ -55,7 +55,7 @@ export const changeOf = (body: Static<typeof ChangeSecretBody>): ChangeSecret =>
   return { ...rest, ...described(body) };
 };
 
-/** A field of the query that is no filter of the domain is `never` here: it must not be accepted and then ignored. */
+/** A field of the query for which the domain has no filter is `never`, so that none is accepted and then ignored. */
 type Filters<Fields> = { readonly [F in keyof Fields]: F extends keyof SecretFilter ? SecretFilter[F] : never };
 
 export const filterOf = (query: Static<typeof SecretsQuery>): SecretFilter => {
