@@ -171,7 +171,10 @@ describe('changes', () => {
     await keepSecret(grace.person, { name: 'MANY_650' });
     const path = await file('many.env', lines.join(''));
     const refused = await grace.run(['import', path]);
-    expect(refused).toMatchObject({ code: 6, err: expect.stringContaining('Nothing was imported. --on-conflict') });
+    expect(refused).toMatchObject({
+      code: 6,
+      err: expect.stringContaining('Nothing was imported. Pass --on-conflict'),
+    });
     const count = async () => expectStatus(await grace.person.call('GET', '/secrets/stats'), 200).body;
     expect((await count()).total).toBe(1);
     const parts = await grace.run(['import', path, '--chunked']);

@@ -20,7 +20,7 @@ import {
 
 describe('the address of a service', () => {
   it('the service warns of an address without TLS beyond loopback, but not on loopback or behind a proxy', async () => {
-    const warning = 'this address is reached without TLS';
+    const warning = 'clients reach this address without TLS';
     expect((await start({ KEYHOLD_HOST: '0.0.0.0' })).stdout()).toContain(warning);
     expect((await start()).stdout()).not.toContain(warning);
     expect((await start({ KEYHOLD_HOST: '0.0.0.0', KEYHOLD_TRUST_PROXY: '127.0.0.1' })).stdout()).not.toContain(
