@@ -19,6 +19,7 @@ export const layers = {
   auth: [...base, 'config', 'crypto', 'users', 'sessions'],
   secrets: [...base, 'users', 'sessions'],
   lifecycle: [...base, 'users', 'sessions', 'auth', 'secrets'],
+  jobs: ['core', 'config', 'db', 'keys', 'audit', 'users', 'sessions', 'auth', 'secrets', 'lifecycle'],
   http: ['core', 'config', 'db', 'audit', 'access', 'idempotency', 'users', 'sessions', 'auth', 'secrets', 'lifecycle'],
   doctor: ['core', 'config', 'crypto', 'db', 'keys'],
   'app.ts': [...base, 'config', 'crypto', 'users', 'sessions', 'auth', 'secrets', 'lifecycle', 'http'],
