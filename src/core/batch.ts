@@ -78,7 +78,7 @@ export const createBatcher = <K, V>(
 };
 
 /**
- * As `coalesce`, with batches of one group each: whatever holds a group up, such as a lock that one of it waits for, keeps
+ * As `createBatcher`, with batches of one group each: whatever holds a group up, such as a lock that one of it waits for, keeps
  * no other group waiting.
  */
 export const createGroupedBatcher = <K, V>(

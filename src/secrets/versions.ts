@@ -1,15 +1,15 @@
 import { sql } from 'kysely';
 import type { Caller } from '../core/caller.ts';
-import type { Clock } from '../core/clock.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
 import type { SecretId } from '../core/ids.ts';
 import { type Db, mapDbErrors, type Outcome, type Tx } from '../db/database.ts';
 import type { SecretRow, SecretVersionRow } from '../db/tables/index.ts';
 import type { Idempotency, IdempotentRequest } from '../idempotency/index.ts';
-import { integrityBroken, type OwnerKeys, type Seals } from '../keys/index.ts';
-import type { ChangeDetails, Changes, ExpectedRevision, LockedSecret } from './change.ts';
+import { integrityBroken } from '../keys/index.ts';
+import type { Changes, ExpectedRevision, LockedSecret } from './change.ts';
 import { valueBytes } from './input.ts';
 import type { LookAt } from './look.ts';
+import { createVersionWriter, type LockedValue, type VersionWriterDeps } from './version-writer.ts';
 import { type SecretView, viewOf } from './view.ts';
 
 export interface VersionView {
@@ -28,59 +28,16 @@ export interface NewValue {
   readonly value: string;
 }
 
-interface Deps {
+interface Deps extends VersionWriterDeps {
   readonly db: Db;
-  readonly clock: Clock;
-  readonly seals: Seals;
-  readonly ownerKeys: OwnerKeys;
   readonly idempotency: Idempotency;
   readonly changes: Changes;
   readonly lookAt: LookAt;
-  /** How many old values of a secret are kept. */
-  readonly versionsKept: number;
 }
 
 export const createVersions = (deps: Deps) => {
-  const { db, clock, seals, ownerKeys, idempotency, changes, lookAt, versionsKept } = deps;
-
-  /** Puts the current value among the old versions exactly as it is: it belongs to its own version and stays readable. */
-  const keepCurrent = async ({ tx, loaded: { row } }: LockedValue): Promise<void> => {
-    await seals.insert(tx, 'secret_versions', {
-      secret_id: row.id,
-      version: row.version,
-      encrypted_value: row.encrypted_value,
-      key_id: row.key_id,
-      created_by: row.owner_id,
-      created_at: row.value_set_at,
-      destroyed_at: null,
-    });
-  };
-
-  /** Destroys values older than the versions to keep. A broken row is left for the doctor to find. */
-  const destroyOld = async ({ tx, loaded }: LockedValue, newest: number): Promise<void> => {
-    const last = newest - versionsKept;
-    const asked = { secret_id: loaded.row.id, destroyed_at: null };
-    const narrow = { sql: sql`version <= ${last}`, holds: (row: SecretVersionRow) => row.version <= last };
-    for (const row of await seals.load(tx, 'secret_versions', asked, { narrow, lock: 'update' })) {
-      await seals.update(tx, 'secret_versions', row, { encrypted_value: null, destroyed_at: clock.now() });
-    }
-  };
-
-  const writeVersion = async <A extends ValueAction>(
-    locked: LockedSecret<A>,
-    value: Buffer,
-    details: (version: number) => ChangeDetails<A>,
-  ): Promise<Outcome<SecretView>> => {
-    const { row } = locked.loaded;
-    if (row.version >= maxVersion) return await locked.refuse(conflict('This secret has used up its versions.'));
-    const version = row.version + 1;
-    const key = await ownerKeys.active(locked.tx, row.owner_id);
-    await keepCurrent(locked);
-    await destroyOld(locked, version);
-    const encrypted_value = ownerKeys.encrypt(key, { secretId: row.id, version }, value);
-    const written = { encrypted_value, key_id: key.id, version, value_set_at: clock.now() };
-    return { ok: await locked.write(written, details(version)) };
-  };
+  const { db, seals, ownerKeys, idempotency, changes, lookAt } = deps;
+  const writeVersion = createVersionWriter(deps);
 
   const decryptOld = async (locked: LockedValue, row: SecretVersionRow): Promise<Buffer | null> => {
     if (row.encrypted_value === null) return null;
@@ -156,13 +113,6 @@ export const createVersions = (deps: Deps) => {
 };
 
 export type Versions = ReturnType<typeof createVersions>;
-
-type ValueAction = 'secret.value_set' | 'secret.version_restore';
-
-/** A secret whose value is being replaced, whatever the record calls it. */
-type LockedValue = Pick<LockedSecret<ValueAction>, 'tx' | 'loaded'>;
-
-const maxVersion = 2 ** 31 - 1;
 
 const conflict = (detail: string): KeyholdError => new KeyholdError('state_conflict', detail);
 

@@ -7,7 +7,7 @@ export interface ParticipantRow {
   role: 'owner' | 'collaborator';
   joined_at: Date;
   left_at: Date | null;
-  /** Since when the session's external id means it to the user; null once they left by themself. See sessions/finding.ts. */
+  /** Since when the session's external id means it to the user; null once they left by themselves. See sessions/resolve.ts. */
   named_since: Date | null;
   seal: Buffer;
 }
