@@ -9,6 +9,7 @@ import { newId, type UserId } from '../src/core/ids.ts';
 import { type Database, inTransaction } from '../src/db/database.ts';
 import { createOwnerKeys, createSeals, openServiceKeys } from '../src/keys/index.ts';
 import { insertUser } from '../src/users/create.ts';
+import { beginClosedIdentities } from '../src/users/index.ts';
 
 export interface Growth {
   readonly config: Config;
@@ -26,7 +27,8 @@ const secretsAtOnce = 2500;
 /** Fills a database as the service would, rows sealed and values encrypted, without its HTTP. Users are `grown-0` and on. */
 export const grow = async ({ users, owners, secretsEach, ...deps }: Growth): Promise<void> => {
   const { db } = deps.database;
-  const seals = createSeals(await openServiceKeys(db, systemClock, deps.rootKeys));
+  const begin = beginClosedIdentities(systemClock);
+  const seals = createSeals((await openServiceKeys(db, systemClock, deps.rootKeys, begin)).sealKeys);
   const audit = createAudit({ clock: systemClock, seals, onRecord: () => undefined });
   const actor = operator('bench');
   const ownerKeys = createOwnerKeys({ clock: systemClock, rootKeys: deps.rootKeys, seals });

@@ -28,7 +28,13 @@ import { createOwnerKeys, createSeals, openServiceKeys } from './keys/index.ts';
 import { createErase } from './lifecycle/index.ts';
 import { createSecrets } from './secrets/index.ts';
 import { createSessions } from './sessions/index.ts';
-import { createPasswords, createThrottle, createUsers } from './users/index.ts';
+import {
+  beginClosedIdentities,
+  createClosedIdentities,
+  createPasswords,
+  createThrottle,
+  createUsers,
+} from './users/index.ts';
 
 export interface AppDeps {
   readonly config: Config;
@@ -65,7 +71,7 @@ const minuteMs = 60_000;
 const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps, 'logger'>, metrics: Metrics) => {
   const { db } = database;
   const now = createNow(clock);
-  const sealKeys = await openServiceKeys(db, clock, rootKeys);
+  const { sealKeys, lookupKey } = await openServiceKeys(db, clock, rootKeys, beginClosedIdentities(clock));
   const digest = digestKey((sealKeys.at(-1) ?? sealKeys[0]).key);
   const watch = createIntegrityWatch(clock);
   const seals = createSeals(sealKeys, watch.note);
@@ -77,10 +83,12 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
   const idempotency = createIdempotency({ audit, clock, seals, digestKey: digest });
   const passwords = createPasswords();
   const throttle = createThrottle({ db, clock, digestKey: digest });
+  const closedIdentities = createClosedIdentities({ seals, clock, lookupKey });
   const users = createUsers({
     db,
     clock,
     seals,
+    closedIdentities,
     ownerKeys,
     audit,
     mutate,
@@ -109,7 +117,7 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
   });
   const tokens = createTokens({ db, clock, now, seals, audit, mutate, idempotency, sessions });
   const externalTokens = createExternalTokens({ issuers: config.externalIssuers, clock });
-  const externalUsers = createExternalUsers({ db, audit, users });
+  const externalUsers = createExternalUsers({ db, audit, users, closedIdentities });
   const authenticate = createAuthenticate({
     db,
     audit,

@@ -52,3 +52,6 @@ export const refreshKey = (rootKey: Uint8Array): Buffer => derive(rootKey, 'keyh
 
 /** The MAC key of what is stored as a digest only: bodies of idempotent requests, names of failed logins. */
 export const digestKey = (sealKey: Uint8Array): Buffer => derive(sealKey, 'keyhold/digest/v1', []);
+
+/** The MAC key under which closed identities are recorded. */
+export const closedIdentityKey = (lookupKey: Uint8Array): Buffer => derive(lookupKey, 'keyhold/closed-identity/v1', []);

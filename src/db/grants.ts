@@ -8,7 +8,7 @@ export const serviceRole = 'keyhold_service';
 
 const all = 'SELECT, INSERT, UPDATE, DELETE';
 
-/** What the service may do with each table. It can only add and read audit records. */
+/** What the service may do with each table. It can only add and read audit records and closed identities. */
 const privileges: Record<keyof Tables, string> = {
   users: 'SELECT, INSERT, UPDATE',
   logins: all,
@@ -20,6 +20,8 @@ const privileges: Record<keyof Tables, string> = {
   secret_versions: all,
   idempotency_keys: all,
   login_failures: all,
+  closed_identities: 'SELECT, INSERT',
+  closed_identity_count: 'SELECT, INSERT, UPDATE',
   service_keys: 'SELECT, INSERT',
   audit_log: 'SELECT, INSERT',
 };

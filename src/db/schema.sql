@@ -18,6 +18,20 @@ CREATE TABLE audit_log (
   nonce bytea NOT NULL,
   seal bytea NOT NULL
 );
+CREATE TABLE closed_identities (
+  entry bigint NOT NULL,
+  mac bytea NOT NULL,
+  kind character varying(10) NOT NULL,
+  user_id uuid NOT NULL,
+  state character varying(10) NOT NULL,
+  created_at timestamp with time zone NOT NULL,
+  seal bytea NOT NULL
+);
+CREATE TABLE closed_identity_count (
+  id integer NOT NULL,
+  entries bigint NOT NULL,
+  seal bytea NOT NULL
+);
 CREATE TABLE idempotency_keys (
   user_id uuid NOT NULL,
   route character varying(256) NOT NULL,
@@ -162,6 +176,11 @@ CREATE TABLE users (
 
 ALTER TABLE audit_log ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
 ALTER TABLE audit_log ADD CONSTRAINT ck_audit_log_outcome CHECK (((outcome)::text = ANY ((ARRAY['allowed'::character varying, 'refused'::character varying, 'failed'::character varying])::text[])));
+ALTER TABLE closed_identities ADD CONSTRAINT closed_identities_pkey PRIMARY KEY (entry);
+ALTER TABLE closed_identities ADD CONSTRAINT ck_closed_identities_kind CHECK (((kind)::text = ANY ((ARRAY['id'::character varying, 'subject'::character varying])::text[])));
+ALTER TABLE closed_identities ADD CONSTRAINT ck_closed_identities_state CHECK (((state)::text = ANY ((ARRAY['closed'::character varying, 'open'::character varying])::text[])));
+ALTER TABLE closed_identity_count ADD CONSTRAINT closed_identity_count_pkey PRIMARY KEY (id);
+ALTER TABLE closed_identity_count ADD CONSTRAINT ck_closed_identity_count_id CHECK ((id = 1));
 ALTER TABLE idempotency_keys ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (user_id, route, key);
 ALTER TABLE idempotency_keys ADD CONSTRAINT idempotency_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE;
 ALTER TABLE kysely_migration ADD CONSTRAINT kysely_migration_pkey PRIMARY KEY (name);
@@ -207,6 +226,8 @@ ALTER TABLE users ADD CONSTRAINT ck_users_status CHECK (((status)::text = ANY ((
 
 CREATE INDEX ix_audit_log_actor_id ON public.audit_log USING btree (actor_id, id);
 CREATE INDEX ix_audit_log_target_id ON public.audit_log USING btree (target_id, id);
+CREATE INDEX ix_closed_identities_mac ON public.closed_identities USING btree (mac);
+CREATE INDEX ix_closed_identities_user_id ON public.closed_identities USING btree (user_id);
 CREATE INDEX ix_idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
 CREATE INDEX ix_login_failures_window ON public.login_failures USING btree (window_started_at);
 CREATE INDEX ix_logins_user_id ON public.logins USING btree (user_id);
@@ -258,6 +279,8 @@ CREATE TRIGGER audit_log_no_truncate BEFORE TRUNCATE ON public.audit_log FOR EAC
 ALTER TABLE audit_log ENABLE ALWAYS TRIGGER audit_log_no_truncate;
 
 GRANT INSERT, SELECT ON audit_log TO keyhold_service;
+GRANT INSERT, SELECT ON closed_identities TO keyhold_service;
+GRANT INSERT, SELECT, UPDATE ON closed_identity_count TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON idempotency_keys TO keyhold_service;
 GRANT SELECT ON kysely_migration TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON login_failures TO keyhold_service;

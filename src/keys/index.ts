@@ -1,4 +1,5 @@
 export type { Asked } from './asked.ts';
+export { createIdentityMac } from './identity-mac.ts';
 export { inspectServiceKeys, opensOwnerKey } from './inspect.ts';
 export { sealInOlderFormat } from './older-format.ts';
 export { createOwnerKeys, type OwnerKeys } from './owner-keys.ts';
@@ -11,5 +12,5 @@ export {
   type Unsealed,
   versionOf,
 } from './seals.ts';
-export { openServiceKeys } from './service-keys.ts';
+export { type OnNewLookupKey, openServiceKeys } from './service-keys.ts';
 export { notWritten, type Unchanged } from './write.ts';

@@ -5,6 +5,7 @@ import type { UserId } from '../core/ids.ts';
 import type { Tx } from '../db/database.ts';
 import type { UserRow } from '../db/tables/index.ts';
 import { integrityBroken } from '../keys/index.ts';
+import { type LockedCount, recordBroken } from './closed-identities.ts';
 import { adminNeeded, isAdmin, lastAdmin, type UsersContext } from './context.ts';
 import { isWaiting, noReset } from './password-change.ts';
 import { lockAdministration } from './queries.ts';
@@ -58,15 +59,58 @@ const waitOf = (context: UsersContext, row: UserRow, input: ChangeUser): Partial
   return row.password_reset_at === null ? {} : { secrets_from: new Date(now.getTime() + context.waitingMs) };
 };
 
+/** What a change of status enters into the record of closed identities; null where it changes nothing there. */
+const closingOf = (row: UserRow, input: ChangeUser): 'closed' | 'open' | null => {
+  if (input.status === 'disabled') return 'closed';
+  return input.status === 'active' && row.status === 'disabled' ? 'open' : null;
+};
+
+/** Both ways end every credential: what a previous version left alive must not come back with the user. */
+const closeOrOpen = async (
+  context: UsersContext,
+  tx: Tx,
+  row: UserRow,
+  count: LockedCount,
+  state: 'closed' | 'open',
+): Promise<{ logins: number; tokens: number }> => {
+  await context.closedIdentities.enter(tx, count, row, state);
+  return await context.credentials.endAll(tx, row.id);
+};
+
 const actionOf = (input: ChangeUser): AuditAction => {
   if (input.status === undefined) return 'user.update';
   return input.status === 'disabled' ? 'user.disable' : 'user.enable';
+};
+
+interface Change {
+  readonly row: UserRow;
+  readonly input: ChangeUser;
+  /** Null where nothing is entered. */
+  readonly record: LockedCount | null;
+}
+
+const applyChange = async (
+  context: UsersContext,
+  tx: Tx,
+  caller: Caller,
+  { row, input, record }: Change,
+): Promise<UserRow> => {
+  const state = closingOf(row, input);
+  const ended = record && state ? await closeOrOpen(context, tx, row, record, state) : { logins: 0, tokens: 0 };
+  const changed = await context.change(tx, row, { ...input, ...waitOf(context, row, input) });
+  const rank = { ...(input.role ? { role: input.role } : {}), ...(input.status ? { status: input.status } : {}) };
+  const counts = input.status === 'disabled' ? ended : {};
+  const details = { fields: Object.keys(input), revision: changed.revision, ...rank, ...counts };
+  await context.allow(tx, caller, actionOf(input), row.id, details);
+  return changed;
 };
 
 /** Changes a user: email and display name by themself, role and status by an administrator. */
 export const updateUser = (context: UsersContext, caller: Caller, id: UserId, input: ChangeUser): Promise<UserView> => {
   const first = async (tx: Tx): Promise<void> => {
     if (concernsRank(input)) await lockAdministration(tx);
+    // Before the user, as every request of theirs takes them.
+    if (input.status !== undefined && isAdmin(caller)) await context.credentials.lock(tx, id);
     if (concernsRank(input) || id === caller.userId) await context.queries.lock(tx, id);
   };
   return context.mutate(
@@ -77,11 +121,10 @@ export const updateUser = (context: UsersContext, caller: Caller, id: UserId, in
       if (!row || missing) return await context.refuse(tx, caller, 'user.update', id, missing ?? notFound());
       const refusal = await refuseChange(context, tx, row, input);
       if (refusal) return await context.refuse(tx, caller, 'user.update', id, refusal);
-      const changed = await context.change(tx, row, { ...input, ...waitOf(context, row, input) });
-      const rank = { ...(input.role ? { role: input.role } : {}), ...(input.status ? { status: input.status } : {}) };
-      const details = { fields: Object.keys(input), revision: changed.revision, ...rank };
-      await context.allow(tx, caller, actionOf(input), id, details);
-      return { ok: viewOf(changed) };
+      const record = closingOf(row, input) && (await context.closedIdentities.lock(tx));
+      if (record === null && closingOf(row, input) !== null)
+        return await context.refuse(tx, caller, actionOf(input), id, recordBroken());
+      return { ok: viewOf(await applyChange(context, tx, caller, { row, input, record })) };
     },
     first,
   );

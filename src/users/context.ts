@@ -8,6 +8,8 @@ import type { Db, Tx } from '../db/database.ts';
 import type { UserRow } from '../db/tables/index.ts';
 import type { Idempotency } from '../idempotency/index.ts';
 import type { OwnerKeys, Seals } from '../keys/index.ts';
+import type { ClosedIdentities } from './closed-identities.ts';
+import { createUserCredentials, type UserCredentials } from './credentials.ts';
 import type { Passwords } from './passwords.ts';
 import { createQueries, type UserQueries } from './queries.ts';
 import type { Throttle } from './throttle.ts';
@@ -16,6 +18,7 @@ export interface UsersDeps {
   readonly db: Db;
   readonly clock: Clock;
   readonly seals: Seals;
+  readonly closedIdentities: ClosedIdentities;
   readonly ownerKeys: OwnerKeys;
   readonly audit: Audit;
   readonly mutate: Mutate;
@@ -30,6 +33,7 @@ export interface UsersDeps {
 /** What the parts of this domain have in common. */
 export interface UsersContext extends UsersDeps {
   readonly queries: UserQueries;
+  readonly credentials: UserCredentials;
   /** Writes a change under a new revision. */
   change(tx: Tx, row: UserRow, changes: Partial<UserRow>): Promise<UserRow>;
   /** Records that a user was changed. */
@@ -59,6 +63,7 @@ export const createContext = (deps: UsersDeps): UsersContext => {
   return {
     ...deps,
     queries,
+    credentials: createUserCredentials({ seals, clock }),
     change: (tx, row, changes) =>
       seals.update(tx, 'users', row, { ...changes, revision: row.revision + 1, updated_at: clock.now() }),
     allow: (tx, caller, action, id, details) =>

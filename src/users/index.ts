@@ -8,12 +8,22 @@ import type { UserRow } from '../db/tables/index.ts';
 import type { IdempotentRequest } from '../idempotency/index.ts';
 import { integrityBroken } from '../keys/index.ts';
 import { type ChangeUser, updateUser } from './change.ts';
+import { recordBroken } from './closed-identities.ts';
 import { adminNeeded, createContext, isAdmin, lastAdmin, type UsersContext, type UsersDeps } from './context.ts';
 import { type Creation, insertUser, type NewUser, usernameTaken } from './create.ts';
+import { deleteCredentials } from './credentials.ts';
 import { cancelReset, setPassword } from './password-change.ts';
-import { anyUser, deleteCredentials, lockAdministration, pageOfIds, type UserQueries } from './queries.ts';
+import { anyUser, lockAdministration, pageOfIds, type UserQueries } from './queries.ts';
 import { cardOf, refusePassword, refuseUsername, type UserCard, type UserView, usernameKey, viewOf } from './user.ts';
 
+export {
+  beginClosedIdentities,
+  type ClosedIdentities,
+  createClosedIdentities,
+  type IdentityCheck,
+  recordBroken,
+} from './closed-identities.ts';
+export { isIdUsed } from './id-traces.ts';
 export { createPasswords, type Passwords } from './passwords.ts';
 export { createThrottle, type Throttle } from './throttle.ts';
 export { refuseUsername, type UserCard, type UserView, viewOf } from './user.ts';
@@ -136,7 +146,8 @@ const mayErase = async (context: UsersContext, tx: Tx, caller: Caller, id: UserI
   const row = await context.queries.lock(tx, id);
   if (!row || row.status === 'erased') return notFound();
   const active = row.role === 'admin' && row.status === 'active';
-  return active && (await context.isLastAdmin(tx, id)) ? lastAdmin() : null;
+  if (active && (await context.isLastAdmin(tx, id))) return lastAdmin();
+  return (await context.closedIdentities.lock(tx)) ? null : recordBroken();
 };
 
 /** An id as it is, or the id that a username has now. */
@@ -189,6 +200,9 @@ export const createUsers = (deps: UsersDeps): Users => {
     erase: async (tx, id) => {
       const row = await queries.lock(tx, id);
       if (!row) throw integrityBroken();
+      const count = await context.closedIdentities.lock(tx);
+      if (!count) throw recordBroken();
+      await context.closedIdentities.enter(tx, count, row, 'closed');
       await deleteCredentials(tx, id);
       await context.change(tx, row, tombstone(id));
     },

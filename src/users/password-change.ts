@@ -4,7 +4,7 @@ import { later } from '../core/clock.ts';
 import { invalid, KeyholdError, notFound } from '../core/errors.ts';
 import type { LoginId, UserId } from '../core/ids.ts';
 import { databaseNow } from '../db/checks.ts';
-import { mapDbErrors, refusedWith, type Tx } from '../db/database.ts';
+import { mapDbErrors, refusedWith } from '../db/database.ts';
 import type { UserRow } from '../db/tables/index.ts';
 import { adminNeeded, isAdmin, type UsersContext } from './context.ts';
 import { refusePassword, type UserView, viewOf } from './user.ts';
@@ -15,26 +15,6 @@ const ownLogin = (caller: Caller): LoginId | null => (caller.credential.kind ===
 
 export const isWaiting = (row: UserRow, now: Date): boolean =>
   row.password_reset_at !== null && row.secrets_from !== null && row.secrets_from.getTime() > now.getTime();
-
-/** Ends the user's logins since a moment (null: ever), all but the one that asks. */
-const endLogins = async (
-  context: UsersContext,
-  tx: Tx,
-  caller: Caller,
-  userId: UserId,
-  since: Date | null,
-): Promise<void> => {
-  for (const row of await context.queries.lockLogins(tx, userId, since)) {
-    if (row.id === ownLogin(caller)) continue;
-    await context.seals.update(tx, 'logins', row, { ended_at: context.clock.now() });
-  }
-};
-
-const revokeTokens = async (context: UsersContext, tx: Tx, userId: UserId, since: Date | null): Promise<void> => {
-  for (const row of await context.queries.lockTokens(tx, userId, since)) {
-    await context.seals.update(tx, 'tokens', row, { revoked_at: context.clock.now() });
-  }
-};
 
 const notRight = (): KeyholdError => new KeyholdError('login_failed', 'The current password is not right.');
 
@@ -53,9 +33,9 @@ const changeFrom = (
         return await context.refuse(tx, caller, 'user.password_change', caller.userId, notRight());
       }
       const changed = await context.change(tx, row, { password_hash, ...noReset });
-      await endLogins(context, tx, caller, row.id, null);
+      await context.credentials.endLogins(tx, { userId: row.id, except: ownLogin(caller) });
       // Whoever knew the old password may have made tokens by it.
-      await revokeTokens(context, tx, row.id, null);
+      await context.credentials.revokeTokens(tx, { userId: row.id });
       await context.allow(tx, caller, 'user.password_change', row.id, { revision: changed.revision });
       return { ok: viewOf(changed) };
     },
@@ -145,8 +125,8 @@ export const cancelReset = (context: UsersContext, caller: Caller, id: UserId): 
       const refusal = refuseCancel(caller, row, id, context.clock.now());
       if (!row || refusal) return await context.refuse(tx, caller, 'user.reset_cancel', id, refusal ?? notFound());
       const since = row.password_reset_at ?? context.clock.now();
-      await endLogins(context, tx, caller, id, since);
-      await revokeTokens(context, tx, id, since);
+      await context.credentials.endLogins(tx, { userId: id, since, except: ownLogin(caller) });
+      await context.credentials.revokeTokens(tx, { userId: id, since });
       const changed = await context.change(tx, row, { password_hash: row.previous_password_hash, ...noReset });
       await context.allow(tx, caller, 'user.reset_cancel', id, { revision: changed.revision });
       return { ok: viewOf(changed) };

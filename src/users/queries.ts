@@ -2,8 +2,8 @@ import { sql } from 'kysely';
 import type { UserId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
 import type { Db, Tx } from '../db/database.ts';
-import type { LoginRow, TokenRow, UserRow } from '../db/tables/index.ts';
-import { notWritten, type Seals } from '../keys/index.ts';
+import type { UserRow } from '../db/tables/index.ts';
+import type { Seals } from '../keys/index.ts';
 
 /** All SQL of this domain, bound to the seals that verify what it reads. */
 export type UserQueries = ReturnType<typeof createQueries>;
@@ -36,38 +36,6 @@ export const createQueries = (seals: Seals) => ({
           { id: ids, status: all ? ['active', 'disabled'] : ['active'] },
           { orderBy: sql`id` },
         ),
-
-  /** Logins that have not ended, made at `since` or later (null: all), locked. */
-  lockLogins: (tx: Tx, userId: UserId, since: Date | null): Promise<LoginRow[]> =>
-    seals.load(
-      tx,
-      'logins',
-      { user_id: userId, ended_at: null },
-      {
-        narrow: {
-          sql: since === null ? sql`true` : sql`created_at >= ${since}`,
-          holds: (row) => since === null || row.created_at.getTime() >= since.getTime(),
-        },
-        orderBy: sql`id`,
-        lock: 'update',
-      },
-    ),
-
-  /** Tokens that are not revoked, made at `since` or later (null: all), locked. */
-  lockTokens: (tx: Tx, userId: UserId, since: Date | null): Promise<TokenRow[]> =>
-    seals.load(
-      tx,
-      'tokens',
-      { user_id: userId, revoked_at: null },
-      {
-        narrow: {
-          sql: since === null ? sql`true` : sql`created_at >= ${since}`,
-          holds: (row) => since === null || row.created_at.getTime() >= since.getTime(),
-        },
-        orderBy: sql`id`,
-        lock: 'update',
-      },
-    ),
 });
 
 /** Ids of one row more than the page, oldest first; without `all`, of active users only. */
@@ -91,22 +59,5 @@ export const lockAdministration = async (tx: Tx): Promise<void> => {
 
 export const anyUser = async (db: Db): Promise<boolean> =>
   (await db.selectFrom('users').select('id').limit(1).execute()).length > 0;
-
-const credentialTables = [
-  ['logins', 'user_id'],
-  ['tokens', 'user_id'],
-  ['idempotency_keys', 'user_id'],
-  ['owner_keys', 'owner_id'],
-] as const;
-
-/** Deletes every credential of a user and the keys of their values, broken rows included. Throws `unavailable` if any is left. */
-export const deleteCredentials = async (tx: Tx, id: UserId): Promise<void> => {
-  for (const [table, column] of credentialTables) {
-    const rows = sql`from ${sql.table(`public.${table}`)} where ${sql.ref(column)} = ${id}`;
-    await sql`delete ${rows}`.execute(tx);
-    const { rows: left } = await sql`select 1 ${rows} limit 1`.execute(tx);
-    if (left.length > 0) throw notWritten(table);
-  }
-};
 
 const likePrefix = (text: string): string => `${text.replaceAll(/[\\%_]/g, (mark) => `\\${mark}`)}%`;

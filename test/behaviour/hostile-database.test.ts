@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import type { ColumnKind } from '../../src/crypto/seal.ts';
 import { type SealedTableName, sealedTables } from '../../src/db/tables/index.ts';
 import { createSeals, openServiceKeys, type Seals } from '../../src/keys/index.ts';
+import { beginClosedIdentities } from '../../src/users/index.ts';
 import { startApp, type TestApp } from '../support/app.ts';
 import { type Answer, withoutRequestId } from '../support/http.ts';
 import {
@@ -61,7 +62,8 @@ describe('a hostile database gives nothing away', () => {
     admin = await logInAdmin(app);
     ({ ada, grace, mallory } = await people(app, admin, 'ada', 'grace', 'mallory'));
     session = await startSession(ada, [grace, mallory]);
-    seals = createSeals(await openServiceKeys(app.db.db, app.clock, app.rootKeys));
+    const begin = beginClosedIdentities(app.clock);
+    seals = createSeals((await openServiceKeys(app.db.db, app.clock, app.rootKeys, begin)).sealKeys);
     await becomeHostile();
   });
   afterAll(() => app.close());

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { newRootKey, startApp, type TestApp } from '../support/app.ts';
+import { adminPassword, newRootKey, startApp, type TestApp } from '../support/app.ts';
 import { settableClock } from '../support/clock.ts';
 import { count, seed } from '../support/counts.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
@@ -12,6 +12,7 @@ import {
   logIn,
   logInAdmin,
   type Person,
+  password,
   people,
   startSession,
   uniqueName,
@@ -525,13 +526,14 @@ describe('requests at the same time, over two services on one database', () => {
     'simultaneous changes of roles and users never leave the service without an administrator',
     async () => {
       const { second } = await people(first, admin, 'second');
-      const both = [admin, second] as const;
+      const both = [admin, second] as [Person, Person];
+      const passwords = [adminPassword, password] as const;
       const setRole = (at: 0 | 1, by: Person, of: Person, change: object) =>
         ask(at, by, 'PATCH', `/users/${of.id}`, { body: change });
       const loses = fc.constantFrom({ role: 'member' }, { status: 'disabled' });
       const drawn = fc.record({ arrivals: fc.tuple(arrival, arrival), mutual: fc.boolean(), loses });
       await property(drawn, async ({ arrivals: when, mutual, loses: change }) => {
-        expectStatus(await setRole(0, admin, second, { role: 'admin', status: 'active' }), 200);
+        expectStatus(await setRole(0, both[0], both[1], { role: 'admin', status: 'active' }), 200);
         const answers = await together(when, ({ at }, index) => {
           const one = both[index === 0 ? 0 : 1];
           return setRole(at, one, mutual ? both[index === 0 ? 1 : 0] : one, change);
@@ -544,8 +546,10 @@ describe('requests at the same time, over two services on one database', () => {
           }),
         );
         expect(left.filter(Boolean).length).toBe(1);
-        const [stays, goes] = left[0] ? [admin, second] : [second, admin];
-        expectStatus(await setRole(0, stays, goes, { role: 'admin', status: 'active' }), 200);
+        const [stays, goes] = left[0] ? ([0, 1] as const) : ([1, 0] as const);
+        expectStatus(await setRole(0, both[stays], both[goes], { role: 'admin', status: 'active' }), 200);
+        // Disabling ended their logins for good.
+        both[goes] = await logIn(first, both[goes].username, passwords[goes]);
       });
     },
     longEnough,

@@ -64,7 +64,8 @@ describe('the operator', () => {
     expect(await run('admin', 'user', 'disable', 'grace')).toMatchObject({ code: 0 });
     expect((await grace.call('GET', '/auth/me')).status).toBe(401);
     expect(await run('admin', 'user', 'enable', 'grace')).toMatchObject({ code: 0 });
-    expect((await grace.call('GET', '/auth/me')).status).toBe(200);
+    expect((await grace.call('GET', '/auth/me')).status).toBe(401);
+    await logIn(service, 'grace', added.result.password);
     expect(await run('admin', 'user', 'disable', 'nobody')).toMatchObject({ code: 3 });
     // Nobody can disable the last administrator.
     expect(await run('admin', 'user', 'disable', 'admin')).not.toMatchObject({ code: 0 });

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { migrations } from '../../src/db/migrations/index.ts';
 import { adminPassword, newRootKey } from '../support/app.ts';
 import { type Command, runCommand, startCommand } from '../support/command.ts';
 import { freshDatabase } from '../support/database.ts';
@@ -106,8 +107,10 @@ describe('a service with an embedded database', () => {
     await service.process().stop();
     expect(postmaster).toBeGreaterThan(0);
     expect(await service.postmaster()).toBe(0);
-    const down = await runCommand(['migrate', 'down', '--yes'], { env: service.env });
-    expect(down).toMatchObject({ code: 0, out: expect.stringContaining('0001-foundation  not applied') });
+    for (const name of Object.keys(migrations).reverse()) {
+      const down = await runCommand(['migrate', 'down', '--yes'], { env: service.env });
+      expect(down).toMatchObject({ code: 0, out: expect.stringContaining(`${name}  not applied`) });
+    }
     const up = await runCommand(['migrate', 'up'], { env: service.env });
     expect(up).toMatchObject({ code: 0, out: expect.stringContaining('0001-foundation  applied') });
     await service.restart();

@@ -181,8 +181,10 @@ const disable = (what: string, refusal: string, whom: (users: Users) => Person):
     const id = await keepShared(users);
     return async () => {
       await must(users, users.admin, 'PATCH', `/users/${whom(users).id}`, { status: 'active' });
+      // Logins from before the user was disabled have ended.
+      const { person } = await another(users, users.grace, password);
       return {
-        read: { path: valuePath(id), token: users.grace.token },
+        read: { path: valuePath(id), token: person.token },
         take: (url) => api(url, users.admin, 'PATCH', `/users/${whom(users).id}`, { body: { status: 'disabled' } }),
       };
     };

@@ -6,6 +6,7 @@ import { newId, type UserId } from '../../src/core/ids.ts';
 import { inTransaction } from '../../src/db/database.ts';
 import { createOwnerKeys, createSeals, openServiceKeys } from '../../src/keys/index.ts';
 import { insertUser } from '../../src/users/create.ts';
+import { beginClosedIdentities } from '../../src/users/index.ts';
 import { startApp, type TestApp } from '../support/app.ts';
 import {
   expectStatus,
@@ -32,7 +33,8 @@ afterAll(() => app.close());
 /** Users written as the service writes them, in one transaction: 1,000 requests would take longer than all the rest. */
 const insertMany = async (size: number): Promise<string[]> => {
   const { rootKeys, db } = app;
-  const seals = createSeals(await openServiceKeys(db.db, systemClock, rootKeys));
+  const { sealKeys } = await openServiceKeys(db.db, systemClock, rootKeys, beginClosedIdentities(systemClock));
+  const seals = createSeals(sealKeys);
   const audit = createAudit({ clock: systemClock, seals, onRecord: () => undefined });
   const ownerKeys = createOwnerKeys({ clock: systemClock, rootKeys, seals });
   const ids = Array.from({ length: size }, () => newId<UserId>());

@@ -7,6 +7,7 @@ import { pageOf, readCursor } from '../../src/core/page.ts';
 import type { Database } from '../../src/db/database.ts';
 import { createSeals, openServiceKeys, type Seals } from '../../src/keys/index.ts';
 import { countVisible, type SecretFilter, visibleIds } from '../../src/secrets/queries.ts';
+import { beginClosedIdentities } from '../../src/users/index.ts';
 import { newRootKey } from '../support/app.ts';
 import { count, seed } from '../support/counts.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
@@ -72,7 +73,8 @@ describe('what a list shows', () => {
     database = await freshDatabase();
     service = database.open();
     const rootKeys = loadRootKeys({ KEYHOLD_ROOT_KEYS: newRootKey() }, '/nonexistent');
-    seals = createSeals(await openServiceKeys(service.db, systemClock, rootKeys));
+    const begin = beginClosedIdentities(systemClock);
+    seals = createSeals((await openServiceKeys(service.db, systemClock, rootKeys, begin)).sealKeys);
   });
   afterAll(async () => {
     await service.close();

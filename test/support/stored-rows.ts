@@ -1,6 +1,7 @@
 import { inTransaction } from '../../src/db/database.ts';
 import type { Tables } from '../../src/db/tables/index.ts';
 import { type Asked, createSeals, openServiceKeys } from '../../src/keys/index.ts';
+import { beginClosedIdentities } from '../../src/users/index.ts';
 import type { TestApp } from './app.ts';
 
 type Stored = 'users' | 'tokens';
@@ -12,7 +13,8 @@ export const storeAs = async <T extends Stored>(
   id: string,
   changes: Partial<Tables[T]>,
 ): Promise<void> => {
-  const seals = createSeals(await openServiceKeys(db, clock, rootKeys));
+  const { sealKeys } = await openServiceKeys(db, clock, rootKeys, beginClosedIdentities(clock));
+  const seals = createSeals(sealKeys);
   await inTransaction(db, async (tx) => {
     const row = await seals.loadOne(tx, table, { id } as unknown as Asked<T>, { lock: 'update' });
     if (row === null) throw new Error(`no row of ${table} has the id ${id}`);

@@ -1,6 +1,7 @@
 import type { Migration } from 'kysely/migration';
 import type { SealedTableName } from '../tables/index.ts';
 import * as foundation from './0001-foundation.ts';
+import * as closedIdentities from './0002-closed-identities.ts';
 
 /** The seal formats that a migration introduces: for each table to which it adds sealed columns, their `since`. */
 export type SealFormats = Readonly<Partial<Record<SealedTableName, number>>>;
@@ -13,4 +14,5 @@ export interface KeyholdMigration extends Migration {
 /** Every migration in its order: numbered, listed, frozen once landed. */
 export const migrations: Readonly<Record<string, KeyholdMigration>> = {
   '0001-foundation': foundation,
+  '0002-closed-identities': closedIdentities,
 };

@@ -1,5 +1,11 @@
 import type { ColumnType } from 'kysely';
 import { type AuditRow, audit_log } from './audit-log.ts';
+import {
+  type ClosedIdentityCountRow,
+  type ClosedIdentityRow,
+  closed_identities,
+  closed_identity_count,
+} from './closed-identities.ts';
 import { type IdempotencyRow, idempotency_keys } from './idempotency-keys.ts';
 import type { LoginFailureRow } from './login-failures.ts';
 import { type LoginRow, logins } from './logins.ts';
@@ -13,6 +19,7 @@ import { type TokenRow, tokens } from './tokens.ts';
 import { type UserRow, users } from './users.ts';
 
 export type { AuditRow } from './audit-log.ts';
+export type { ClosedIdentityCountRow, ClosedIdentityRow } from './closed-identities.ts';
 export type { IdempotencyRow } from './idempotency-keys.ts';
 export type { LoginRow } from './logins.ts';
 export type { OwnerKeyRow } from './owner-keys.ts';
@@ -36,6 +43,8 @@ export interface Tables {
   secret_versions: SecretVersionRow;
   audit_log: AuditRow;
   idempotency_keys: IdempotencyRow;
+  closed_identities: ClosedIdentityRow;
+  closed_identity_count: ClosedIdentityCountRow;
   service_keys: ServiceKeyRow;
   login_failures: LoginFailureRow;
 }
@@ -62,6 +71,8 @@ export const sealedTables = {
   secret_versions,
   audit_log,
   idempotency_keys,
+  closed_identities,
+  closed_identity_count,
 } as const;
 
 export type SealedTableName = keyof typeof sealedTables;

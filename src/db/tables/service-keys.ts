@@ -2,7 +2,8 @@
 export interface ServiceKeyRow {
   id: string;
   root_key_id: string;
-  purpose: 'seal';
+  /** `seal` makes the seals of rows; `lookup` makes the MACs that must outlive a seal key. */
+  purpose: 'seal' | 'lookup';
   wrapped_key: string;
   created_at: Date;
 }

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { expectStatus, type Person } from '../people.ts';
+import { expectStatus, logIn, type Person } from '../people.ts';
 import type { CallerName } from './callers.ts';
 import type { Condition } from './conditions.ts';
 import type { Target } from './operations.ts';
@@ -15,7 +15,10 @@ const targetAt = async (world: World, caller: CallerName, condition: Condition):
   return target;
 };
 
-/** The caller is refused; once one thing is restored, the same request reveals the same secret. */
+/**
+ * The caller is refused; once one thing is restored, the same request reveals the same secret. Where `restore` resolves to a
+ * new access token, the old one must stay refused.
+ */
 const refusedUntilRestored = async (
   world: World,
   caller: CallerName,
@@ -24,14 +27,14 @@ const refusedUntilRestored = async (
   restore: (target: Target) => Promise<unknown>,
 ): Promise<void> => {
   const target = await targetAt(world, caller, condition);
-  const reveal = async () =>
-    await world.send(
-      { method: 'GET', path: `/api/v1/secrets/${target.id}/value` },
-      await world.credentials(caller, condition, 'secrets:reveal'),
-    );
+  const credentials = await world.credentials(caller, condition, 'secrets:reveal');
+  const reveal = async (token = credentials.token) =>
+    await world.send({ method: 'GET', path: `/api/v1/secrets/${target.id}/value` }, { ...credentials, token });
   expect(outcomeOf(await reveal())).toBe(refusal);
-  await restore(target);
-  expect((await reveal()).body).toMatchObject({ id: target.id, value: target.value });
+  const restored = await restore(target);
+  const newToken = typeof restored === 'string' ? restored : null;
+  if (newToken !== null) expect(outcomeOf(await reveal())).toBe(refusal);
+  expect((await reveal(newToken ?? credentials.token)).body).toMatchObject({ id: target.id, value: target.value });
 };
 
 const addBack = async ({ users }: World, session: string, who: Person): Promise<void> => {
@@ -58,10 +61,11 @@ export const restorations: Readonly<Record<string, (world: World) => Promise<voi
       const body = { user_id: world.users['ex-grantee'].id };
       expectStatus(await world.users.owner.call('POST', `/secrets/${id}/share`, { body }), 200);
     }),
-  'a disabled grantee reveals a shared secret again once enabled': (world) =>
-    refusedUntilRestored(world, 'disabled user', shared, '401 unauthenticated', () =>
-      enable(world, world.users.disabled),
-    ),
+  'a disabled grantee reveals a shared secret again once enabled and logged in again': (world) =>
+    refusedUntilRestored(world, 'disabled user', shared, '401 unauthenticated', async () => {
+      await enable(world, world.users.disabled);
+      return (await logIn(world.app, world.users.disabled.username)).token;
+    }),
   'a participant reveals the secret of a disabled owner again once the owner is enabled': (world) =>
     refusedUntilRestored(world, 'participant, inside, the owner is disabled', inSession, '404 not_found', () =>
       enable(world, world.users['disabled owner']),

@@ -1,0 +1,89 @@
+import { sql } from 'kysely';
+import type { Clock } from '../core/clock.ts';
+import type { LoginId, UserId } from '../core/ids.ts';
+import type { Tx } from '../db/database.ts';
+import type { LoginRow, TokenRow } from '../db/tables/index.ts';
+import { notWritten, type Seals } from '../keys/index.ts';
+
+/** Which of a user's credentials. */
+interface Which {
+  readonly userId: UserId;
+  /** Only those made then or later; left out, all. */
+  readonly since?: Date;
+}
+
+interface Deps {
+  readonly seals: Seals;
+  readonly clock: Clock;
+}
+
+export type UserCredentials = ReturnType<typeof createUserCredentials>;
+
+/** What can be done to a user's logins and tokens from outside of them. */
+export const createUserCredentials = ({ seals, clock }: Deps) => {
+  /** Logins that have not ended, locked. */
+  const lockLogins = (tx: Tx, { userId, since }: Which): Promise<LoginRow[]> =>
+    seals.load(tx, 'logins', { user_id: userId, ended_at: null }, { ...madeSince(since), ...inOrder });
+
+  /** Tokens that are not revoked, locked. */
+  const lockTokens = (tx: Tx, { userId, since }: Which): Promise<TokenRow[]> =>
+    seals.load(tx, 'tokens', { user_id: userId, revoked_at: null }, { ...madeSince(since), ...inOrder });
+
+  /** Ends logins, except one; resolves to how many. */
+  const endLogins = async (tx: Tx, which: Which & { readonly except?: LoginId | null }): Promise<number> => {
+    const rows = (await lockLogins(tx, which)).filter((row) => row.id !== which.except);
+    for (const row of rows) await seals.update(tx, 'logins', row, { ended_at: clock.now() });
+    return rows.length;
+  };
+
+  /** Revokes tokens; resolves to how many. */
+  const revokeTokens = async (tx: Tx, which: Which): Promise<number> => {
+    const rows = await lockTokens(tx, which);
+    for (const row of rows) await seals.update(tx, 'tokens', row, { revoked_at: clock.now() });
+    return rows.length;
+  };
+
+  return {
+    endLogins,
+    revokeTokens,
+    /** Ends every login and revokes every token of a user; resolves to how many of each. */
+    endAll: async (tx: Tx, userId: UserId): Promise<{ readonly logins: number; readonly tokens: number }> => ({
+      logins: await endLogins(tx, { userId }),
+      tokens: await revokeTokens(tx, { userId }),
+    }),
+    /** Locks what `endAll` will end. */
+    lock: async (tx: Tx, userId: UserId): Promise<void> => {
+      await lockLogins(tx, { userId });
+      await lockTokens(tx, { userId });
+    },
+  };
+};
+
+const credentialTables = [
+  ['logins', 'user_id'],
+  ['tokens', 'user_id'],
+  ['idempotency_keys', 'user_id'],
+  ['owner_keys', 'owner_id'],
+] as const;
+
+/** Deletes every credential of a user and the keys of their values, broken rows included. Throws `unavailable` if any is left. */
+export const deleteCredentials = async (tx: Tx, id: UserId): Promise<void> => {
+  for (const [table, column] of credentialTables) {
+    const rows = sql`from ${sql.table(`public.${table}`)} where ${sql.ref(column)} = ${id}`;
+    await sql`delete ${rows}`.execute(tx);
+    const { rows: left } = await sql`select 1 ${rows} limit 1`.execute(tx);
+    if (left.length > 0) throw notWritten(table);
+  }
+};
+
+const inOrder = { orderBy: sql`id`, lock: 'update' } as const;
+
+const madeSince = (since: Date | undefined) =>
+  since === undefined
+    ? {}
+    : {
+        narrow: {
+          sql: sql`created_at >= ${since}`,
+          holds: (row: { readonly created_at: Date }) => row.created_at.getTime() >= since.getTime(),
+        },
+      };
