@@ -8,8 +8,8 @@ import { systemClock } from '../src/core/clock.ts';
 import { newId, type UserId } from '../src/core/ids.ts';
 import { type Database, inTransaction } from '../src/db/database.ts';
 import { createOwnerKeys, createSeals, openServiceKeys } from '../src/keys/index.ts';
-import { insertUser } from '../src/users/create.ts';
 import { beginClosedIdentities } from '../src/users/index.ts';
+import { createInsertUser } from '../src/users/insert.ts';
 
 export interface Growth {
   readonly config: Config;
@@ -32,12 +32,13 @@ export const grow = async ({ users, owners, secretsEach, ...deps }: Growth): Pro
   const audit = createAudit({ clock: systemClock, seals, onRecord: () => undefined });
   const actor = operator('bench');
   const ownerKeys = createOwnerKeys({ clock: systemClock, rootKeys: deps.rootKeys, seals });
+  const insertUser = createInsertUser({ clock: systemClock, audit, ownerKeys });
   const nothing = { passwordHash: null, email: null, displayName: null, metadata: {}, external: null };
   for (let from = 0; from < users; from += usersAtOnce) {
     await inTransaction(db, async (tx) => {
       for (let at = from; at < Math.min(users, from + usersAtOnce); at += 1) {
         const user = { ...nothing, id: newId<UserId>(), username: `grown-${at}`, role: 'member' as const };
-        await insertUser({ clock: systemClock, audit, ownerKeys }, tx, user, { actor, details: {} });
+        await insertUser(tx, user, { actor, details: {} });
       }
     });
   }

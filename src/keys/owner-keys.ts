@@ -21,7 +21,7 @@ export interface OwnerKeys {
   newKey(ownerId: UserId): Unsealed<'owner_keys'>;
   /** The key that this user's new values are encrypted under; throws `integrity_broken` when it was tampered with. */
   active(db: Db, ownerId: UserId): Promise<OwnerKeyRow>;
-  /** The active key as it was last read here, or null. It may be active no longer: write only if its version is unchanged. */
+  /** The active key as it was last read, or null. It may no longer be active, so write only if its version is unchanged. */
   recent(ownerId: UserId): OwnerKeyRow | null;
   /** The owner keys with these ids whose seals hold. */
   byId(db: Db, ids: readonly OwnerKeyId[]): Promise<ReadonlyMap<OwnerKeyId, OwnerKeyRow>>;
@@ -60,7 +60,7 @@ export const createOwnerKeys = ({ clock, rootKeys, seals }: Deps): OwnerKeys => 
     return key;
   };
 
-  // Whoever has the owner key, which is kept as well, has these: they are kept only since deriving one costs an HKDF.
+  // Cached because deriving one costs an HKDF. They give away no more than the owner keys that are cached above.
   const derived = new LRUCache<string, { readonly from: Buffer; readonly key: Buffer }>({ max: cachedKeys });
 
   const fernetKey = (row: OwnerKeyRow, { secretId, version }: ValuePlace): Buffer | null => {

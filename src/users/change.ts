@@ -1,14 +1,25 @@
-import type { AuditAction } from '../audit/index.ts';
+import type { Mutate } from '../access/index.ts';
+import type { Audit } from '../audit/index.ts';
 import type { Caller, Role } from '../core/caller.ts';
+import type { Clock } from '../core/clock.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
 import type { UserId } from '../core/ids.ts';
-import type { Tx } from '../db/database.ts';
+import type { Outcome, Tx } from '../db/database.ts';
 import type { UserRow } from '../db/tables/index.ts';
 import { integrityBroken } from '../keys/index.ts';
-import { type LockedCount, recordBroken } from './closed-identities.ts';
-import { adminNeeded, isAdmin, lastAdmin, type UsersContext } from './context.ts';
-import { isWaiting, noReset } from './password-change.ts';
-import { lockAdministration } from './queries.ts';
+import {
+  adminOnly,
+  isAdmin,
+  isLastAdministrator,
+  lastAdministrator,
+  lockAdministration,
+  userTarget,
+} from './administrators.ts';
+import { type ClosedIdentities, type LockedCount, recordBroken } from './closed-identities.ts';
+import type { Ended, UserCredentials } from './credentials.ts';
+import { isResetPending, noReset } from './password-reset.ts';
+import type { UserQueries } from './queries.ts';
+import type { Revise } from './revise.ts';
 import { type UserView, viewOf } from './user.ts';
 
 export interface ChangeUser {
@@ -18,114 +29,120 @@ export interface ChangeUser {
   readonly status?: 'active' | 'disabled';
 }
 
-const concernsRank = (input: ChangeUser): boolean => input.role !== undefined || input.status !== undefined;
-const concernsPerson = (input: ChangeUser): boolean => input.email !== undefined || input.display_name !== undefined;
+interface Deps {
+  readonly clock: Clock;
+  readonly audit: Audit;
+  readonly mutate: Mutate;
+  readonly queries: UserQueries;
+  readonly revise: Revise;
+  readonly credentials: UserCredentials;
+  readonly closedIdentities: ClosedIdentities;
+  /** How long a password that an administrator set waits before it opens secrets, in milliseconds. */
+  readonly waitingMs: number;
+}
 
-const losesAdmin = (row: UserRow, input: ChangeUser): boolean =>
-  row.role === 'admin' &&
-  row.status === 'active' &&
-  (input.status === 'disabled' || (input.role !== undefined && input.role !== 'admin'));
+export const createChange = (deps: Deps) => {
+  const { clock, audit, mutate, queries, revise, credentials, closedIdentities, waitingMs } = deps;
 
-/** Why there is nobody here to change for this caller, or null. */
-const refuseMissing = (caller: Caller, row: UserRow | null, id: UserId): KeyholdError | null => {
+  /** Takes the stronger locks before the gate takes weaker ones on the same rows, in the order in which every request does. */
+  const lockFirst = async (tx: Tx, caller: Caller, id: UserId, input: ChangeUser): Promise<void> => {
+    if (changesRoleOrStatus(input)) await lockAdministration(tx);
+    if (input.status !== undefined && isAdmin(caller)) await credentials.lock(tx, id);
+    if (changesRoleOrStatus(input) || id === caller.userId) await queries.lock(tx, id);
+  };
+
+  /** Enters a change of status into the record, and ends every credential where the user was or becomes disabled. */
+  const applyStatus = async (tx: Tx, row: UserRow, { status }: ChangeUser, count: LockedCount): Promise<Ended> => {
+    await closedIdentities.enter(tx, count, row, status === 'disabled' ? 'closed' : 'open');
+    // On enabling too: what an earlier version left alive must not come back with the user.
+    return await credentials.endAll(tx, row.id);
+  };
+
+  /**
+   * The waiting time after a reset counts only while its user can cancel it. A disabled user cannot, so the time starts anew
+   * when they are enabled. A reset whose time was over before stays over.
+   */
+  const resetAfter = (row: UserRow, { status }: ChangeUser): Partial<UserRow> => {
+    if (status === undefined || status === row.status) return {};
+    const now = clock.now();
+    if (status === 'disabled') return isResetPending(row, now) ? {} : noReset;
+    return row.password_reset_at === null ? {} : { secrets_from: new Date(now.getTime() + waitingMs) };
+  };
+
+  const record = (tx: Tx, caller: Caller, changed: UserRow, input: ChangeUser, ended: Ended): Promise<void> => {
+    const { role, status } = input;
+    const target = userTarget(changed.id);
+    const details = {
+      fields: Object.keys(input),
+      revision: changed.revision,
+      ...(role === undefined ? {} : { role }),
+      ...(status === undefined ? {} : { status }),
+    };
+    return status === 'disabled'
+      ? audit.allow(tx, caller, 'user.disable', { target, details: { ...details, ...ended } })
+      : audit.allow(tx, caller, actionOf(input), { target, details });
+  };
+
+  /** Makes a change that is allowed, unless it cannot be entered into the record. */
+  const apply = async (tx: Tx, caller: Caller, row: UserRow, input: ChangeUser): Promise<Outcome<UserView>> => {
+    const count = affectsRecord(row, input) ? await closedIdentities.lock(tx) : undefined;
+    if (count === null) return await audit.refuse(tx, caller, actionOf(input), userTarget(row.id), recordBroken());
+    const ended = count === undefined ? nothingEnded : await applyStatus(tx, row, input, count);
+    const changed = await revise(tx, row, { ...input, ...resetAfter(row, input) });
+    await record(tx, caller, changed, input, ended);
+    return { ok: viewOf(changed) };
+  };
+
+  const lastAdminError = async (tx: Tx, row: UserRow | null, input: ChangeUser): Promise<KeyholdError | null> =>
+    row && removesAdmin(input) && (await isLastAdministrator(queries, tx, row)) ? lastAdministrator() : null;
+
+  return {
+    /**
+     * Changes a user: email and display name by the user, role and status by an administrator. Throws `permission_missing`,
+     * `not_found`, `state_conflict` for the last active administrator, `integrity_broken`.
+     */
+    update: (caller: Caller, id: UserId, input: ChangeUser): Promise<UserView> =>
+      mutate(
+        caller,
+        async (tx) => {
+          const row = await queries.lock(tx, id);
+          const error =
+            permissionError(caller, id, input) ??
+            absenceError(caller, id, row) ??
+            (await lastAdminError(tx, row, input));
+          if (!row || error) return await audit.refuse(tx, caller, 'user.update', userTarget(id), error ?? notFound());
+          return await apply(tx, caller, row, input);
+        },
+        (tx) => lockFirst(tx, caller, id, input),
+      ),
+  };
+};
+
+const nothingEnded: Ended = { logins: 0, tokens: 0 };
+
+const changesRoleOrStatus = (input: ChangeUser): boolean => input.role !== undefined || input.status !== undefined;
+const changesProfile = (input: ChangeUser): boolean => input.email !== undefined || input.display_name !== undefined;
+
+const removesAdmin = (input: ChangeUser): boolean =>
+  input.status === 'disabled' || (input.role !== undefined && input.role !== 'admin');
+
+/** Whether the record of closed identities must say of this change. Disabling a disabled user enters it again. */
+const affectsRecord = (row: UserRow, { status }: ChangeUser): boolean =>
+  status === 'disabled' || (status === 'active' && row.status === 'disabled');
+
+/** Why the caller cannot make this change to anybody with this id, or null. Answered before the user is looked at. */
+const permissionError = (caller: Caller, id: UserId, input: ChangeUser): KeyholdError | null => {
+  if (changesProfile(input) && id !== caller.userId)
+    return new KeyholdError('permission_missing', 'Only the users themselves can change their email and display name.');
+  return changesRoleOrStatus(input) && !isAdmin(caller) ? adminOnly() : null;
+};
+
+const absenceError = (caller: Caller, id: UserId, row: UserRow | null): KeyholdError | null => {
   if (row && row.status !== 'erased') return null;
   return !row && id === caller.userId ? integrityBroken() : notFound();
 };
 
-/** Why this caller may not make this change to anybody of that id, or null: said before anybody is looked up. */
-const refuseCaller = (caller: Caller, id: UserId, input: ChangeUser): KeyholdError | null => {
-  if (concernsPerson(input) && id !== caller.userId) {
-    return new KeyholdError('permission_missing', 'Email and display name are the user’s own to change.');
-  }
-  return concernsRank(input) && !isAdmin(caller) ? adminNeeded() : null;
-};
-
-const refuseChange = async (
-  context: UsersContext,
-  tx: Tx,
-  row: UserRow,
-  input: ChangeUser,
-): Promise<KeyholdError | null> =>
-  losesAdmin(row, input) && (await context.isLastAdmin(tx, row.id)) ? lastAdmin() : null;
-
-/**
- * The waiting time after a reset counts only while its user can call it off: who is disabled cannot, so it begins anew when
- * they are enabled. A reset whose time was over before is over for good.
- */
-const waitOf = (context: UsersContext, row: UserRow, input: ChangeUser): Partial<UserRow> => {
-  if (input.status === undefined || input.status === row.status) return {};
-  const now = context.clock.now();
-  if (input.status === 'disabled') return isWaiting(row, now) ? {} : noReset;
-  return row.password_reset_at === null ? {} : { secrets_from: new Date(now.getTime() + context.waitingMs) };
-};
-
-/** What a change of status enters into the record of closed identities; null where it changes nothing there. */
-const closingOf = (row: UserRow, input: ChangeUser): 'closed' | 'open' | null => {
-  if (input.status === 'disabled') return 'closed';
-  return input.status === 'active' && row.status === 'disabled' ? 'open' : null;
-};
-
-/** Both ways end every credential: what a previous version left alive must not come back with the user. */
-const closeOrOpen = async (
-  context: UsersContext,
-  tx: Tx,
-  row: UserRow,
-  count: LockedCount,
-  state: 'closed' | 'open',
-): Promise<{ logins: number; tokens: number }> => {
-  await context.closedIdentities.enter(tx, count, row, state);
-  return await context.credentials.endAll(tx, row.id);
-};
-
-const actionOf = (input: ChangeUser): AuditAction => {
-  if (input.status === undefined) return 'user.update';
-  return input.status === 'disabled' ? 'user.disable' : 'user.enable';
-};
-
-interface Change {
-  readonly row: UserRow;
-  readonly input: ChangeUser;
-  /** Null where nothing is entered. */
-  readonly record: LockedCount | null;
-}
-
-const applyChange = async (
-  context: UsersContext,
-  tx: Tx,
-  caller: Caller,
-  { row, input, record }: Change,
-): Promise<UserRow> => {
-  const state = closingOf(row, input);
-  const ended = record && state ? await closeOrOpen(context, tx, row, record, state) : { logins: 0, tokens: 0 };
-  const changed = await context.change(tx, row, { ...input, ...waitOf(context, row, input) });
-  const rank = { ...(input.role ? { role: input.role } : {}), ...(input.status ? { status: input.status } : {}) };
-  const counts = input.status === 'disabled' ? ended : {};
-  const details = { fields: Object.keys(input), revision: changed.revision, ...rank, ...counts };
-  await context.allow(tx, caller, actionOf(input), row.id, details);
-  return changed;
-};
-
-/** Changes a user: email and display name by themself, role and status by an administrator. */
-export const updateUser = (context: UsersContext, caller: Caller, id: UserId, input: ChangeUser): Promise<UserView> => {
-  const first = async (tx: Tx): Promise<void> => {
-    if (concernsRank(input)) await lockAdministration(tx);
-    // Before the user, as every request of theirs takes them.
-    if (input.status !== undefined && isAdmin(caller)) await context.credentials.lock(tx, id);
-    if (concernsRank(input) || id === caller.userId) await context.queries.lock(tx, id);
-  };
-  return context.mutate(
-    caller,
-    async (tx) => {
-      const row = await context.queries.lock(tx, id);
-      const missing = refuseCaller(caller, id, input) ?? refuseMissing(caller, row, id);
-      if (!row || missing) return await context.refuse(tx, caller, 'user.update', id, missing ?? notFound());
-      const refusal = await refuseChange(context, tx, row, input);
-      if (refusal) return await context.refuse(tx, caller, 'user.update', id, refusal);
-      const record = closingOf(row, input) && (await context.closedIdentities.lock(tx));
-      if (record === null && closingOf(row, input) !== null)
-        return await context.refuse(tx, caller, actionOf(input), id, recordBroken());
-      return { ok: viewOf(await applyChange(context, tx, caller, { row, input, record })) };
-    },
-    first,
-  );
+const actionOf = ({ status }: ChangeUser): 'user.update' | 'user.enable' | 'user.disable' => {
+  if (status === undefined) return 'user.update';
+  return status === 'disabled' ? 'user.disable' : 'user.enable';
 };

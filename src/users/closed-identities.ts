@@ -6,7 +6,7 @@ import type { Tx } from '../db/database.ts';
 import { violatedIndex } from '../db/postgres-errors.ts';
 import type { ClosedIdentityCountRow, ClosedIdentityRow, UserRow } from '../db/tables/index.ts';
 import { createIdentityMac, createSeals, type OnNewLookupKey, type Seals, type Unsealed } from '../keys/index.ts';
-import { lockAdministration } from './queries.ts';
+import { lockAdministration } from './administrators.ts';
 
 /** What a user is recognised by: their id, and the issuer and subject of an external one. */
 export interface Identity {

@@ -1,92 +1,92 @@
-import type { Actor, Audit, AuditDetails } from '../audit/index.ts';
-import type { Role } from '../core/caller.ts';
-import type { Clock } from '../core/clock.ts';
-import { KeyholdError } from '../core/errors.ts';
-import type { UserId } from '../core/ids.ts';
+import type { Mutate } from '../access/index.ts';
+import type { Audit } from '../audit/index.ts';
+import type { Caller, RequestOrigin, Role } from '../core/caller.ts';
+import type { KeyholdError } from '../core/errors.ts';
+import { newId, type UserId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { Tx } from '../db/database.ts';
-import { violatedIndex } from '../db/postgres-errors.ts';
-import type { OwnerKeys, Unsealed } from '../keys/index.ts';
-import { usernameKey } from './user.ts';
+import { type Db, inTransaction } from '../db/database.ts';
+import type { Idempotency, IdempotentRequest } from '../idempotency/index.ts';
+import { integrityBroken } from '../keys/index.ts';
+import { adminOnly, isAdmin, lockAdministration } from './administrators.ts';
+import { type InsertUser, type NewUser, usernameTaken } from './insert.ts';
+import type { LookUp } from './look-up.ts';
+import type { Passwords } from './passwords.ts';
+import { anyUser, type UserQueries } from './queries.ts';
+import { passwordError, type UserCard, type UserView, usernameError, usernameKey, viewOf } from './user.ts';
 
-/** A user about to be made, every field checked and the password hashed already. */
-export interface NewUser {
-  readonly id: UserId;
+export interface CreateUser {
   readonly username: string;
-  readonly passwordHash: string | null;
-  readonly email: string | null;
-  readonly displayName: string | null;
-  readonly role: Role;
-  readonly metadata: JsonObject;
-  readonly external: { readonly issuer: string; readonly subject: string } | null;
+  readonly password?: string;
+  readonly email?: string | null;
+  readonly display_name?: string | null;
+  readonly role?: Role;
+  readonly metadata?: JsonObject;
 }
-
-export const usernameTaken = (cause?: unknown): KeyholdError =>
-  new KeyholdError(
-    'name_taken',
-    'This username is taken. Choose another; names that differ in case or width only are the same.',
-    { cause },
-  );
 
 interface Deps {
-  readonly clock: Clock;
+  readonly db: Db;
   readonly audit: Audit;
-  readonly ownerKeys: OwnerKeys;
+  readonly mutate: Mutate;
+  readonly idempotency: Idempotency;
+  readonly passwords: Passwords;
+  readonly queries: Pick<UserQueries, 'byId' | 'byKey'>;
+  readonly insert: InsertUser;
+  readonly get: LookUp['get'];
 }
 
-/** Who makes the user, for the record, and why where no administrator does. */
-export interface Creation {
-  readonly actor: Actor;
-  readonly reason?: 'bootstrap' | 'issuer';
-  readonly details: AuditDetails['user.create'];
-}
+export const createCreation = ({ db, audit, mutate, idempotency, passwords, queries, insert, get }: Deps) => ({
+  /** Makes a user; administrators only. Throws `permission_missing`, `name_taken`, `invalid_request`. */
+  create: async (
+    caller: Caller,
+    input: CreateUser,
+    request: IdempotentRequest | null,
+  ): Promise<UserCard | UserView> => {
+    const inputError = newUserError(input);
+    if (inputError) throw inputError;
+    const allowed = isAdmin(caller);
+    const passwordHash = allowed && input.password !== undefined ? await passwords.hash(input.password) : null;
+    const { ids } = await mutate(caller, (tx) =>
+      idempotency.once(tx, caller, request, async () => {
+        if (!allowed) return await audit.refuse(tx, caller, 'user.create', null, adminOnly());
+        if (await queries.byKey(tx, usernameKey(input.username)))
+          return await audit.refuse(tx, caller, 'user.create', null, usernameTaken());
+        const user = newUser(input, passwordHash);
+        return { ok: [await insert(tx, user, { actor: caller, details: { role: user.role } })] };
+      }),
+    );
+    // A repeated request is answered like any other look at the user.
+    return await get(caller, (ids[0] ?? '') as UserId);
+  },
 
-const rowOf = (user: NewUser, now: Date): Unsealed<'users'> => ({
-  id: user.id,
-  username: user.username,
-  username_key: usernameKey(user.username),
-  email: user.email,
-  display_name: user.displayName,
-  password_hash: user.passwordHash,
-  previous_password_hash: null,
-  password_reset_at: null,
-  issuer: user.external?.issuer ?? null,
-  subject: user.external?.subject ?? null,
-  role: user.role,
-  status: 'active',
-  secrets_from: null,
-  metadata: user.metadata,
-  revision: 1,
-  created_at: now,
-  updated_at: now,
+  /** Makes the first administrator while there are no users. Resolves to null once there are. */
+  bootstrap: async (password: string, origin: RequestOrigin): Promise<UserView | null> => {
+    if (await anyUser(db)) return null;
+    const inputError = passwordError('KEYHOLD_BOOTSTRAP_PASSWORD', password);
+    if (inputError) throw inputError;
+    const passwordHash = await passwords.hash(password);
+    return await inTransaction(db, async (tx) => {
+      await lockAdministration(tx);
+      if (await anyUser(tx)) return null;
+      const user = newUser({ username: 'admin', role: 'admin' }, passwordHash);
+      const actor = { origin, userId: null };
+      const id = await insert(tx, user, { actor, reason: 'bootstrap', details: { role: user.role } });
+      const row = await queries.byId(tx, id);
+      if (!row) throw integrityBroken();
+      return viewOf(row);
+    });
+  },
 });
 
-/**
- * Writes a user together with their first owner key and the record of it, so that nobody is ever without a key. Throws
- * `name_taken`, which ends the transaction: check before, and let this be the answer of a race.
- */
-export const insertUser = async (
-  { clock, audit, ownerKeys }: Deps,
-  tx: Tx,
-  user: NewUser,
-  { actor, reason, details }: Creation,
-): Promise<UserId> => {
-  const entry = {
-    action: 'user.create',
-    target: { type: 'user', id: user.id },
-    outcome: 'allowed',
-    reason: reason ?? null,
-    details,
-  } as const;
-  const rows = [
-    { table: 'users', rows: [rowOf(user, clock.now())] },
-    { table: 'owner_keys', rows: [ownerKeys.newKey(user.id)] },
-  ] as const;
-  try {
-    await audit.insert(tx, rows, [{ actor, entry }]);
-    return user.id;
-  } catch (error) {
-    if (violatedIndex(error) !== undefined) throw usernameTaken(error);
-    throw error;
-  }
-};
+const newUserError = (input: CreateUser): KeyholdError | null =>
+  usernameError(input.username) ?? (input.password === undefined ? null : passwordError('password', input.password));
+
+const newUser = (input: CreateUser, passwordHash: string | null): NewUser => ({
+  id: newId<UserId>(),
+  username: input.username,
+  passwordHash,
+  email: input.email ?? null,
+  displayName: input.display_name ?? null,
+  role: input.role ?? 'member',
+  metadata: input.metadata ?? {},
+  external: null,
+});

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import type { LoginId, UserId } from '../core/ids.ts';
 import type { Tx } from '../db/database.ts';
@@ -10,6 +11,12 @@ interface Which {
   readonly userId: UserId;
   /** Only those made then or later; left out, all. */
   readonly since?: Date;
+}
+
+/** How many credentials were ended. */
+export interface Ended {
+  readonly logins: number;
+  readonly tokens: number;
 }
 
 interface Deps {
@@ -47,7 +54,7 @@ export const createUserCredentials = ({ seals, clock }: Deps) => {
     endLogins,
     revokeTokens,
     /** Ends every login and revokes every token of a user; resolves to how many of each. */
-    endAll: async (tx: Tx, userId: UserId): Promise<{ readonly logins: number; readonly tokens: number }> => ({
+    endAll: async (tx: Tx, userId: UserId): Promise<Ended> => ({
       logins: await endLogins(tx, { userId }),
       tokens: await revokeTokens(tx, { userId }),
     }),
@@ -58,6 +65,10 @@ export const createUserCredentials = ({ seals, clock }: Deps) => {
     },
   };
 };
+
+/** The login that the caller is using, or null. */
+export const ownLogin = ({ credential }: Caller): LoginId | null =>
+  credential.kind === 'login' ? credential.id : null;
 
 const credentialTables = [
   ['logins', 'user_id'],

@@ -8,17 +8,13 @@ const cost = { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 const concurrency = 4;
 const maxQueueLength = 64;
 
-export interface Passwords {
-  hash(password: string): Promise<string>;
-  /** With no hash to compare, the same work is done and the answer is false: an unknown user takes as long. */
-  verify(passwordHash: string | null, password: string): Promise<boolean>;
-}
+export type Passwords = ReturnType<typeof createPasswords>;
 
-/** Argon2id, at most 4 at once (each takes 19 MiB and a core), with a bounded queue: beyond it `overloaded`. */
-export const createPasswords = (): Passwords => {
+/** Argon2id, at most 4 at once since each takes 19 MiB and a core. Throws `overloaded` while too many others wait. */
+export const createPasswords = () => {
   let running = 0;
   const queue: (() => void)[] = [];
-  const absent = hash(randomBytes(16).toString('hex'), cost);
+  const nobodysHash = hash(randomBytes(16).toString('hex'), cost);
 
   const enter = async (): Promise<void> => {
     if (running < concurrency) {
@@ -48,11 +44,12 @@ export const createPasswords = (): Passwords => {
   };
 
   return {
-    hash: (password) => inTurn(() => hash(password, cost)),
-    verify: (passwordHash, password) =>
+    hash: (password: string): Promise<string> => inTurn(() => hash(password, cost)),
+    /** Where there is no hash, does the same work and resolves to false: an unknown user takes as long as a known one. */
+    verify: (passwordHash: string | null, password: string): Promise<boolean> =>
       inTurn(async () => {
         if (passwordHash !== null) return await verify(passwordHash, password);
-        await verify(await absent, password);
+        await verify(await nobodysHash, password);
         return false;
       }),
   };

@@ -52,11 +52,6 @@ export const pageOfIds = async (db: Db, key: string | null, page: Page, all: boo
   return (await query.execute()).map((row) => row.id as UserId);
 };
 
-/** Takes the one lock of every change that could leave no administrator. */
-export const lockAdministration = async (tx: Tx): Promise<void> => {
-  await sql`select pg_advisory_xact_lock(7403117206)`.execute(tx);
-};
-
 export const anyUser = async (db: Db): Promise<boolean> =>
   (await db.selectFrom('users').select('id').limit(1).execute()).length > 0;
 

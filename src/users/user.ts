@@ -1,20 +1,20 @@
 import { invalid, type KeyholdError } from '../core/errors.ts';
 import type { UserRow } from '../db/tables/index.ts';
 
-/** What everybody who is logged in may know of a user: enough to choose whom to share with. */
+/** What everybody who is logged in can see of a user: enough to choose a user to share with. */
 export interface UserCard {
   readonly id: string;
   readonly username: string;
   readonly display_name: string | null;
 }
 
-/** What users see of themselves and administrators of everybody. */
+/** What users see of themselves, and administrators of everybody. */
 export interface UserView extends UserCard {
   readonly email: string | null;
   readonly role: UserRow['role'];
   readonly status: UserRow['status'];
   readonly issuer: string | null;
-  /** After an administrator's reset: until when a new login opens no secret. */
+  /** After an administrator's reset: the time until which a new login opens no secret. */
   readonly secrets_from: Date | null;
   readonly metadata: UserRow['metadata'];
   readonly created_at: Date;
@@ -46,21 +46,21 @@ export const viewOf = (row: UserRow): UserView => ({
 export const usernameKey = (username: string): string =>
   username.normalize('NFKC').trim().toUpperCase().toLowerCase().normalize('NFKC');
 
-/** Characters that cannot be seen or that turn the reading direction would let one name pass for another. */
-const unseen = /[\p{C}\p{Zl}\p{Zp}]/u;
+/** Characters that are invisible or change the reading direction, and so let one name pass for another. */
+const deceptive = /[\p{C}\p{Zl}\p{Zp}]/u;
 
-/** The sentence that refuses a username, or null. */
-export const refuseUsername = (username: string): KeyholdError | null => {
+/** Why this text cannot be a username, or null. */
+export const usernameError = (username: string): KeyholdError | null => {
   if (username !== username.trim() || username === '')
-    return invalid('username', 'must not be empty nor begin or end with white space.');
-  if (unseen.test(username)) return invalid('username', 'must not hold control or invisible characters.');
+    return invalid('username', 'must not be empty, or begin or end with white space.');
+  if (deceptive.test(username)) return invalid('username', 'must not contain control or invisible characters.');
   if ([...username].length > 128) return invalid('username', 'must have at most 128 characters.');
   const key = usernameKey(username);
   return key === '' || [...key].length > 256 ? invalid('username', 'has no usable canonical form.') : null;
 };
 
-/** Length is the only rule; it is counted in characters, not in bytes. */
-export const refusePassword = (field: string, password: string): KeyholdError | null => {
+/** Why this text cannot be a password, or null. Length is the only rule; it is counted in characters, not in bytes. */
+export const passwordError = (field: string, password: string): KeyholdError | null => {
   const length = [...password].length;
   return length < 12 || length > 128 ? invalid(field, 'must have 12 to 128 characters.') : null;
 };

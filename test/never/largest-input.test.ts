@@ -5,8 +5,8 @@ import { systemClock } from '../../src/core/clock.ts';
 import { newId, type UserId } from '../../src/core/ids.ts';
 import { inTransaction } from '../../src/db/database.ts';
 import { createOwnerKeys, createSeals, openServiceKeys } from '../../src/keys/index.ts';
-import { insertUser } from '../../src/users/create.ts';
 import { beginClosedIdentities } from '../../src/users/index.ts';
+import { createInsertUser } from '../../src/users/insert.ts';
 import { startApp, type TestApp } from '../support/app.ts';
 import {
   expectStatus,
@@ -37,12 +37,13 @@ const insertMany = async (size: number): Promise<string[]> => {
   const seals = createSeals(sealKeys);
   const audit = createAudit({ clock: systemClock, seals, onRecord: () => undefined });
   const ownerKeys = createOwnerKeys({ clock: systemClock, rootKeys, seals });
+  const insertUser = createInsertUser({ clock: systemClock, audit, ownerKeys });
   const ids = Array.from({ length: size }, () => newId<UserId>());
   await inTransaction(db.db, async (tx) => {
     for (const id of ids) {
       const nothing = { passwordHash: null, email: null, displayName: null, metadata: {}, external: null };
       const user = { ...nothing, id, username: `many ${id}`, role: 'member' as const };
-      await insertUser({ clock: systemClock, audit, ownerKeys }, tx, user, { actor: operator('test'), details: {} });
+      await insertUser(tx, user, { actor: operator('test'), details: {} });
     }
   });
   return ids;

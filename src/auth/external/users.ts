@@ -11,8 +11,8 @@ import {
   type IdentityCheck,
   isIdUsed,
   recordBroken,
-  refuseUsername,
   type Users,
+  usernameError,
 } from '../../users/index.ts';
 import type { ExternalIdentity } from './identity.ts';
 
@@ -31,7 +31,7 @@ export const createExternalUsers = ({ db, audit, users, closedIdentities }: Deps
 
   /** Why no user may be made of this identity by what it says alone, or null. */
   const refuseIdentity = async (tx: Tx, { username, issuer }: ExternalIdentity, id: UserId | null) => {
-    if (username === null || refuseUsername(username) !== null)
+    if (username === null || usernameError(username) !== null)
       return { error: invalidCredential(), reason: 'no_username' } as const;
     if (await users.byKey(tx, username)) return { error: usernameTaken(), reason: 'username_taken' } as const;
     if (issuer.suppliesIds && (id === null || (await isIdUsed(tx, id))))
