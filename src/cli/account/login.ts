@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
-import { type Client, dataOf, type PermissionName } from '../../client/index.ts';
+import { type Client, dataOf } from '../../client/index.ts';
+import { offeredPermissions } from '../../core/permissions.ts';
 import { tokenIdOf, tokenPrefix } from '../../core/token-form.ts';
 import type { CliContext } from '../context.ts';
 import { usage } from '../failure.ts';
@@ -7,7 +8,6 @@ import { printable } from '../printable.ts';
 import { isProfileName, type Profile, serverAddress } from '../profiles/index.ts';
 import { readDays } from '../secrets/instants.ts';
 import { readSecretLine, refuseUnencrypted, refuseUnlessKeyhold, uninterrupted, withLogin } from './password-login.ts';
-import { grantablePermissions } from './permissions.ts';
 import { noToken, revokeOwnToken, revokeToken } from './revoke.ts';
 
 export interface LoginOptions {
@@ -101,7 +101,7 @@ const storeNewToken = async (context: CliContext, client: Client, server: string
   await welcome(context, name, server, user.username);
 };
 
-const permissionsToStore = grantablePermissions.filter((one) => one !== 'admin') as PermissionName[];
+const permissionsToStore = offeredPermissions.filter((one) => one !== 'admin');
 
 /** Creates the token to store. It has its user's permissions, but not `admin`: administration is server-side work. */
 const createToken = async (client: Client, seconds: number) => {

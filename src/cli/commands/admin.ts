@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { offeredRoles } from '../../core/permissions.ts';
 import { type OnConflict, onConflicts } from '../../core/secret-types.ts';
 import type { CliContext } from '../context.ts';
 import type { AssignableRole } from '../server-side/users.ts';
@@ -43,11 +44,9 @@ const addPasswordOptions = (command: Command): Command =>
 
 const passwordOptionsOf = ({ generate, passwordStdin }: PasswordFlags) => ({ generate, stdin: passwordStdin });
 
-const roles: readonly AssignableRole[] = ['member', 'admin'];
-
 const registerAdd = (user: Command, context: CliContext): void => {
   addPasswordOptions(user.command('add').description('create a user').argument('<username>'))
-    .addOption(new Option('--role <role>', 'the role').choices(roles).default('member'))
+    .addOption(new Option('--role <role>', 'the role').choices(offeredRoles).default('member'))
     .addHelpText(
       'after',
       helpWith('keyhold admin user add grace', 'keyhold admin user add root2 --role admin --generate'),

@@ -1,6 +1,6 @@
 import { type Client, dataOf } from '../../client/index.ts';
 import { secretNamePattern, sessionNamePattern } from '../../core/names.ts';
-import { grantablePermissions } from '../account/permissions.ts';
+import { offeredPermissions } from '../../core/permissions.ts';
 import type { CliContext } from '../context.ts';
 import type { Candidate, NamesOf } from './candidates.ts';
 import type { NameSource } from './sources.ts';
@@ -14,7 +14,7 @@ export const createNames =
   (context: CliContext): NamesOf =>
   async (source, prefix) => {
     if (source === 'profiles') return (await context.profiles.names()).map((word) => ({ word, description: '' }));
-    if (source === 'permissions') return grantablePermissions.map((word) => ({ word, description: '' }));
+    if (source === 'permissions') return offeredPermissions.map((word) => ({ word, description: '' }));
     // A session that has ended would refuse the request; only secrets depend on it.
     const inSession = source === 'secrets' || source === 'deleted-secrets';
     const client = await context.client({ timeoutMs, mayPrompt: false, ...(inSession ? {} : { session: null }) });
