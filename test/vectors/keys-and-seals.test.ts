@@ -105,6 +105,8 @@ const covered: Record<string, string> = {
   audit_log:
     'id recorded_at request_id actor_id agent session_id token_id action target_type target_id outcome reason ip user_agent details nonce',
   idempotency_keys: 'user_id route key body_mac resource_ids created_at',
+  closed_identities: 'entry mac kind user_id state created_at',
+  closed_identity_count: 'id entries',
 };
 
 describe('the seals of our tables', () => {
