@@ -76,9 +76,11 @@ const evaluate = <Row extends LoginRow | TokenRow>(
   now: Date,
 ): CredentialLookup<Row> => {
   if (!user) return { invalid: 'unknown', userId: null };
+  // Disabling a user ends their credentials as well; the record says what it came from.
+  if (user.status !== 'active') return { invalid: 'user_disabled', userId: user.id };
   if (endedAtOf(row) !== null) return { invalid: 'ended', userId: user.id };
   if (row.expires_at.getTime() <= now.getTime()) return { invalid: 'expired', userId: user.id };
-  return user.status === 'active' ? { row, user, now } : { invalid: 'user_disabled', userId: user.id };
+  return { row, user, now };
 };
 
 export const createCallerState = ({ db, seals, clock }: Deps): CallerState => {

@@ -42,7 +42,7 @@ beforeAll(async () => {
       .body;
   const gone = await token(['secrets:list']);
   expectStatus(await grace.call('DELETE', `/auth/tokens/${gone.id}`), 204);
-  [revoked, narrow] = [grace.with(gone.token), grace.with((await token(['graph:read'])).token)];
+  [revoked, narrow] = [grace.with(gone.token), grace.with((await token(['secrets:use'])).token)];
 });
 afterAll(() => app.close());
 

@@ -244,6 +244,7 @@ describe('the records of requests about a secret', () => {
     expect(await foundInRecords(app)).toEqual([]);
     const planted = marked();
     await app.call('GET', '/secrets', { token: users.stranger.token, headers: { 'user-agent': planted.slice(4, 12) } });
-    expect((await foundInRecords(app)).length, 'a piece would be found').toBe(3);
+    // Two texts can have a piece in common.
+    expect(new Set(await foundInRecords(app)).size, 'a piece would be found').toBe(3);
   });
 });

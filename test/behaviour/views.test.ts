@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.ts';
 import { settableClock } from '../support/clock.ts';
 import { expectStatus, logIn, logInAdmin, type Person, password, people, startSession } from '../support/people.ts';
+import { storeAs } from '../support/stored-rows.ts';
 
 /*
  * What every kind of reader sees, field by field. The fields of every answer come from openapi.json and are compared with
@@ -207,8 +208,9 @@ describe('what each reader sees', () => {
   beforeAll(async () => {
     app = await startApp({ clock: settableClock(new Date(Date.now() + 3_600_000)) });
     admin = await logInAdmin(app);
-    const body = { username: 'auditor', password, role: 'auditor' };
-    expectStatus(await admin.call('POST', '/users', { body }), 201);
+    const body = { username: 'auditor', password };
+    const made = expectStatus(await admin.call('POST', '/users', { body }), 201).body;
+    await storeAs(app, 'users', made.id, { role: 'auditor' });
     auditor = await logIn(app, 'auditor');
     const members = await people(app, admin, 'owner', 'grantee', 'second', 'participant', 'stranger');
     ({ owner, grantee, second, participant, stranger } = members);

@@ -423,7 +423,8 @@ const holdAndWithdraw = async (withdrawal: Withdrawal): Promise<Result | null> =
   };
 };
 
-const maxTries = 6;
+/** Each try is short. On a machine that is busy for a while, some of them come to nothing. */
+const maxTries = 20;
 
 describe('a change whose caller loses their access between gate and write', () => {
   it.each(withdrawals)('nothing is changed when $what in between', async (withdrawal) => {
@@ -433,7 +434,9 @@ describe('a change whose caller loses their access between gate and write', () =
     const names = Object.keys(result.outcomes);
     expect(names.length).toBeGreaterThan(25);
     expect(result.outcomes).toEqual(Object.fromEntries(names.map((what) => [what, withdrawal.refusal])));
-    expect(result.changed).toEqual(withdrawal.pass ? [] : [result.lockedKey]);
+    // Disabling a user ends their logins and revokes their tokens as well.
+    const credentials = withdrawal.withdraw === disable ? /^(logins|tokens) / : /^$/;
+    expect(result.changed.filter((key) => !credentials.test(key))).toEqual(withdrawal.pass ? [] : [result.lockedKey]);
     expect(result.records).toEqual(names.map(() => 'request.refused'));
   });
 
