@@ -76,7 +76,7 @@ const evaluate = <Row extends LoginRow | TokenRow>(
   now: Date,
 ): CredentialLookup<Row> => {
   if (!user) return { invalid: 'unknown', userId: null };
-  // Disabling a user ends their credentials as well; the record says what it came from.
+  // Disabling a user ends their credentials too; the record names the cause.
   if (user.status !== 'active') return { invalid: 'user_disabled', userId: user.id };
   if (endedAtOf(row) !== null) return { invalid: 'ended', userId: user.id };
   if (row.expires_at.getTime() <= now.getTime()) return { invalid: 'expired', userId: user.id };

@@ -390,7 +390,7 @@ describe('users who were disabled or erased', () => {
       isRefused(await admin.call('DELETE', `/users/${id}`));
       expect(await lastRecord(app, 'user.erase')).toMatchObject({ outcome: 'refused', reason: 'integrity_broken' });
       expect(await letIn(app, who)).toBe(id);
-      expectStatus(await admin.call('PATCH', `/users/${id}`, { body: { role: 'member' } }), 200);
+      expectStatus(await admin.call('PATCH', `/users/${id}`, { body: { role: 'admin' } }), 200);
       await putBack(saved);
       await disable(id);
       expectStatus(await me(app, who), 401);
