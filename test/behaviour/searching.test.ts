@@ -28,6 +28,18 @@ const found = async (path: string, list: string, field: string): Promise<string[
 const secrets = (q: string) => found(`/secrets?q=${encodeURIComponent(q)}`, 'secrets', 'name');
 const users = (q: string) => found(`/users?q=${encodeURIComponent(q)}`, 'users', 'username');
 
+/** How many users each page has, one asked for at a time: a pattern that matched others would leave pages empty. */
+const userPages = async (q: string): Promise<number[]> => {
+  const sizes: number[] = [];
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const path: string = `/users?limit=1&q=${encodeURIComponent(q)}${cursor === '' ? '' : `&cursor=${cursor}`}`;
+    const { body } = expectStatus(await ada.call('GET', path), 200);
+    sizes.push(body.users.length);
+    cursor = body.next_cursor;
+  }
+  return sizes;
+};
+
 describe('a search', () => {
   it.each([
     ['a_b', ['A_B.2', 'a_b']],
@@ -54,5 +66,6 @@ describe('a search', () => {
     ['u\\', ['u\\3']],
   ])('a search for users with "%s" finds the usernames that begin with it, and no pattern', async (q, names) => {
     expect(await users(q)).toEqual(names);
+    expect(await userPages(q)).toEqual(names.length === 0 ? [0] : names.map(() => 1));
   });
 });
