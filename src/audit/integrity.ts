@@ -3,23 +3,23 @@ import type { Db } from '../db/database.ts';
 import { type SealedTableName, sealedTables } from '../db/tables/index.ts';
 import type { Audit } from './record.ts';
 
-/** One row that was met and is not as the service wrote it. */
+/** A row that was read and is not as the service wrote it. */
 interface BrokenRow {
   readonly table: SealedTableName;
   readonly key: string;
 }
 
 export interface IntegrityWatch {
-  /** Notes a broken row; it is recorded at once, and at most once a minute. */
+  /** Records a broken row, at most once a minute. */
   note(table: SealedTableName, row: object): void;
-  /** Where the records go, once there is somewhere to write them. */
+  /** Sets where the records go, once the audit log exists. */
   recordTo(db: Db, audit: Audit): void;
 }
 
 const quietMs = 60_000;
 const maxRows = 10_000;
 
-/** The secrets domain records its own broken rows, with who asked, in the transaction that met them. */
+/** The secrets domain records its own broken rows, with the caller, in the transaction that read them. */
 const recordedElsewhere: ReadonlySet<SealedTableName> = new Set(['secrets']);
 
 const keyOf = (table: SealedTableName, row: object): string => {
@@ -31,8 +31,8 @@ const keyOf = (table: SealedTableName, row: object): string => {
 };
 
 /**
- * Sees every seal that does not hold, wherever a row decides something, and has it recorded: nothing broken is passed over
- * in silence, and a row that is met a thousand times makes one record a minute.
+ * Records every broken seal, wherever a decision depended on the row. A row that is read a thousand times makes one record
+ * a minute.
  */
 export const createIntegrityWatch = (clock: Clock): IntegrityWatch => {
   const lastSeen = new Map<string, number>();
@@ -51,7 +51,7 @@ export const createIntegrityWatch = (clock: Clock): IntegrityWatch => {
       const key = keyOf(table, row);
       const name = `${table} ${key}`;
       if (recordedElsewhere.has(table) || sink === null || !isNews(name)) return;
-      // What cannot be recorded now is news again the next time that it is met.
+      // If this cannot be recorded now, the next read of the row tries again.
       sink({ table, key }).catch(() => lastSeen.delete(name));
     },
     recordTo: (db, audit) => {

@@ -10,11 +10,11 @@ import type { AuditRow } from '../db/tables/index.ts';
 import type { AnyInsert, Seals, Unchanged, Unsealed } from '../keys/index.ts';
 import type { AuditAction, AuditDetails, AuditTarget } from './actions.ts';
 
-/** What the record of one action says. A refusal or failure may leave the action's details out. */
+/** The record of one action. A refusal or failure may leave out the action's details. */
 type EntryOf<A extends AuditAction> = {
   readonly action: A;
   readonly target?: AuditTarget | undefined;
-  /** A word of a closed list: why it was allowed, refused or failed. Never anything that the caller sent. */
+  /** Why it was allowed, refused or failed, as a word of a closed list. Never anything that the caller sent. */
   readonly reason?: string | null;
 } & (
   | { readonly outcome: 'allowed'; readonly details: AuditDetails[A] }
@@ -23,7 +23,7 @@ type EntryOf<A extends AuditAction> = {
 
 export type AuditEntry = { [A in AuditAction]: EntryOf<A> }[AuditAction];
 
-/** Who did it: an authenticated caller, or a request that isn't anybody's (yet). */
+/** Who acted: an authenticated caller, or a request that belongs to no known caller (yet). */
 export type Actor = Caller | { readonly origin: RequestOrigin; readonly userId: Caller['userId'] | null };
 
 export interface ActorEntry {
@@ -31,7 +31,7 @@ export interface ActorEntry {
   readonly entry: AuditEntry;
 }
 
-/** What an allowed action is recorded with, beside its name. */
+/** What the record of an allowed action holds in addition to its name. */
 export interface Allowed<A extends AuditAction> {
   readonly target?: AuditTarget;
   readonly details: AuditDetails[A];
@@ -39,11 +39,11 @@ export interface Allowed<A extends AuditAction> {
 }
 
 export interface Audit {
-  /** Adds one record in the transaction of what it tells about. */
+  /** Adds one record in the transaction of the action that it describes. */
   record(tx: Tx, actor: Actor, entry: AuditEntry): Promise<void>;
   /** Records that an action was done. */
   allow<A extends AuditAction>(tx: Tx, actor: Actor, action: A, what: Allowed<A>): Promise<void>;
-  /** Records that an action was refused, by the error's code unless another reason is given, and answers the refusal. */
+  /** Records that an action was refused and returns the refusal. The reason is the error's code unless another is given. */
   refuse(
     tx: Tx,
     actor: Actor,
@@ -54,7 +54,7 @@ export interface Audit {
   ): Promise<{ readonly refused: KeyholdError }>;
   /** Adds records that are committed when it resolves, all in one statement, of several callers if need be. */
   commit(db: Db, records: readonly ActorEntry[]): Promise<void>;
-  /** Adds and commits one record, for what is decided outside of any transaction. */
+  /** Adds and commits one record, for decisions made outside a transaction. */
   recordAlone(db: Db, actor: Actor, entry: AuditEntry): Promise<void>;
   /**
    * Writes new rows with the records that tell of them in one statement, if `unchanged` still holds; resolves to whether it
@@ -93,7 +93,7 @@ const rowOf = (now: Date, actor: Actor, entry: AuditEntry): Unsealed<'audit_log'
 interface Deps {
   readonly clock: Clock;
   readonly seals: Seals;
-  /** Told of each record as it is written, for counting. */
+  /** Called for each record as it is written, for counting. */
   readonly onRecord: (entry: AuditEntry) => void;
 }
 

@@ -1,9 +1,9 @@
 export interface BatchOptions {
-  /** The largest batch. */
+  /** The maximum number of keys in a batch. */
   readonly maxBatchSize: number;
-  /** Batches under way at once; what comes meanwhile makes up the next one. */
+  /** How many batches may run at the same time. Keys that arrive meanwhile form the next batch. */
   readonly concurrency: number;
-  /** True of a failure that no member of the batch can have caused; asking each alone would only fail again. */
+  /** Whether a failure concerns every key, so that retrying each key alone would only fail again. */
   readonly isSharedFailure: (error: unknown) => boolean;
 }
 
@@ -14,10 +14,10 @@ interface Waiting<K, V> {
 }
 
 /**
- * Asks together what arrives together. A batch is what came in one turn of the event loop, or while earlier batches were
- * under way; it is closed before `run` is called, so that nobody's answer is older than their question. `run` answers each
- * key by its place. When a batch of several fails, each of it is asked by itself, so that nobody shares a failure that
- * another caused.
+ * Runs keys that arrive together as one batch: those of one turn of the event loop, or those that arrive while earlier
+ * batches run. A batch is closed before `run` is called, so no result is older than its request. `run` returns one result
+ * for each key, in order. If a batch of several keys fails, each key is retried alone, so that one bad key does not fail
+ * the others.
  */
 export const createBatcher = <K, V>(
   run: (keys: readonly K[]) => Promise<readonly V[]>,
@@ -78,8 +78,8 @@ export const createBatcher = <K, V>(
 };
 
 /**
- * As `createBatcher`, with batches of one group each: whatever holds a group up, such as a lock that one of it waits for, keeps
- * no other group waiting.
+ * As `createBatcher`, but a batch holds keys of one group only, so that a group that waits, for a lock for example, does
+ * not delay the others.
  */
 export const createGroupedBatcher = <K, V>(
   groupOf: (key: K) => string,

@@ -11,7 +11,7 @@ export interface RequestOrigin {
   readonly userAgent: string | null;
 }
 
-/** What proved who is asking. It is looked at afresh in every request and again, locked, in every write. */
+/** What proved who the caller is. Every request verifies it, and every write verifies it again under a lock. */
 export type Credential =
   | { readonly kind: 'login'; readonly id: LoginId }
   | { readonly kind: 'token'; readonly id: TokenId }
@@ -32,7 +32,7 @@ export interface Caller {
   readonly session: VerifiedSessionId | null;
   /** True when the credential itself names the session: it then reaches that session's secrets only. */
   readonly boundToSession: boolean;
-  /** True while an administrator's password reset waits to be called off: such a credential only looks around. */
+  /** True while an administrator's password reset can still be cancelled: the credential can list, and nothing else. */
   readonly waiting: boolean;
   /** The rows of the credential and the user, as they were verified for this request. */
   readonly verifiedRows: readonly RowVersion[];
@@ -50,12 +50,12 @@ export const withListPermission = (caller: Caller): Caller => ({
   permissions: new Set([...caller.permissions, 'secrets:list' as const]),
 });
 
-/** The nil UUID (RFC 9562): nobody's, since ids are made by the service and an issuer's nil is refused. */
+/** The nil UUID (RFC 9562). It belongs to nobody: the service never makes it, and an issuer's nil is refused. */
 export const nobody = '00000000-0000-0000-0000-000000000000' as UserId;
 
 /**
- * Who works beside the service with its configuration and its root key, on its machine. Made by the server-side commands
- * only, never by authentication. It administers; like any administrator it reaches nobody's secrets.
+ * The operator: somebody on the service's machine who has its configuration and root key. Only server-side commands make
+ * this caller, never authentication. It can administer, but like any administrator it cannot reach anybody's secrets.
  */
 export const operator = (command: string): Caller => ({
   userId: nobody,

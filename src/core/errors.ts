@@ -69,7 +69,7 @@ export const sessionNotJoined = (): KeyholdError =>
 export const invalid = (field: string, detail: string): KeyholdError =>
   new KeyholdError('invalid_request', `${field} ${detail}`, { errors: [{ field, detail }] });
 
-/** Runs the work of one item of a list. A refusal that it throws is thrown on as `ofItem` says it; other errors as they are. */
+/** Runs the work of one item of a list. A refusal is rethrown as `ofItem` words it, any other error unchanged. */
 export const atItem = <T>(index: number, work: () => T): T => {
   try {
     return work();

@@ -22,7 +22,7 @@ export type VerifiedSessionId = SessionId & { readonly verified: true };
 let lastMs = 0;
 let seq = 0;
 
-/** Within a millisecond ids go up by a counter that begins at random (RFC 9562 section 6.2, method 1). */
+/** Within a millisecond, ids increase by a counter that starts at a random number (RFC 9562 section 6.2, method 1). */
 const nextSeq = (now: number, random: Buffer): number => {
   seq = now > lastMs ? random.readUInt32BE(6) >>> 1 : (seq + 1) >>> 0;
   // A clock that was set back, or a counter that is used up, borrows the next millisecond.

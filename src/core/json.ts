@@ -22,9 +22,9 @@ const isNew = (names: Set<string> | undefined, name: string): boolean => {
 };
 
 /**
- * True if one object in `json` bears a member name twice: parsers differ in which of the two they believe (RFC 8259
- * section 4). `json` must be valid JSON: there only a member's name is followed by a colon, and names sit in the
- * innermost object.
+ * Whether an object in `json` has a member name twice. Parsers differ in which of the two they use (RFC 8259 section 4).
+ * `json` must be valid JSON, in which only a member's name is followed by a colon and a name belongs to the innermost
+ * object.
  */
 export const repeatsName = (json: string): boolean => {
   const open: Set<string>[] = [];

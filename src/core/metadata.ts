@@ -7,14 +7,14 @@ const maxDepth = 8;
 const depthOf = (value: unknown): number =>
   value !== null && typeof value === 'object' ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0;
 
-/** jsonb writes numbers without an exponent: `1e300` takes 301 characters there. */
+/** jsonb writes numbers without an exponent, so that `1e300` takes 301 characters. */
 const expansionOf = (value: unknown): number => {
   if (typeof value === 'number') return Math.abs(Number(String(value).split('e')[1] ?? 0));
   if (value === null || typeof value !== 'object') return 0;
   return Object.values(value).reduce((sum: number, item) => sum + expansionOf(item), 0);
 };
 
-/** Metadata is kept as it is, within 16 KiB and 8 levels; throws invalid_request otherwise. */
+/** Returns the metadata unchanged. Throws `invalid_request` beyond 16 KiB or 8 levels. */
 export const checkMetadata = <T extends JsonObject | undefined>(metadata: T): T => {
   if (metadata === undefined) return metadata;
   const size = Buffer.byteLength(JSON.stringify(metadata)) + expansionOf(metadata);

@@ -4,9 +4,9 @@ const poolBytes = 8192;
 let pool = Buffer.alloc(0);
 
 /**
- * Random bytes of the same source as `randomBytes`, drawn for many at once: a call of the system for each would cost more
- * than what they are for. For ids and nonces, which become public; keys and tokens are drawn by themselves, so that
- * nothing of them waits in memory beforehand.
+ * Random bytes from the same source as `randomBytes`, drawn in bulk because one system call each would cost more than the
+ * work they serve. Use it for ids and nonces, which become public anyway. Keys and tokens call `randomBytes` themselves, so
+ * that none of their bytes lie in memory beforehand.
  */
 export const publicRandom = (size: number): Buffer => {
   if (pool.length < size) pool = randomFillSync(Buffer.allocUnsafeSlow(poolBytes));

@@ -34,7 +34,7 @@ interface FernetEncryption {
   readonly iv: Uint8Array;
 }
 
-/** What `decryptFernet` needs. `key` is 32 bytes; the token's age is looked at only when `ttlSeconds` is given. */
+/** What `decryptFernet` needs. `key` is 32 bytes; the token's age is checked only when `ttlSeconds` is given. */
 interface FernetDecryption {
   readonly key: Uint8Array;
   readonly token: string;
@@ -59,7 +59,7 @@ export const encryptFernet = ({ key, plaintext, now, iv }: FernetEncryption): st
 
 /**
  * The plaintext of a Fernet token made with `key`. With `ttlSeconds` the token must also be no older than that
- * at `now` and no more than 60 s ahead of it; without, its age is not looked at (as in Python's cryptography).
+ * at `now` and no more than 60 s ahead of it; without it, the age is not checked (as in Python's cryptography).
  * Throws InvalidToken whatever is wrong with the token, and RangeError for a key that is not 32 bytes or a
  * `ttlSeconds` without `now`.
  */
@@ -76,7 +76,7 @@ export const decryptFernet = ({ key, token, now, ttlSeconds }: FernetDecryption)
 
 /**
  * Throws InvalidToken unless the token is well formed and signed with `key`. Neither its age nor its
- * plaintext is looked at: a token that passes may still fail to decrypt if whoever holds the key made it badly.
+ * plaintext is read. A token that passes can still fail to decrypt if the holder of the key made it wrongly.
  */
 export const verifyFernet = ({ key, token }: Pick<FernetDecryption, 'key' | 'token'>): void => {
   requireKey(key);
@@ -96,7 +96,7 @@ export const fernetTimestamp = (token: string): number => {
 
 /**
  * The token's plaintext under `newKey`, with the token's own timestamp, so that rotation makes nothing younger.
- * The token's age is not looked at. The caller gives a fresh random IV. Throws as `decryptFernet` does.
+ * The token's age is not checked. The caller gives a fresh random IV. Throws as `decryptFernet` does.
  */
 export const rotateFernet = ({ key, newKey, token, iv }: FernetRotation): string => {
   const plaintext = decryptFernet({ key, token });
@@ -131,7 +131,7 @@ const encode = (bytes: Buffer): string => bytes.toString('base64url') + '=='.sli
 // Node's decoder skips what it doesn't know; `isCanonical` is what refuses it.
 const decode = (token: string): Buffer => Buffer.from(typeof token === 'string' ? token : '', 'base64url');
 
-// Refuses '+', '/', white space, missing or surplus padding, and bits after the last byte, all at once.
+// Refuses '+', '/', white space, missing or surplus padding, and bits after the last byte.
 const isCanonical = (token: string, bytes: Buffer): boolean => encode(bytes) === token;
 
 const hasShape = (bytes: Buffer): boolean =>

@@ -75,7 +75,7 @@ export class Fernet {
 
   /**
    * The plaintext of a token made with this key. With `ttlSeconds`, the token must be no older than that and no
-   * more than 60 s ahead of this machine's clock; without, its age is not looked at. Throws InvalidToken.
+   * more than 60 s ahead of this machine's clock; without it, the age is not checked. Throws InvalidToken.
    */
   decrypt(token: string, ttlSeconds?: number): Buffer {
     return decryptFernet({ key: this.#key, token, now: new Date(), ttlSeconds });

@@ -13,7 +13,7 @@ export interface LaterColumn {
   readonly kind: ColumnKind;
   /** The format, 2 or later, from which on seals cover the column. */
   readonly since: number;
-  /** What the migration put into the rows that were there, as the driver reads it. */
+  /** The value that the migration gave to existing rows, as the driver reads it. */
   readonly default: unknown;
 }
 
@@ -81,7 +81,7 @@ const contents: Record<ColumnKind, (value: unknown) => string | Uint8Array> = {
   bytes: asBytes,
 };
 
-/** The scratch in which rows are encoded: sealing is synchronous, so one will do. It grows to the largest row. */
+/** The buffer in which rows are encoded. Sealing is synchronous, so one is enough. It grows to the largest row. */
 let scratch = Buffer.allocUnsafe(16 * 1024);
 
 const room = (at: number, needed: number): void => {
@@ -91,10 +91,10 @@ const room = (at: number, needed: number): void => {
   scratch = larger;
 };
 
-/** Most contents are short and ASCII; for those a loop is quicker than the call that encodes UTF-8. */
+/** Most contents are short and ASCII. For those, a loop is faster than the call that encodes UTF-8. */
 const shortText = 64;
 
-/** Answers the bytes that it wrote, or -1 where the text is not ASCII. */
+/** Returns the number of bytes written, or -1 if the text is not ASCII. */
 const writeAscii = (text: string, at: number): number => {
   for (let index = 0; index < text.length; index += 1) {
     const code = text.charCodeAt(index);
@@ -109,7 +109,7 @@ const writeText = (text: string, at: number): number => {
   return written < 0 ? scratch.write(text, at, 'utf8') : written;
 };
 
-/** Writes one part behind its length (uint32, big endian); answers where the next one goes. */
+/** Writes one part after its length (uint32, big endian). Returns the offset of the next part. */
 const writePart = (part: string | Uint8Array, at: number): number => {
   room(at, 4 + part.length * 3);
   let length = part.length;
@@ -128,7 +128,7 @@ const writeBytes = (bytes: Uint8Array, at: number): number => {
 const nullMark = Uint8Array.of(0);
 const valueMark = Uint8Array.of(1);
 
-/** What stands before the content of a column, or in place of it: name, kind and mark, each with its length. */
+/** What precedes the content of a column, or replaces it for null: name, kind and mark, each with its length. */
 interface Column {
   readonly name: string;
   readonly content: (value: unknown) => string | Uint8Array;
@@ -218,7 +218,7 @@ const layoutIn = (table: SealedTable, format: number): Layout => {
 
 /**
  * One canonical encoding for every table: names, kinds and contents, each with its length; null is a mark of its own.
- * Answers how many bytes of the scratch it took.
+ * Returns the number of bytes written to the buffer.
  */
 const encode = ({ head, columns }: Layout, row: Row): number => {
   let at = writeBytes(head, 0);
@@ -265,7 +265,7 @@ export const sealRow = (key: SealKey, table: SealedTable, row: Row, format = new
   return Buffer.concat([Uint8Array.of(format), keyIdOf(key), mac(key, layout, row)], sealLength);
 };
 
-/** Unsealed columns may hold anything of their kind, or null, or be left out; anything else is no row of ours. */
+/** An unsealed column may hold any value of its kind, or null, or be left out. A row with anything else is not ours. */
 const areOfTheirKind = ({ unsealed }: SealedTable, row: Row): boolean => {
   for (const name in unsealed) {
     const value = row[name];
@@ -276,7 +276,7 @@ const areOfTheirKind = ({ unsealed }: SealedTable, row: Row): boolean => {
 
 /**
  * True when the row carries a seal that one of the keys made over exactly these columns, in the format that the seal names,
- * and every later column holds its default. Never throws: a row that cannot even be encoded is a forged one.
+ * and every later column holds its default. Never throws: a row that cannot be encoded is a forged one.
  */
 export const sealHolds = (keys: readonly SealKey[], table: SealedTable, row: Row): boolean => {
   const seal = row['seal'];

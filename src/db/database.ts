@@ -10,7 +10,7 @@ export type Tx = Transaction<Schema>;
 
 export interface Database {
   readonly db: Db;
-  /** Requests that wait for a connection now: the measure of overload. */
+  /** How many requests wait for a connection now, which measures overload. */
   waiting(): number;
   close(): Promise<void>;
 }
@@ -25,9 +25,9 @@ export const openDatabase = (settings: PoolSettings): Database => {
 const attempts = 4;
 
 /**
- * Runs `work` in one transaction and resolves only when its COMMIT is certain. Deadlock victims are tried again from the
- * start, so `work` must not act outside the transaction. A refusal is *returned* from `work`, never thrown: a throw would
- * roll back its own record. Throws KeyholdError `unavailable` when the database can't answer or the outcome is unknown.
+ * Runs `work` in one transaction and resolves only once its COMMIT is certain. Deadlock victims are retried from the start,
+ * so `work` must not act outside the transaction. Return a refusal from `work` instead of throwing it: a throw would roll
+ * back its record. Throws `unavailable` when the database cannot answer or the outcome is unknown.
  */
 export const inTransaction = async <T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> => {
   for (let attempt = 1; ; attempt += 1) {
@@ -40,7 +40,7 @@ export const inTransaction = async <T>(db: Db, work: (tx: Tx) => Promise<T>): Pr
   }
 };
 
-/** A single read outside any transaction, with the database's trouble turned into `unavailable`. */
+/** Awaits a read outside any transaction, with database failures turned into `unavailable`. */
 export const mapDbErrors = async <T>(query: Promise<T>): Promise<T> => {
   try {
     return await query;
@@ -49,7 +49,7 @@ export const mapDbErrors = async <T>(query: Promise<T>): Promise<T> => {
   }
 };
 
-/** What a transaction comes to: a result, or a refusal whose record is to be kept. */
+/** The outcome of a transaction: a result, or a refusal whose record is kept. */
 export type Outcome<T> = { readonly ok: T } | { readonly refused: KeyholdError };
 
 export const refusedWith = (error: KeyholdError): { readonly refused: KeyholdError } => ({ refused: error });

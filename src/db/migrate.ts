@@ -43,7 +43,7 @@ const appliedNames = async <T>(db: Kysely<T>): Promise<string[]> => {
   return rows.rows.map((row) => row.name);
 };
 
-/** Throws when the schema is of a newer Keyhold: an older build must not touch what it doesn't know. */
+/** Throws when a newer Keyhold made the schema, because an older build must not touch what it does not know. */
 const refuseNewerSchema = async (db: Kysely<unknown>): Promise<void> => {
   const unknown = (await appliedNames(db)).filter((name) => !Object.hasOwn(migrations, name));
   if (unknown.length === 0) return;
@@ -57,7 +57,7 @@ const outcome = (error: unknown): void => {
   if (error !== undefined) throw error instanceof Error ? error : new Error('a migration failed', { cause: error });
 };
 
-/** Brings the schema to this build's newest, one migrator at a time (advisory lock), all in one transaction. */
+/** Migrates to the newest schema of this build in one transaction; an advisory lock admits one migrator at a time. */
 export const migrateUp = async (db: Kysely<unknown>): Promise<void> => {
   await refuseNewerSchema(db);
   outcome((await migrator(db).migrateToLatest()).error);
@@ -79,20 +79,20 @@ export const migrateDown = async (db: Kysely<unknown>, reseal: SealInOlderFormat
   outcome((await migrator(db, reseal).migrateDown()).error);
 };
 
-/** What taking migrations back can cost, and whether somebody works with it now; null where the tables are not there. */
+/** What taking migrations back would lose, and whether the database is in use. Null without our tables. */
 export interface Stored {
   readonly users: number;
   readonly secrets: number;
   readonly inUse: boolean;
 }
 
-/** Looks for what is stored, and for connections of a Keyhold that were there before this one. */
+/** Counts what is stored, and looks for connections of another Keyhold that are older than this one. */
 export const whatIsStored = async (db: Kysely<unknown>): Promise<Stored | null> => {
   const { rows: tables } = await sql<{
     there: boolean;
   }>`select to_regclass('public.secrets') is not null as there`.execute(db);
   if (!tables[0]?.there) return null;
-  // Connections of another role show no time of their start: they are not ours then.
+  // Connections of another role do not show when they started, so they are not ours.
   const { rows } = await sql<Stored>`
     select (select count(*) from public.users)::int as users, (select count(*) from public.secrets)::int as secrets,
       exists (select 1 from pg_stat_activity a where a.datname = current_database() and a.pid <> pg_backend_pid()
@@ -106,7 +106,7 @@ export const migrationStatus = async (db: Kysely<unknown>): Promise<readonly Mig
   return (await migrator(db).getMigrations()).map(({ name, executedAt }) => ({ name, executedAt: executedAt ?? null }));
 };
 
-/** True when exactly this build's migrations are in place; asked by readiness. */
+/** Whether exactly this build's migrations are applied. Readiness asks for it. */
 export const isCurrentSchema = async <T>(db: Kysely<T>): Promise<boolean> => {
   const applied = await appliedNames(db);
   return applied.length === Object.keys(migrations).length && applied.every((name) => Object.hasOwn(migrations, name));

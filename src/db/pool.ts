@@ -9,7 +9,7 @@ export interface PoolSettings {
   readonly onIdleError: (error: Error) => void;
 }
 
-// Else `pg` writes dates in the host's zone, which for old dates has offsets that no timestamptz knows.
+// By default `pg` writes dates in the host's zone, whose offsets for old dates timestamptz does not accept.
 pg.defaults.parseInputDatesAsUTC = true;
 
 const int8 = 20;
@@ -30,7 +30,7 @@ const startupOptions = (role: string | undefined): string =>
     'search_path=pg_catalog,pg_temp',
     'synchronous_commit=on',
     'default_transaction_isolation=read\\ committed',
-    // How times and bytes are written in JSON, which is how most rows are read.
+    // The form of times and bytes in JSON, by which most rows are read.
     'timezone=UTC',
     'datestyle=ISO',
     'bytea_output=hex',
@@ -39,7 +39,7 @@ const startupOptions = (role: string | undefined): string =>
     .map((setting) => `-c ${setting}`)
     .join(' ');
 
-/** A warning that came with a statement: PostgreSQL answers a cancelled wait for a standby with nothing more. */
+/** Clients whose statement came with a warning, which is all that PostgreSQL says when a wait for a standby is cancelled. */
 const warned = new WeakSet<pg.PoolClient>();
 
 const noteWarnings = (client: pg.PoolClient): void => {
@@ -48,14 +48,14 @@ const noteWarnings = (client: pg.PoolClient): void => {
   });
 };
 
-/** A statement that comes again is prepared, so that the server reads and plans it once per connection. */
+/** A statement that recurs is prepared, so that the server parses and plans it once per connection. */
 const preparedFrom = 3;
-/** Each connection of the server keeps what was prepared; filters and cursors make ever new statements. */
+/** Each server connection keeps its prepared statements, and filters and cursors make ever new ones. */
 const maxPrepared = 64;
 
 /**
- * Stands in a statement that is planned anew each time, for its values: which index is right depends on how many rows an
- * owner has, and a plan for any values would have to guess.
+ * Marks a statement that PostgreSQL must plan each time, for its actual values. The right index depends on how many rows
+ * an owner has, which a plan for any values could only guess.
  */
 export const replanEachTime = '/* planned for its values */';
 
@@ -64,7 +64,7 @@ class Prepared {
   readonly #seen = new Map<string, number>();
   readonly #names = new Map<string, string>();
 
-  /** The name under which this text is to be prepared, or undefined while it is not worth it. */
+  /** The name under which to prepare this text, or undefined while that does not pay. */
   nameOf(text: string): string | undefined {
     if (text.includes(replanEachTime)) return undefined;
     const name = this.#names.get(text);
@@ -81,8 +81,8 @@ class Prepared {
 }
 
 /**
- * Runs a statement whose outcome must be certain: one that came with a warning may not be durable, and the COMMIT of a
- * failed transaction is answered with ROLLBACK. Both become an error here, where every statement passes.
+ * Runs a statement whose outcome must be certain. One that came with a warning may not be durable, and PostgreSQL answers
+ * the COMMIT of a failed transaction with ROLLBACK. Both become an error here, where every statement passes.
  */
 const queryChecked = async (
   client: pg.PoolClient,
@@ -97,7 +97,7 @@ const queryChecked = async (
   return result;
 };
 
-/** What Kysely needs of a pool, over `pg`, with certain commits and without connections in doubt. */
+/** The pool that Kysely uses, over `pg`: commits are certain, and doubtful connections are closed. */
 export class CertainPool {
   readonly #pool: pg.Pool;
   readonly #prepared = new Prepared();

@@ -5,7 +5,7 @@ import { KeyholdError } from '../core/errors.ts';
  * whose types are not those that our statements were written for.
  */
 const passingClasses = new Set(['08', '22', '42', '53', '54', '57', '58', 'XX']);
-/** A statement was prepared before the schema changed: a new connection prepares it anew. */
+/** A statement was prepared before the schema changed. A new connection prepares it again. */
 const stalePlan = '0A000';
 const passingCodes = new Set(['55P03', '25P03', '25006', '40001', '40P01', '26000', stalePlan]);
 const socketCodes = new Set([
@@ -27,13 +27,13 @@ export const sqlState = (error: unknown): string | undefined => {
   return typeof code === 'string' ? code : undefined;
 };
 
-/** Two transactions that waited for each other, or could not be put in order: the whole one may be tried again. */
+/** A deadlock or a serialization failure: the whole transaction can be retried. */
 export const isRetryable = (error: unknown): boolean => ['40001', '40P01'].includes(sqlState(error) ?? '');
 
-/** A lock that was not had in time, or a statement that took too long. */
+/** A lock that could not be taken in time, or a statement that took too long. */
 export const isLockTimeout = (error: unknown): boolean => ['55P03', '57014'].includes(sqlState(error) ?? '');
 
-/** The name of the unique index that a write would have broken, or undefined. */
+/** The name of the unique index that a write violated, or undefined. */
 export const violatedIndex = (error: unknown): string | undefined =>
   sqlState(error) === '23505' ? (error as { constraint?: string }).constraint : undefined;
 
@@ -44,7 +44,7 @@ const isPassing = (error: unknown): boolean => {
   return error instanceof Error && driverSentences.test(error.message);
 };
 
-/** True when the connection may still be busy or half dead, so that it must not go back to the pool. */
+/** Whether the connection may still be busy or half dead, so that it must not return to the pool. */
 export const spoilsConnection = (error: unknown): boolean => {
   const code = sqlState(error);
   return (
@@ -54,13 +54,13 @@ export const spoilsConnection = (error: unknown): boolean => {
 };
 
 export const unavailable = (cause?: unknown): KeyholdError =>
-  new KeyholdError('unavailable', 'The database cannot answer right now. Nothing was handed out; try again shortly.', {
+  new KeyholdError('unavailable', 'The database cannot answer right now. Try again shortly.', {
     retryAfterSeconds: 1,
     cause,
   });
 
-/** Trouble of the database as the one error that callers answer with 503; anything else stays what it is. */
+/** Turns a database failure into the one error that callers answer with 503. Other errors are returned unchanged. */
 export const asUnavailable = (error: unknown): unknown => (isPassing(error) ? unavailable(error) : error);
 
-/** True of trouble of the database itself, which no single question has caused. */
+/** Whether the database itself failed, which no single request caused. */
 export const isUnavailable = (error: unknown): boolean => error instanceof KeyholdError && error.code === 'unavailable';

@@ -19,7 +19,7 @@ export interface ValuePlace {
 export interface OwnerKeys {
   /** A new user's first owner key, to be written together with the user. */
   newKey(ownerId: UserId): Unsealed<'owner_keys'>;
-  /** The key that this user's new values are encrypted under; throws `integrity_broken` when it was tampered with. */
+  /** The key that encrypts this user's new values. Throws `integrity_broken` when it was tampered with. */
   active(db: Db, ownerId: UserId): Promise<OwnerKeyRow>;
   /** The active key as it was last read, or null. It may no longer be active, so write only if its version is unchanged. */
   recent(ownerId: UserId): OwnerKeyRow | null;

@@ -44,7 +44,7 @@ export const openServiceKeys = (
   inTransaction(db, async (tx) => {
     await sql`select pg_advisory_xact_lock(${lockId})`.execute(tx);
     const rows = await tx.selectFrom('service_keys').selectAll().orderBy('created_at', 'desc').execute();
-    // First, so that a wrong root key is told together with how much depends on the right one.
+    // Checked first, so that the message about a wrong root key says how much depends on the right one.
     await refuseMissingRootKeys(tx, rootKeys);
     const keysFor = keysIn(tx, clock, rootKeys, rows);
     const sealKeys = await sealKeysOf(keysFor('seal'), tx);
