@@ -46,7 +46,7 @@ export const createSessions = (deps: Deps) => {
   const { db, clock, now, seals, audit, mutate, idempotency, callerState, users } = deps;
   const queries = createQueries(seals);
   const resolver = createResolver({ clock, queries });
-  const show = createShow({ clock, queries, users });
+  const show = createShow({ now, queries, users });
   const mutateSession = createMutateSession({ mutate, audit, now, queries, resolver });
   const insertSession = createInsertSession({ audit, clock });
   const start = createStart({ audit, mutate, idempotency, users, now, queries, insertSession });
