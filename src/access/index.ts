@@ -12,6 +12,7 @@ export {
   type Authenticate,
   createGate,
   type Gate,
+  type Presented,
   type Requirement,
 } from './gate.ts';
 export { isAccessibleBy } from './is-accessible-by.ts';

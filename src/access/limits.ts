@@ -49,7 +49,10 @@ export const createLimits = ({ db, audit, perSecond }: Deps): Limits => {
   const turned = new Map<string, TurnedAway>();
   const isOverLimit = createWindows(perSecond);
 
-  const userOf = ({ token }: Sender): UserId | null => (token === null ? null : (users.get(digestOf(token)) ?? null));
+  const userOf = (sender: Sender): UserId | null => {
+    const digest = digestOf(sender);
+    return digest === null ? null : (users.get(digest) ?? null);
+  };
 
   const note = (sender: Sender, userId: UserId | null): void => {
     const key = userId ?? networkOf(sender);
@@ -65,11 +68,12 @@ export const createLimits = ({ db, audit, perSecond }: Deps): Limits => {
       note(sender, userId);
       throw new KeyholdError('rate_limited', 'Too many requests. Slow down.', { retryAfterSeconds: 1 });
     },
-    remember: ({ token }, userId) => {
-      if (token !== null) users.set(digestOf(token), userId);
+    remember: (sender, userId) => {
+      const digest = digestOf(sender);
+      if (digest !== null) users.set(digest, userId);
     },
-    forget: ({ token }) => {
-      if (token !== null) users.delete(digestOf(token));
+    forget: (sender) => {
+      users.delete(digestOf(sender) ?? '');
     },
     turnedAway: (sender) => note(sender, userOf(sender)),
     flush: async () => {
@@ -100,7 +104,14 @@ const createWindows = (max: number): ((key: string) => boolean) => {
   };
 };
 
-/** Tokens themselves are never kept. */
-const digestOf = (token: string): string => createHash('sha256').update(token).digest('base64url');
+const digests = new WeakMap<Sender, string>();
+
+/** The digest of the sender's token, made once for each sender; null without one. Tokens themselves are never kept. */
+const digestOf = (sender: Sender): string | null => {
+  if (sender.token === null) return null;
+  const digest = digests.get(sender) ?? createHash('sha256').update(sender.token).digest('base64url');
+  digests.set(sender, digest);
+  return digest;
+};
 
 const networkOf = ({ origin }: Sender): string => network(origin.ip ?? '');

@@ -1,4 +1,17 @@
-import { Kysely, PostgresDialect, type PostgresPool, sql, type Transaction } from 'kysely';
+import {
+  Kysely,
+  type KyselyPlugin,
+  type PluginTransformQueryArgs,
+  type PluginTransformResultArgs,
+  PostgresDialect,
+  type PostgresPool,
+  type QueryResult,
+  type RootOperationNode,
+  sql,
+  type Transaction,
+  type UnknownRow,
+  WithSchemaPlugin,
+} from 'kysely';
 import type { KeyholdError } from '../core/errors.ts';
 import { CertainPool, type PoolSettings } from './pool.ts';
 import { asUnavailable, isRetryable } from './postgres-errors.ts';
@@ -15,10 +28,27 @@ export interface Database {
   close(): Promise<void>;
 }
 
+/**
+ * Has the query builder name our schema, which is not on the search path. Raw SQL names it itself, and statements of
+ * the builder inside it are transformed when they are put there, so that it is left alone: walking its nodes would cost
+ * more than compiling them.
+ */
+class NamesSchema implements KyselyPlugin {
+  readonly #withSchema = new WithSchemaPlugin('public');
+
+  transformQuery(args: PluginTransformQueryArgs): RootOperationNode {
+    return args.node.kind === 'RawNode' ? args.node : this.#withSchema.transformQuery(args);
+  }
+
+  async transformResult({ result }: PluginTransformResultArgs): Promise<QueryResult<UnknownRow>> {
+    return result;
+  }
+}
+
 export const openDatabase = (settings: PoolSettings): Database => {
   const pool = new CertainPool(settings);
   const dialect = new PostgresDialect({ pool: pool as unknown as PostgresPool });
-  const db = new Kysely<Schema>({ dialect }).withSchema('public');
+  const db = new Kysely<Schema>({ dialect, plugins: [new NamesSchema()] });
   return { db, waiting: () => pool.waiting, close: () => db.destroy() };
 };
 

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import type { Gate, Requirement, Sender } from '../access/index.ts';
+import type { Gate, Presented, Requirement, Sender } from '../access/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { originOf } from './origin.ts';
@@ -17,10 +17,9 @@ const callers = new WeakMap<FastifyRequest, Caller>();
 export const createHttpGate = (gate: Gate): HttpGate => ({
   admit: (request) => gate.admit(senderOf(request)),
   enter: async (request, requires) => {
-    const { origin, token } = senderOf(request);
-    if (token === null) throw tokenNeeded();
-    const presented = { origin, token, sessionName: sessionHeader(request) };
-    callers.set(request, await gate.enter(presented, { name: request.routeOptions.url ?? '', requires }));
+    const sender = senderOf(request);
+    if (!isPresented(sender)) throw tokenNeeded();
+    callers.set(request, await gate.enter(sender, { name: request.routeOptions.url ?? '', requires }));
   },
   serve: (request, answer) => gate.serve(senderOf(request), answer),
 });
@@ -32,7 +31,20 @@ export const callerOf = (request: FastifyRequest): Caller => {
   return caller;
 };
 
-const senderOf = (request: FastifyRequest): Sender => ({ origin: originOf(request), token: bearer(request) });
+type HttpSender = Sender & Pick<Presented, 'sessionName'>;
+
+const senders = new WeakMap<FastifyRequest, HttpSender>();
+
+/** The sender of a request, the same object each time. */
+const senderOf = (request: FastifyRequest): HttpSender => {
+  const known = senders.get(request);
+  if (known !== undefined) return known;
+  const sender = { origin: originOf(request), token: bearer(request), sessionName: sessionHeader(request) };
+  senders.set(request, sender);
+  return sender;
+};
+
+const isPresented = (sender: HttpSender): sender is Presented => sender.token !== null;
 
 /** The token of "Authorization: Bearer …" (RFC 6750 section 2.1); null for no header and for any other form. */
 const bearer = (request: FastifyRequest): string | null => {

@@ -102,12 +102,13 @@ export const exactVersionOf = <T extends SealedTableName>(table: T, row: Tables[
 /** Each row once: the first of those with the same primary key. */
 const distinct = <Row extends RawRow>(table: SealedTableName, rows: readonly Row[]): readonly Row[] => {
   if (rows.length < 2) return rows;
+  const columns: readonly string[] = sealedTables[table].key;
   const byKey = new Map<string, Row>();
   for (const row of rows) {
-    const key = JSON.stringify(keyOf(table, row));
+    const key = columns.map((column) => String(row[column])).join(' ');
     if (!byKey.has(key)) byKey.set(key, row);
   }
-  return [...byKey.values()];
+  return byKey.size === rows.length ? rows : [...byKey.values()];
 };
 
 /** The row as the driver wants it: jsonb columns as text, since `pg` would make PostgreSQL arrays of JS arrays. */
