@@ -120,6 +120,7 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
   const externalUsers = createExternalUsers({ db, audit, users, closedIdentities });
   const authenticate = createAuthenticate({
     db,
+    clock,
     audit,
     callerState,
     sessions,

@@ -1,6 +1,7 @@
 import { type Authenticate, type CallerState, invalidCredential } from '../access/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Caller, RequestOrigin } from '../core/caller.ts';
+import type { Clock } from '../core/clock.ts';
 import { sessionNotJoined } from '../core/errors.ts';
 import type { VerifiedSessionId } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
@@ -18,6 +19,7 @@ import { tokenPrefix } from './token-text.ts';
 
 interface Deps {
   readonly db: Db;
+  readonly clock: Clock;
   readonly audit: Audit;
   readonly callerState: CallerState;
   readonly sessions: Pick<Sessions, 'verify'>;
@@ -27,10 +29,10 @@ interface Deps {
 }
 
 export const createAuthenticate = (deps: Deps): Authenticate => {
-  const { db, audit, callerState, sessions, accessTokens, externalTokens, externalUsers } = deps;
+  const { db, clock, audit, callerState, sessions, accessTokens, externalTokens, externalUsers } = deps;
   const refuseCredential = createRefuseCredential({ db, audit });
-  const byToken = createIdentifyByToken({ db, callerState, refuseCredential });
-  const byLogin = createIdentifyByLogin({ db, callerState, accessTokens, refuseCredential });
+  const byToken = createIdentifyByToken({ db, clock, callerState, refuseCredential });
+  const byLogin = createIdentifyByLogin({ db, clock, callerState, accessTokens, refuseCredential });
   const byIssuer = createIdentifyByIssuer({ externalTokens, externalUsers });
 
   const identify: Identify = async (origin, token) => {

@@ -1,4 +1,5 @@
 import { type CallerState, invalidCredential } from '../access/index.ts';
+import type { Clock } from '../core/clock.ts';
 import { permissionsOfRole } from '../core/permissions.ts';
 import type { Db } from '../db/database.ts';
 import { versionOf } from '../keys/index.ts';
@@ -9,6 +10,7 @@ import type { RefuseCredential } from './refuse-credential.ts';
 
 interface Deps {
   readonly db: Db;
+  readonly clock: Clock;
   readonly callerState: Pick<CallerState, 'login'>;
   readonly accessTokens: AccessTokens;
   readonly refuseCredential: RefuseCredential;
@@ -16,7 +18,7 @@ interface Deps {
 
 /** By an access token of ours: the user of the login that it names, with all permissions of their role. */
 export const createIdentifyByLogin =
-  ({ db, callerState, accessTokens, refuseCredential }: Deps): Identify =>
+  ({ db, clock, callerState, accessTokens, refuseCredential }: Deps): Identify =>
   async (origin, token) => {
     const { userId, loginId } = await accessTokens.verify(token);
     const found = await callerState.login(loginId);
@@ -30,7 +32,7 @@ export const createIdentifyByLogin =
       agent: null,
       permissions: new Set(permissionsOfRole(user.role)),
       sessionName: null,
-      waiting: isWaiting(user, row.created_at, now),
+      waiting: isWaiting(user, row.created_at, clock.now()),
       verifiedRows: [versionOf('logins', row), versionOf('users', user)],
       expiresAt: row.expires_at,
     };

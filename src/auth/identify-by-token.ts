@@ -1,4 +1,5 @@
 import { type CallerState, invalidCredential, type ValidCredential } from '../access/index.ts';
+import type { Clock } from '../core/clock.ts';
 import { permissionsOfRole } from '../core/permissions.ts';
 import type { Db } from '../db/database.ts';
 import type { TokenRow } from '../db/tables/index.ts';
@@ -10,13 +11,14 @@ import { matchesHash, readToken } from './token-text.ts';
 
 interface Deps {
   readonly db: Db;
+  readonly clock: Clock;
   readonly callerState: Pick<CallerState, 'token'>;
   readonly refuseCredential: RefuseCredential;
 }
 
 /** By a personal or agent token: its user, with those of the token's permissions that the user's role has too. */
 export const createIdentifyByToken =
-  ({ db, callerState, refuseCredential }: Deps): Identify =>
+  ({ db, clock, callerState, refuseCredential }: Deps): Identify =>
   async (origin, token) => {
     const id = readToken(token);
     if (id === null) throw invalidCredential();
@@ -24,10 +26,10 @@ export const createIdentifyByToken =
     if ('invalid' in found) return await refuseCredential(origin, { action: 'token.refused', ...found });
     if (!matchesHash(token, found.row.token_hash)) throw invalidCredential();
     await noteUse(db, 'tokens', found.row, found.now);
-    return principalOf(found);
+    return principalOf(found, clock.now());
   };
 
-const principalOf = ({ row, user, now }: ValidCredential<TokenRow>): Principal => {
+const principalOf = ({ row, user }: ValidCredential<TokenRow>, now: Date): Principal => {
   const granted = new Set(row.permissions);
   return {
     user,

@@ -1,6 +1,6 @@
 import type { Audit } from '../audit/index.ts';
 import type { RequestOrigin } from '../core/caller.ts';
-import { later } from '../core/clock.ts';
+import { type Clock, later } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { type LoginId, newId } from '../core/ids.ts';
 import { boundedText } from '../core/text.ts';
@@ -13,6 +13,7 @@ import type { CommittedLogin, IssueTokens, TokenResponse } from './token-respons
 
 interface Deps {
   readonly db: Db;
+  readonly clock: Clock;
   readonly now: Now;
   readonly audit: Audit;
   readonly users: Pick<Users, 'byKey' | 'hold'>;
@@ -27,9 +28,9 @@ interface Deps {
  * Logs in with a password. Throws the same `login_failed` for a wrong password, an unknown user and a disabled one, and
  * `rate_limited` after too many failures.
  */
-export const createLogin = ({ db, now, audit, users, passwords, throttle, issueTokens, refreshMs }: Deps) => {
+export const createLogin = ({ db, clock, now, audit, users, passwords, throttle, issueTokens, refreshMs }: Deps) => {
   const insert = async (tx: Tx, origin: RequestOrigin, user: UserRow): Promise<CommittedLogin> => {
-    const login = newLogin(origin, user, await now(tx), refreshMs);
+    const login = newLogin(origin, user, await now(tx), new Date(clock.now().getTime() + refreshMs));
     const entry = {
       action: 'login.create',
       target: { type: 'login', id: login.id },
@@ -77,13 +78,13 @@ const failureOf = ({ user, right }: VerifiedPassword): 'unknown_user' | 'wrong_p
 
 const loginFailed = (): KeyholdError => new KeyholdError('login_failed', 'The username or the password is wrong.');
 
-const newLogin = (origin: RequestOrigin, user: UserRow, now: Date, refreshMs: number): Unsealed<'logins'> => ({
+const newLogin = (origin: RequestOrigin, user: UserRow, now: Date, expiresAt: Date): Unsealed<'logins'> => ({
   id: newId<LoginId>(),
   user_id: user.id,
   refresh_generation: 0,
   // Not before an administrator's reset of the password, even if another replica's clock is ahead: it has to wait.
   created_at: user.password_reset_at === null ? now : later(now, user.password_reset_at),
-  expires_at: new Date(now.getTime() + refreshMs),
+  expires_at: expiresAt,
   ended_at: null,
   ip: boundedText(origin.ip, 64),
   user_agent: boundedText(origin.userAgent, 256),

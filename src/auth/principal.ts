@@ -22,7 +22,10 @@ export interface Principal {
 /** Finds out whom a token belongs to, afresh each time. Throws the same `unauthenticated` for every token that is not valid. */
 export type Identify = (origin: RequestOrigin, token: string) => Promise<Principal>;
 
-/** True for a credential that was made after a reset of the password which still waits; earlier ones are not affected. */
+/**
+ * True for a credential that was made after a password reset whose waiting period is not over; earlier ones are not
+ * affected. `now` is the service's own time: the end of the period gives access, so the database's clock has no say.
+ */
 export const isWaiting = (user: UserRow, createdAt: Date, now: Date): boolean =>
   user.secrets_from !== null &&
   user.password_reset_at !== null &&

@@ -45,7 +45,8 @@ export const createRefresh = (deps: Deps) => {
     const { user, now } = valid;
     const login = await seals.update(tx, 'logins', row, {
       refresh_generation: row.refresh_generation + 1,
-      expires_at: new Date(now.getTime() + refreshMs),
+      // By the service's own time: a database whose clock is ahead must not make it last longer.
+      expires_at: new Date(clock.now().getTime() + refreshMs),
       last_used_at: now,
     });
     const target = { type: 'login', id: row.id } as const;

@@ -62,7 +62,7 @@ export const createTokens = (deps: Deps) => {
     const session = named === null ? null : await sessions.verifyAndLock(tx, caller.userId, named);
     if (named !== null && session === null)
       return await audit.refuse(tx, caller, 'token.create', null, sessionNotJoined());
-    const row = newToken(caller, input, made, session, await now(tx));
+    const row = newToken(caller, input, made, session, { createdAt: await now(tx), from: clock.now() });
     const entry = {
       action: 'token.create',
       target: { type: 'token', id: row.id },
@@ -131,7 +131,7 @@ const newToken = (
   input: CreateToken,
   { id, text }: Minted,
   session: VerifiedSessionId | null,
-  now: Date,
+  { createdAt, from }: { readonly createdAt: Date; readonly from: Date },
 ): Unsealed<'tokens'> => ({
   id,
   user_id: caller.userId,
@@ -140,8 +140,9 @@ const newToken = (
   permissions: [...new Set(input.permissions)],
   agent: input.agent ?? null,
   session_id: session,
-  created_at: now,
-  expires_at: new Date(now.getTime() + input.expires_in * 1000),
+  created_at: createdAt,
+  // By the service's own time: a database whose clock is ahead must not make it last longer.
+  expires_at: new Date(from.getTime() + input.expires_in * 1000),
   revoked_at: null,
   last_used_at: null,
 });

@@ -44,7 +44,8 @@ export const databaseNow = async (db: QueryExecutorProvider): Promise<Date> => {
 /** A time that a statement read from the database's clock. Throws `unavailable` for anything else, since nothing would expire. */
 export const readDatabaseTime = (value: unknown): Date => {
   const time = typeof value === 'string' ? new Date(value) : value;
-  if (time instanceof Date && !Number.isNaN(time.getTime())) return time;
+  // ISO 8601, in which times are sealed and written, has four digits for a year.
+  if (time instanceof Date && time.getTime() > 0 && time.getUTCFullYear() <= 9999) return time;
   throw unavailable(new Error('the database gave no valid time'));
 };
 
