@@ -22,10 +22,13 @@ const maxRows = 10_000;
 /** The secrets domain records its own broken rows, with the caller, in the transaction that read them. */
 const recordedElsewhere: ReadonlySet<SealedTableName> = new Set(['secrets']);
 
+/** A broken row can hold anything, also what has no text. */
+const shown = (value: unknown): string => (['string', 'number'].includes(typeof value) ? String(value) : '?');
+
 const keyOf = (table: SealedTableName, row: object): string => {
   const columns = row as Readonly<Record<string, unknown>>;
   return sealedTables[table].key
-    .map((column) => String(columns[column]))
+    .map((column) => shown(columns[column]))
     .join(' ')
     .slice(0, 512);
 };

@@ -3,8 +3,11 @@ import { type ColumnKind, kindOf, type SealedTable } from '../crypto/seal.ts';
 import type { RawRow } from '../db/json-rows.ts';
 import { type SealedTableName, sealedTables, type Tables } from '../db/tables/index.ts';
 
+/** Contents that a row can be compared with by `===`. A column of another type can only be asked for by null. */
+type Comparable<Content> = Extract<Content, string | number | boolean | null>;
+
 type AskedColumns<T extends SealedTableName> = {
-  readonly [Column in keyof Tables[T]]?: Tables[T][Column] | readonly Tables[T][Column][];
+  readonly [Column in keyof Tables[T]]?: Comparable<Tables[T][Column]> | readonly Comparable<Tables[T][Column]>[];
 };
 
 /**

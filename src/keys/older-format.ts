@@ -64,11 +64,13 @@ const wouldLose = (lost: readonly string[]): KeyholdError =>
 /**
  * For taking back a migration that added sealed columns, in its transaction: seals each row whose seal verifies and whose
  * new columns hold their defaults in the format before, so that an older Keyhold finds it intact. Broken rows stay broken. Throws
- * `state_conflict`, with the count for each table, where a row holds anything else in a new column.
+ * `state_conflict`, with the count for each table, where a row holds anything else in a new column. It locks the tables
+ * until the transaction ends, so that nothing is written between count and seal.
  */
 export const sealInOlderFormat = async (db: AnyDb, keys: Keys, formats: SealFormats): Promise<void> => {
   const tables = Object.entries(formats) as [SealedTableName, number][];
   const lost: string[] = [];
+  for (const [table] of tables) await sql`lock table ${relation(table)} in access exclusive mode`.execute(db);
   for (const [table, format] of tables) {
     const count = await countThatWouldLose(db, table, format - 1);
     if (count > 0) lost.push(`${table} (${count} ${count === 1 ? 'row' : 'rows'})`);

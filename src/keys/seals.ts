@@ -120,6 +120,12 @@ const assignments = (table: SealedTableName, row: object): RawBuilder<unknown>[]
   });
 };
 
+const everyColumn = (table: SealedTableName, except: readonly string[] = []): RawBuilder<unknown> =>
+  sql.join(columnNames(table, except).map((column) => sql.ref(column)));
+
+/** The one row. Two that both hold what was asked for are none: an index that forbids them has been bypassed. */
+const only = <Row>(rows: readonly Row[]): Row | null => (rows.length === 1 ? (rows[0] ?? null) : null);
+
 const isSeal = (value: unknown, seal: Uint8Array): boolean =>
   value instanceof Uint8Array && Buffer.compare(value, seal) === 0;
 
@@ -152,8 +158,8 @@ export const createSeals = (
     options: LoadOptions<T> = {},
   ): Promise<{ readonly rows: Tables[T][]; readonly read: number }> => {
     const { lock, narrow, orderBy, limit, except = [] } = options;
-    const columns = sql.join(columnNames(table, except).map((column) => sql.ref(column)));
-    const { rows } = await sql<RawRow>`select ${columns} from ${relation(table)} where ${conditionOf(table, asked)}
+    const { rows } =
+      await sql<RawRow>`select ${everyColumn(table, except)} from ${relation(table)} where ${conditionOf(table, asked)}
       ${narrow ? sql`and ${narrow.sql}` : sql``} ${orderBy ? sql`order by ${orderBy}` : sql``}
       ${limit === undefined ? sql`` : sql`limit ${sql.lit(limit)}`} ${sql.raw(lock ? `for ${lock}` : '')}`.execute(db);
     const verified = verify(table, rows, asked).filter((row) => narrow?.holds(row) ?? true);
@@ -166,9 +172,9 @@ export const createSeals = (
     load,
     find: async (db, table, asked, options) => {
       const { rows, read } = await select(db, table, asked, options);
-      return { row: rows[0] ?? null, broken: rows.length === 0 && read > 0 };
+      return { row: only(rows), broken: rows.length !== 1 && read > 0 };
     },
-    loadOne: async (db, table, asked, options) => (await load(db, table, asked, options))[0] ?? null,
+    loadOne: async (db, table, asked, options) => only(await load(db, table, asked, options)),
     verify,
     isIntact,
     insert: async (db, table, row) => {
@@ -191,6 +197,10 @@ export const createSeals = (
         tx,
       );
       if (rows.length !== 1 || !isSeal(rows[0]?.['seal'], seal)) throw notWritten(table);
+      // Read back by a statement of its own: a trigger may have changed the row once more.
+      const found = await sql<RawRow>`select ${everyColumn(table)} from ${relation(table)} where ${key}`.execute(tx);
+      const [read] = found.rows;
+      if (!read || !isSeal(read['seal'], seal) || !sealHolds(keys, sealedTables[table], read)) throw notWritten(table);
       return whole;
     },
     remove: async (tx, table, rows) => {

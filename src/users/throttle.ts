@@ -57,7 +57,7 @@ export const createThrottle = ({ db, clock, digestKey }: Deps) => {
         window_started_at = case when f.window_started_at <= ${oldest} then ${now} else f.window_started_at end
       returning failures, window_started_at`.execute(db);
     const [row] = rows;
-    if (!row) throw unavailable(new Error('a failed login was not counted'));
+    if (!row || !isCount(row)) throw unavailable(new Error('a failed login was not counted'));
     return row;
   };
 
@@ -116,6 +116,12 @@ interface Limit {
   readonly subject: Buffer;
   readonly max: number;
 }
+
+/** The row has no seal, so a database may answer anything; a count that compares with nothing would limit nothing. */
+const isCount = (row: { failures: unknown; window_started_at: unknown }): boolean =>
+  Number.isSafeInteger(row.failures) &&
+  row.window_started_at instanceof Date &&
+  !Number.isNaN(row.window_started_at.getTime());
 
 const tooMany = (startedAt: Date, now: Date): KeyholdError => {
   const left = Math.max(1, Math.ceil((startedAt.getTime() + windowMs - now.getTime()) / 1000));
