@@ -1,6 +1,8 @@
 import { v7 } from 'uuid';
 import { publicRandom } from './random.ts';
 
+import { isUuid } from './uuid.ts';
+
 export { isUuid, uuidBytes, uuidFromBytes } from './uuid.ts';
 
 declare const brand: unique symbol;
@@ -36,6 +38,10 @@ export const newId = <Id extends string>(): Id => {
   const next = nextSeq(Date.now(), random);
   return v7({ msecs: lastMs, seq: next, random }) as Id;
 };
+
+/** Of what a statement read as ids, those that are. */
+export const idsOf = <Id extends string>(values: readonly unknown[]): Id[] =>
+  values.filter((value): value is Id => typeof value === 'string' && isUuid(value));
 
 /** An id as we store it: RFC 9562 allows upper case on input, and output is lower case. */
 export const toId = <Id extends string>(text: string): Id => text.toLowerCase() as Id;

@@ -64,9 +64,9 @@ export const createImport = (deps: Deps) => {
   };
 
   const updatePlanned = async (tx: Tx, caller: Caller, plan: readonly PlannedItem[]): Promise<RefusedImport | null> => {
-    for (const { index, input, name, outcome, existing } of plan) {
+    for (const { index, input, session, name, outcome, existing } of plan) {
       if (outcome !== 'updated' || existing === null) continue;
-      const refused = await versions.setValueIn(tx, caller, { id: existing, name, value: input.value });
+      const refused = await versions.setValueIn(tx, caller, { id: existing, name, session, value: input.value });
       if (refused === null) continue;
       const broken = refused.code === 'integrity_broken' ? { broken: existing } : {};
       return { refused: ofItem(index, refused), ...broken };

@@ -5,6 +5,7 @@ import type { Clock } from '../core/clock.ts';
 import { type Page, pageOf, readCursor } from '../core/page.ts';
 import { type Db, inTransaction, type Tx } from '../db/database.ts';
 import type { Sessions } from '../sessions/index.ts';
+import { matchesFilter } from './filter.ts';
 import { type Evaluation, type Load, refusalEntry } from './load.ts';
 import { type CountRow, countVisible, type SecretFilter, visibleIds } from './queries.ts';
 import { type SecretView, viewOf } from './view.ts';
@@ -49,7 +50,7 @@ export const createListing = ({ db, clock, audit, load, sessions }: Deps) => {
       const ids = await visibleIds(tx, visibleBranches(caller, now), resolved, caller.userId, now, page);
       const cut = pageOf(ids, page.limit, (id) => id);
       const evaluations = [...(await load.evaluate(tx, caller, 'list', cut.items))];
-      const items = evaluations.flatMap(([, one]) => viewIn(caller, one));
+      const items = evaluations.flatMap(([, one]) => viewIn(caller, resolved, one));
       const broken = evaluations.flatMap(([id, one]) => (one.kind === 'broken' ? [{ id, one }] : []));
       for (const { id, one } of broken) await audit.record(tx, caller, refusalEntry('secret.list', id, one));
       const damaged = broken.filter(({ one }) => one.error.code === 'integrity_broken').map(({ id }) => id);
@@ -97,8 +98,11 @@ export const createListing = ({ db, clock, audit, load, sessions }: Deps) => {
   };
 };
 
-const viewIn = (caller: Caller, one: Evaluation): SecretView[] =>
-  one.kind === 'allowed' ? [viewOf(one.loaded.row, one.basis, caller.userId, one.loaded.now)] : [];
+const viewIn = (caller: Caller, filter: SecretFilter, one: Evaluation): SecretView[] => {
+  if (one.kind !== 'allowed') return [];
+  const { row, now } = one.loaded;
+  return matchesFilter(row, filter, caller.userId, now) ? [viewOf(row, one.basis, caller.userId, now)] : [];
+};
 
 const everySecret = { type: 'secrets', id: null } as const;
 

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Branch } from '../access/index.ts';
-import type { SecretId, UserId, VerifiedSessionId } from '../core/ids.ts';
+import { idsOf, type SecretId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
 import type { SecretType } from '../core/secret-types.ts';
 import type { Db, Tx } from '../db/database.ts';
@@ -132,9 +132,9 @@ export const visibleIds = async (
     return sql`(select id from (${query} offset 0) as found order by id desc limit ${limit})`;
   });
   const { rows } = await sql<{
-    id: SecretId;
+    id: unknown;
   }>`${sql.raw(replanEachTime)} ${sql.join(parts, sql` union all `)} order by id desc limit ${limit}`.execute(db);
-  return rows.map((row) => row.id);
+  return idsOf(rows.map((row) => row.id));
 };
 
 export interface CountRow {

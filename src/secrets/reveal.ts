@@ -9,6 +9,7 @@ import { type Db, mapDbErrors } from '../db/database.ts';
 import { isUnavailable } from '../db/postgres-errors.ts';
 import type { SecretRow } from '../db/tables/index.ts';
 import { integrityBroken, type OwnerKeys } from '../keys/index.ts';
+import { matchesFilter } from './filter.ts';
 import { type Evaluation, type Load, refusalEntry } from './load.ts';
 import { visibleIds } from './queries.ts';
 
@@ -94,7 +95,10 @@ export const createReveal = ({ db, clock, audit, ownerKeys, load }: Deps) => {
     const page = { limit: maxCandidates, cursor: null };
     const ids = await visibleIds(db, visibleBranches(lister, now), filter, caller.userId, now, page);
     const evaluations = [...(await load.evaluate(db, lister, 'list', ids)).values()];
-    const rows = evaluations.flatMap((one) => (one.kind === 'allowed' ? [one.loaded.row] : []));
+    const rows = evaluations
+      .flatMap((one) => (one.kind === 'allowed' ? [one.loaded] : []))
+      .filter((loaded) => matchesFilter(loaded.row, filter, caller.userId, loaded.now))
+      .map((loaded) => loaded.row);
     const candidatesOf = (name: string): NamedCandidate[] =>
       rows.filter((row) => row.name === name).map((row) => candidateOf(caller, row));
     return new Map(names.map((name) => [name, candidatesOf(name)]));

@@ -24,8 +24,12 @@ export const createSharing = ({ changes: { change }, users }: Deps) => {
   };
 
   /** An id as it is, or the id of a username: a disabled user can be taken off all the same. */
-  const granteeId = async (tx: Tx, who: UserReference): Promise<UserId | null> =>
-    'userId' in who ? who.userId : ((await users.byKey(tx, who.username))?.id ?? null);
+  /** The id behind a reference. A disabled user's name counts only where they are on the list: else it would tell of them. */
+  const granteeId = async (tx: Tx, who: UserReference, listed: readonly UserId[]): Promise<UserId | null> => {
+    if ('userId' in who) return who.userId;
+    const user = await users.byKey(tx, who.username);
+    return user && (user.status === 'active' || listed.includes(user.id)) ? user.id : null;
+  };
 
   return {
     /** Shares with one user; twice is the same as once. The owner only. */
@@ -35,7 +39,7 @@ export const createSharing = ({ changes: { change }, users }: Deps) => {
     /** Takes one user off; twice is the same as once. The owner only. */
     unshare: (caller: Caller, id: SecretId, who: UserReference, expected: ExpectedRevision): Promise<SecretView> =>
       change(caller, { id, action: 'share', as: 'secret.unshare', ...expected }, async (locked) => {
-        const userId = await granteeId(locked.tx, who);
+        const userId = await granteeId(locked.tx, who, locked.loaded.row.shared_with);
         if (userId === null) return await locked.refuse(invalid(fieldOf(who), 'names an unknown user.'));
         return { ok: await locked.write(unshareWith(locked.loaded.row, userId), { user_id: userId }) };
       }),

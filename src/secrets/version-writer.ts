@@ -2,8 +2,9 @@ import { sql } from 'kysely';
 import type { Clock } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
 import type { Outcome } from '../db/database.ts';
+import { violatedIndex } from '../db/postgres-errors.ts';
 import type { SecretVersionRow } from '../db/tables/index.ts';
-import type { OwnerKeys, Seals } from '../keys/index.ts';
+import { integrityBroken, type OwnerKeys, type Seals } from '../keys/index.ts';
 import type { ChangeDetails, LockedSecret } from './change.ts';
 import type { SecretView } from './view.ts';
 
@@ -26,7 +27,7 @@ const maxVersion = 2 ** 31 - 1;
 export const createVersionWriter = ({ clock, seals, ownerKeys, versionsKept }: VersionWriterDeps) => {
   /** Puts the current value among the old versions exactly as it is: it belongs to its own version and stays readable. */
   const keepCurrent = async ({ tx, loaded: { row } }: LockedValue): Promise<void> => {
-    await seals.insert(tx, 'secret_versions', {
+    const kept = seals.insert(tx, 'secret_versions', {
       secret_id: row.id,
       version: row.version,
       encrypted_value: row.encrypted_value,
@@ -34,6 +35,10 @@ export const createVersionWriter = ({ clock, seals, ownerKeys, versionsKept }: V
       created_by: row.owner_id,
       created_at: row.value_set_at,
       destroyed_at: null,
+    });
+    await kept.catch((error: unknown) => {
+      // Somebody else wrote a row of this version.
+      throw violatedIndex(error) === undefined ? error : integrityBroken();
     });
   };
 

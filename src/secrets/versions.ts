@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Caller } from '../core/caller.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
-import type { SecretId } from '../core/ids.ts';
+import type { SecretId, VerifiedSessionId } from '../core/ids.ts';
 import { type Db, mapDbErrors, type Outcome, type Tx } from '../db/database.ts';
 import type { SecretRow, SecretVersionRow } from '../db/tables/index.ts';
 import type { Idempotency, IdempotentRequest } from '../idempotency/index.ts';
@@ -23,8 +23,9 @@ export interface VersionView {
 /** A value for a secret that an import found by its name. */
 export interface NewValue {
   readonly id: SecretId;
-  /** The name that the secret was found by: no other secret's value is set by mistake. */
+  /** The name and place that the secret was found by: no other secret's value is set by mistake. */
   readonly name: string;
+  readonly session: VerifiedSessionId | null;
   readonly value: string;
 }
 
@@ -70,11 +71,17 @@ export const createVersions = (deps: Deps) => {
     },
 
     /** Sets a new value inside a running transaction; resolves to the refusal, or null. */
-    setValueIn: async (tx: Tx, caller: Caller, { id, name, value }: NewValue): Promise<KeyholdError | null> => {
+    setValueIn: async (
+      tx: Tx,
+      caller: Caller,
+      { id, name, session, value }: NewValue,
+    ): Promise<KeyholdError | null> => {
       const bytes = valueBytes('value', value);
       const change = { id, action: 'write', as: 'secret.value_set', value: true } as const;
       const outcome = await changes.changeIn(tx, caller, change, async (locked) => {
-        if (locked.loaded.row.name !== name) return await locked.refuse(integrityBroken());
+        const { row } = locked.loaded;
+        const isAsked = row.name === name && row.session_id === session && row.deleted_at === null;
+        if (!isAsked || row.owner_id !== caller.userId) return await locked.refuse(integrityBroken());
         return await writeVersion(locked, bytes, (version) => ({ version }));
       });
       return 'refused' in outcome ? outcome.refused : null;

@@ -18,7 +18,7 @@ interface Deps {
   readonly clock: Clock;
   readonly seals: Seals;
   readonly audit: Audit;
-  readonly users: Pick<Users, 'hold' | 'cards'>;
+  readonly users: Pick<Users, 'hold' | 'active'>;
   readonly queries: Pick<SessionQueries, 'lockParticipant'>;
   readonly mutateSession: MutateSession;
   readonly show: Show;
@@ -59,7 +59,8 @@ export const createParticipants = ({ clock, seals, audit, users, queries, mutate
       if (changes) await seals.update(tx, 'session_participants', row, changes);
       return true;
     }
-    if (!(await users.cards(tx, [userId])).has(userId)) return false;
+    // Disabled users are as unknown here as nobody: else this would tell who is disabled.
+    if (!(await users.active(tx, [userId])).has(userId)) return false;
     // The user was never here, or the database hides that they are. Writing their row tells these apart: in the second
     // case it fails, and nothing is acknowledged.
     const absent = newParticipant(session.id, userId, roleOf(session, userId), now);

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { isUuid, type SessionId, type UserId } from '../core/ids.ts';
+import { idsOf, type SessionId, type UserId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
 import type { Db, Tx } from '../db/database.ts';
 import { readTogether } from '../db/json-rows.ts';
@@ -91,6 +91,6 @@ export const createQueries = (seals: Seals) => ({
       .limit(page.limit + 1);
     if (page.cursor !== null) query = query.where('sessions.id', '<', page.cursor);
     const rows = await query.execute();
-    return rows.map((row) => row.id).filter((id): id is SessionId => typeof id === 'string' && isUuid(id));
+    return idsOf(rows.map((row) => row.id));
   },
 });

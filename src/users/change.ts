@@ -46,9 +46,10 @@ export const createChange = (deps: Deps) => {
 
   /** Takes the stronger locks before the gate takes weaker ones on the same rows, in the order in which every request does. */
   const lockFirst = async (tx: Tx, caller: Caller, id: UserId, input: ChangeUser): Promise<void> => {
-    if (changesRoleOrStatus(input)) await lockAdministration(tx);
-    if (input.status !== undefined && isAdmin(caller)) await credentials.lock(tx, id);
-    if (changesRoleOrStatus(input) || id === caller.userId) await queries.lock(tx, id);
+    const administers = isAdmin(caller) && changesRoleOrStatus(input);
+    if (administers) await lockAdministration(tx);
+    if (administers && input.status !== undefined) await credentials.lock(tx, id);
+    if (administers || id === caller.userId) await queries.lock(tx, id);
   };
 
   /** Enters a change of status into the record, and ends every credential where the user was or becomes disabled. */

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { UserId } from '../core/ids.ts';
+import { idsOf, type UserId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
 import type { Db, Tx } from '../db/database.ts';
 import type { UserRow } from '../db/tables/index.ts';
@@ -49,7 +49,7 @@ export const pageOfIds = async (db: Db, key: string | null, page: Page, all: boo
   if (!all) query = query.where('status', '=', 'active');
   if (key !== null) query = query.where('username_key', 'like', likePrefix(key));
   if (page.cursor !== null) query = query.where('id', '>', page.cursor);
-  return (await query.execute()).map((row) => row.id as UserId);
+  return idsOf((await query.execute()).map((row) => row.id));
 };
 
 export const anyUser = async (db: Db): Promise<boolean> =>
