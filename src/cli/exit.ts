@@ -48,8 +48,12 @@ const advice: Partial<Record<ProblemCode, string>> = {
 /** Codes whose own message is about HTTP and is left out. */
 const replaced: readonly ProblemCode[] = ['unauthenticated', 'session_not_joined', 'not_found'];
 
+/** Another token only helps against a missing permission where the message names the permission. */
+const adviceOn = ({ code, detail }: Refusal['problem']): string | undefined =>
+  code === 'permission_missing' && !detail.includes('the permission ') ? undefined : advice[code];
+
 const messageOf = ({ problem, retryAfter }: Refusal): string => {
-  const next = advice[problem.code];
+  const next = adviceOn(problem);
   const own = replaced.includes(problem.code) ? [] : [printable(problem.detail)];
   const wait = retryAfter === null ? [] : [`Try again in ${retryAfter} s.`];
   const id = problem.code === 'internal' && problem.request_id ? [`Request ${problem.request_id}.`] : [];
