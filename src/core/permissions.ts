@@ -23,7 +23,7 @@ export type Permission = (typeof permissions)[number];
 /** The roles that a user can be given. */
 export const offeredRoles = ['member', 'admin'] as const;
 
-/** Every role that a stored user may carry. An auditor is a member, since there is nothing to audit by yet. */
+/** Every role that a stored user may carry. An auditor is a member, since reading the audit log is not implemented yet. */
 export type Role = (typeof offeredRoles)[number] | 'auditor';
 
 const memberPermissions = permissions.filter((permission) => permission !== 'admin');

@@ -13,7 +13,7 @@ export const secretTypes = [
 ] as const;
 export type SecretType = (typeof secretTypes)[number];
 
-/** Who reaches a secret: its owner alone, the participants of a session, or the users whom it is shared with. */
+/** Who has access to a secret: its owner alone, the participants of a session, or the users whom it is shared with. */
 export const scopes = ['user', 'session', 'shared'] as const;
 export type Scope = (typeof scopes)[number];
 

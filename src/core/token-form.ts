@@ -1,6 +1,6 @@
 import { uuidBytes, uuidFromBytes } from './uuid.ts';
 
-/** Personal and agent tokens begin with this, so that scanners of repositories can find lost ones. */
+/** Personal and agent tokens begin with this, so that secret scanners recognise leaked tokens. */
 export const tokenPrefix = 'kh_';
 
 const idLength = 16;

@@ -44,7 +44,7 @@ export interface SecretsDeps {
   readonly idempotency: Idempotency;
   readonly users: Users;
   readonly sessions: Sessions;
-  /** How many old values of a secret are kept. */
+  /** How many versions of a value are kept, the current one included. */
   readonly versionsKept: number;
 }
 

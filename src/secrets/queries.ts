@@ -161,7 +161,7 @@ export const countVisible = async (db: Db, branches: readonly Branch[], me: User
 
 /**
  * Names and ids of the owner's live secrets in one place (a session, or outside of sessions): those with these names, or
- * with `alike` also those whose names continue one of them with a number.
+ * with `alike` also every name that ends in a hyphen and a number.
  */
 export const namesInPlace = async (
   tx: Tx,

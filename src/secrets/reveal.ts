@@ -45,7 +45,7 @@ interface Deps {
   readonly load: Load;
 }
 
-/** More secrets of one name than anybody can choose from. */
+/** The secrets that all the names of one request may find together. */
 const maxCandidates = 10_000;
 
 export const createReveal = ({ db, clock, audit, ownerKeys, load }: Deps) => {

@@ -17,7 +17,7 @@ export interface VersionWriterDeps {
   readonly clock: Clock;
   readonly seals: Seals;
   readonly ownerKeys: OwnerKeys;
-  /** How many old values of a secret are kept. */
+  /** How many versions of a value are kept, the current one included. */
   readonly versionsKept: number;
 }
 

@@ -93,8 +93,8 @@ export const createParticipants = ({ clock, seals, audit, users, queries, mutate
 
     /**
      * Takes a user out of a session: the owner anyone, others themselves only. The user's secrets leave with them, without
-     * being changed. Throws `not_found` for an id that is nobody's. Leaving also frees the session's external id for the user, even after they were taken out or
-     * the session has ended.
+     * being changed. Throws `not_found` for an id that is nobody's. Leaving also frees the session's external id for the
+     * user, even after they were taken out or the session has ended.
      */
     removeParticipant: (caller: Caller, name: string, userId: UserId): Promise<void> => {
       const change = userId === caller.userId ? mutateSession.everJoined : mutateSession.visible;
