@@ -1,6 +1,6 @@
 import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
-import { KeyholdError } from '../core/errors.ts';
+import { KeyholdError, loginNeeded } from '../core/errors.ts';
 import type { Permission } from '../core/permissions.ts';
 import type { Db } from '../db/database.ts';
 import type { Limits, Sender } from './limits.ts';
@@ -94,7 +94,7 @@ const fulfils = (caller: Caller, { login, anyOf = [] }: Narrow): boolean =>
   anyOf.some((permission) => caller.permissions.has(permission));
 
 const missing = ({ login, anyOf = [] }: Narrow): KeyholdError => {
-  const permission = anyOf.length === 0 ? '' : `the permission ${anyOf.join(' or ')}`;
-  const needed = [login ? 'a login in place of a token' : '', permission].filter((text) => text !== '').join(', or ');
-  return new KeyholdError('permission_missing', `This needs ${needed}.`);
+  if (anyOf.length === 0) return loginNeeded();
+  const permission = `the permission ${anyOf.join(' or ')}`;
+  return new KeyholdError('permission_missing', `This needs ${login ? `a login or ${permission}` : permission}.`);
 };

@@ -2,7 +2,7 @@ import type { Mutate } from '../access/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
-import { KeyholdError, notFound } from '../core/errors.ts';
+import { loginNeeded, notFound } from '../core/errors.ts';
 import type { LoginId } from '../core/ids.ts';
 import { commitOrThrow, type Db, mapDbErrors, type Outcome, refusedWith, type Tx } from '../db/database.ts';
 import type { LoginRow } from '../db/tables/index.ts';
@@ -72,9 +72,6 @@ export const createLoginList = ({ db, clock, seals, audit, mutate, queries }: De
       id === currentLogin(caller) ? endCurrent(caller, id) : endOther(caller, id),
   };
 };
-
-const loginNeeded = (): KeyholdError =>
-  new KeyholdError('permission_missing', 'This needs a login in place of a token.');
 
 const currentLogin = ({ credential }: Caller): LoginId | null => (credential.kind === 'login' ? credential.id : null);
 

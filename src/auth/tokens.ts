@@ -120,10 +120,14 @@ const isLogin = (caller: Caller): boolean =>
   caller.credential.kind !== 'token' && caller.agent === null && !caller.boundToSession;
 
 const refusalOf = (caller: Caller, input: CreateToken): KeyholdError | null => {
-  if (!isLogin(caller)) return new KeyholdError('permission_missing', 'Only a login can make tokens.');
+  if (!isLogin(caller))
+    return new KeyholdError('permission_missing', 'Creating a token needs a login, not another token.');
   const missing = input.permissions.filter((permission) => !caller.permissions.has(permission));
   if (missing.length === 0) return null;
-  return new KeyholdError('permission_missing', `You cannot give a token what you lack: ${missing.join(', ')}.`);
+  return new KeyholdError(
+    'permission_missing',
+    `A token cannot have permissions that you do not have: ${missing.join(', ')}.`,
+  );
 };
 
 const newToken = (

@@ -60,10 +60,11 @@ export const notFound = (): KeyholdError => new KeyholdError('not_found', 'Not f
 
 /** The one answer to a request that names a session which is unknown, ended, not the caller's or left. */
 export const sessionNotJoined = (): KeyholdError =>
-  new KeyholdError(
-    'session_not_joined',
-    'The session named by this request is not an active session that you take part in.',
-  );
+  new KeyholdError('session_not_joined', 'You are not a participant of an active session with this name.');
+
+/** The answer where only a login will do. */
+export const loginNeeded = (): KeyholdError =>
+  new KeyholdError('permission_missing', 'This needs a login; a token is not enough.');
 
 /** A refused field. `detail` is the rest of the sentence that begins with the field: "must be in the future." */
 export const invalid = (field: string, detail: string): KeyholdError =>

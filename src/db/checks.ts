@@ -31,7 +31,7 @@ export const checkServer = async <T>(db: Kysely<T>): Promise<string | null> => {
   if (facts.encoding !== 'UTF8')
     throw refuse('The encoding of the database is not UTF-8. Create it with ENCODING UTF8.');
   return facts.superuser
-    ? 'The service works as a superuser of the database. Put an ordinary role into KEYHOLD_DATABASE_URL.'
+    ? 'The service is connected as a superuser of the database. Use an ordinary role in KEYHOLD_DATABASE_URL.'
     : null;
 };
 

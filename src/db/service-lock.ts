@@ -33,7 +33,7 @@ export const lockService = async ({ server, log, onLost }: LockOptions): Promise
   };
 
   const reacquire = async (): Promise<void> => {
-    log('The embedded database went away and is started again.');
+    log('The embedded database stopped and is being restarted.');
     while (!released) {
       try {
         await server.ensureRunning();

@@ -50,6 +50,6 @@ export const checkDisk = ({ dataDir }: Config): Check => {
   return found(
     'disk',
     seen,
-    low ? [{ what: `Only ${seen}.`, remedy: 'Free or add space, since the database stops when there is none.' }] : [],
+    low ? [{ what: `Only ${seen}.`, remedy: 'Free or add disk space. The database stops when the disk is full.' }] : [],
   );
 };

@@ -12,7 +12,7 @@ const rowRemedy =
 
 const tableRemedy = 'Restore the table from a backup, and find out who could change it.';
 
-/** Verifies the seal of every row of every sealed table. Names each row whose seal does not hold. */
+/** Verifies the seal of every row of every sealed table. Names each row whose seal is not valid. */
 export const checkSeals = async (db: Db, isIntact: IsIntact): Promise<Check> => {
   const broken: string[] = [];
   const unreadable: Finding[] = [];
@@ -22,7 +22,7 @@ export const checkSeals = async (db: Db, isIntact: IsIntact): Promise<Check> => 
       await readRows(db, table, async (rows) => {
         count += rows.length;
         const notHolding = rows.filter(({ row }) => row === null || !isIntactSafely(isIntact, table, row));
-        broken.push(...notHolding.map(({ name }) => `The seal of ${name} does not hold.`));
+        broken.push(...notHolding.map(({ name }) => `The seal of ${name} is not valid.`));
       });
     } catch (error) {
       unreadable.push({ what: `The rows of ${table} cannot be read: ${reasonOf(error)}`, remedy: tableRemedy });

@@ -119,8 +119,7 @@ export class ItemCutter {
     if (this.#inItems) this.#item += text;
     else this.#rest += text;
     if (this.#item.length > maxItemBytes) throw tooLarge('An item of the import is larger than a secret can be.');
-    if (this.#rest.length > maxRestBytes)
-      throw malformed('An import has items, on_conflict and dry_run, and nothing else.');
+    if (this.#rest.length > maxRestBytes) throw malformed('An import may contain only items, on_conflict and dry_run.');
   }
 }
 

@@ -75,7 +75,7 @@ const shownName = (part: string): string => (/^([a-z_]{1,32}|\d{1,6})$/.test(par
 
 const refuseText = (text: string, path: readonly string[]): void => {
   const field = path.slice(0, 4).map(shownName).join('/');
-  if (!text.isWellFormed()) throw invalid(field, 'has half a surrogate pair, which UTF-8 cannot encode.');
+  if (!text.isWellFormed()) throw invalid(field, 'contains an unpaired surrogate, which UTF-8 cannot encode.');
   if (text.includes('\0') && !valueMayHoldNul(path)) throw invalid(field, 'must not have a NUL character.');
 };
 

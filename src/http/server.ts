@@ -79,7 +79,8 @@ const logError = (request: FastifyRequest, error: KeyholdError): void => {
 const unfinished: Readonly<Record<string, (cause: unknown) => KeyholdError>> = {
   FST_ERR_HANDLER_TIMEOUT: (cause) =>
     new KeyholdError('request_timeout', 'The request came too slowly. Send it again.', { cause }),
-  ECONNRESET: (cause) => new KeyholdError('invalid_request', 'The request broke off before its end.', { cause }),
+  ECONNRESET: (cause) =>
+    new KeyholdError('invalid_request', 'The connection closed before the request was complete.', { cause }),
 };
 
 const unfinishedRequest = (error: unknown, request: FastifyRequest): KeyholdError | null =>

@@ -36,7 +36,8 @@ interface Inspected {
 
 const absent: Record<ServiceKeyPurpose, string> = {
   seal: 'The database holds no seal key although it holds other keys.',
-  lookup: 'The database holds no lookup key. The service makes it when it first starts; later its absence is a loss.',
+  lookup:
+    'The database holds no lookup key. The service creates it when it first starts. If the service has started before, restore service_keys from a backup.',
 };
 
 const inspectPurpose = (purpose: ServiceKeyPurpose, rows: readonly ServiceKeyRow[], rootKeys: RootKeys): Inspected => {

@@ -79,7 +79,7 @@ export interface Seals {
 export const integrityBroken = (): KeyholdError =>
   new KeyholdError(
     'integrity_broken',
-    'This record was changed outside of Keyhold and is no longer used. Ask your operator to run "keyhold doctor", which names it.',
+    'This item was changed outside of Keyhold and is no longer used. Ask your operator to run "keyhold doctor".',
   );
 
 const keyOf = (table: SealedTableName, row: RawRow): Record<string, string | number> =>

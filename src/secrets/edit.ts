@@ -47,7 +47,7 @@ export const createEdits = ({ changes: { change }, seals, placement }: Deps) => 
         if (movesExpiry(row, input)) refuseUnlessFuture('expires_at', input.expires_at, now);
         const taken = input.name === undefined ? null : await refuseTakenName(locked.tx, { ...row, name: input.name });
         if (taken) return await locked.refuse(taken);
-        const changed = present(input);
+        const changed = definedFields(input);
         return { ok: await locked.write(changed, { fields: Object.keys(changed) }) };
       }),
 
@@ -88,7 +88,7 @@ export const createEdits = ({ changes: { change }, seals, placement }: Deps) => 
 };
 
 /** The fields that were given; one left out stays as it is. */
-const present = (input: ChangeSecret): Partial<SecretRow> =>
+const definedFields = (input: ChangeSecret): Partial<SecretRow> =>
   Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
 
 /** An expiry that is sent back unchanged may lie in the past. */
@@ -97,8 +97,8 @@ const movesExpiry = (row: SecretRow, { expires_at }: ChangeSecret): boolean =>
 
 /** Why nobody could move the secret there, or null. */
 const refuseTransfer = ({ row }: Loaded, { scope, session }: Destination): KeyholdError | null => {
-  if (scope === 'shared') return invalid('scope', 'shared is reached by sharing: POST …/share.');
-  if (scope === 'user' && session !== null) return invalid('session_id', 'goes with scope session only.');
+  if (scope === 'shared') return invalid('scope', 'cannot be set to shared here. Use POST …/share.');
+  if (scope === 'user' && session !== null) return invalid('session_id', 'is allowed only with scope session.');
   if (row.deleted_at === null) return null;
   return new KeyholdError('state_conflict', 'This secret is deleted. Recover it first.');
 };

@@ -131,7 +131,8 @@ const checkItem = (item: ImportedFor): void => {
 };
 
 const checkText = (field: string, text: string, maxLength: number): void => {
-  if (!text.isWellFormed() || text.includes('\0')) throw invalid(field, 'contains NUL or half a surrogate pair.');
+  if (!text.isWellFormed()) throw invalid(field, 'contains an unpaired surrogate, which UTF-8 cannot encode.');
+  if (text.includes('\0')) throw invalid(field, 'must not have a NUL character.');
   if ([...text].length > maxLength) throw invalid(field, `must have at most ${maxLength} characters.`);
 };
 

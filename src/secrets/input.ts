@@ -36,7 +36,7 @@ const maxValueBytes = 64 * 1024;
 
 /** A value's bytes: 1 byte to 64 KiB of UTF-8, exactly as sent. A lone surrogate has no UTF-8 and is refused. */
 export const valueBytes = (field: string, value: string): Buffer => {
-  if (!value.isWellFormed()) throw invalid(field, 'holds half a surrogate pair, which no UTF-8 text can hold.');
+  if (!value.isWellFormed()) throw invalid(field, 'contains an unpaired surrogate, which UTF-8 cannot encode.');
   const bytes = Buffer.from(value, 'utf8');
   if (bytes.length === 0) throw invalid(field, 'must not be empty.');
   if (bytes.length > maxValueBytes) throw invalid(field, 'must have at most 65536 bytes of UTF-8.');
@@ -52,8 +52,9 @@ export const checkPlacement = (input: Pick<CreateSecret, 'scope' | 'session_id' 
   const scope = input.scope ?? 'user';
   const grantees = input.shared_with ?? [];
   if (scope === 'shared' && grantees.length === 0)
-    throw invalid('shared_with', 'names nobody: give scope user, and share it later.');
-  if (scope !== 'shared' && grantees.length > 0) throw invalid('shared_with', 'goes with scope shared only.');
-  if (scope !== 'session' && input.session_id != null) throw invalid('session_id', 'goes with scope session only.');
+    throw invalid('shared_with', 'is empty. Use scope user, and share later.');
+  if (scope !== 'shared' && grantees.length > 0) throw invalid('shared_with', 'is allowed only with scope shared.');
+  if (scope !== 'session' && input.session_id != null)
+    throw invalid('session_id', 'is allowed only with scope session.');
   if (new Set(grantees).size !== grantees.length) throw invalid('shared_with', 'names a user twice.');
 };

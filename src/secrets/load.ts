@@ -41,7 +41,7 @@ const stateSentences = {
 const refusalError = (reason: Refusal): KeyholdError => {
   switch (reason) {
     case 'permission':
-      return new KeyholdError('permission_missing', 'This credential lacks the permission for it.');
+      return new KeyholdError('permission_missing', 'This credential does not have the permission for this.');
     case 'waiting':
       return waitingPeriod();
     case 'nothing':
@@ -49,7 +49,7 @@ const refusalError = (reason: Refusal): KeyholdError => {
     case 'owner_only':
       return new KeyholdError('owner_only', 'Only the owner of the secret may do this.');
     case 'use_only':
-      return new KeyholdError('use_only', 'The owner lets this secret be used, not revealed.');
+      return new KeyholdError('use_only', 'The owner allows this secret to be used, but not revealed.');
     case 'inactive':
     case 'expired':
     case 'deleted':

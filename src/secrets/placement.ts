@@ -60,5 +60,5 @@ export const createPlacement = ({ sessions, users }: Deps): Placement => ({
 const outsideOwnSession = (): KeyholdError =>
   new KeyholdError(
     'permission_missing',
-    'This token is bound to a session and can keep secrets only there. To keep them elsewhere it needs secrets:own.',
+    'This token is bound to a session and can store secrets only in it. Elsewhere it needs the permission secrets:own.',
   );

@@ -53,4 +53,4 @@ export const createChanges = ({ clock, now, seals, audit, mutateSession, show }:
     }),
 });
 
-const expiresInThePast = () => invalid('expires_at', 'must be in the future; to end the session now, end it.');
+const expiresInThePast = () => invalid('expires_at', 'must be in the future. To end the session now, use POST …/end.');

@@ -29,7 +29,7 @@ export type LockedCount = ClosedIdentityCountRow;
 export const recordBroken = (): KeyholdError =>
   new KeyholdError(
     'integrity_broken',
-    'The record of disabled and erased users was changed outside of Keyhold. Until your operator restores it from a backup, nobody can be disabled, enabled or erased, and no new user of an external issuer is let in.',
+    'The register of disabled and erased users was changed outside of Keyhold. Until your operator restores it from a backup, users cannot be disabled, enabled or erased, and new external users cannot log in.',
   );
 
 interface Deps {

@@ -125,7 +125,7 @@ const isCount = (row: { failures: unknown; window_started_at: unknown }): boolea
 
 const tooMany = (startedAt: Date, now: Date): KeyholdError => {
   const left = Math.max(1, Math.ceil((startedAt.getTime() + windowMs - now.getTime()) / 1000));
-  return new KeyholdError('rate_limited', `Too many failed logins. Try again in ${left} seconds.`, {
+  return new KeyholdError('rate_limited', `Too many failed attempts. Try again in ${left} seconds.`, {
     retryAfterSeconds: left,
   });
 };

@@ -34,7 +34,7 @@ const damages: Readonly<Record<string, Damage>> = {
     undo: 'alter table logins rename column kept to ended_at',
     finds: {
       schema: ['The column logins.ended_at is missing.', "The column logins.kept is not Keyhold's."],
-      seals: [/^The seal of logins [0-9a-f-]{36} does not hold\.$/],
+      seals: [/^The seal of logins [0-9a-f-]{36} is not valid\.$/],
     },
   },
   'a lookup key that is missing': {
@@ -43,7 +43,7 @@ const damages: Readonly<Record<string, Damage>> = {
     undo: 'insert into service_keys select * from kept; drop table kept',
     finds: {
       schema: ["The table kept is not Keyhold's."],
-      keys: [/^The database holds no lookup key\. The service makes it when it first starts/],
+      keys: [/^The database holds no lookup key\. The service creates it when it first starts/],
     },
   },
   'a lookup key that does not open': {
@@ -69,7 +69,7 @@ const damages: Readonly<Record<string, Damage>> = {
       alter table secret_versions add foreign key (secret_id) references secrets on delete cascade`,
     finds: {
       schema: ['In the column secrets.key_id, "not null" is no and should be yes.'],
-      seals: ['The seal of secrets without a key does not hold.'],
+      seals: ['The seal of secrets without a key is not valid.'],
       values: ['The value of secret null, version null, does not open: its owner key null is missing or broken.'],
     },
   },
@@ -81,7 +81,7 @@ const damages: Readonly<Record<string, Damage>> = {
         add constraint ck_secrets_tags check (jsonb_typeof(tags) = 'array')`,
     finds: {
       schema: ['In the column secrets.version, "type" is text and should be integer.'],
-      seals: [/^The seal of secrets [0-9a-f-]{36} does not hold\.$/],
+      seals: [/^The seal of secrets [0-9a-f-]{36} is not valid\.$/],
       values: [/^The value of secret [0-9a-f-]{36}, version v2, does not open\.$/],
     },
   },
@@ -90,7 +90,7 @@ const damages: Readonly<Record<string, Damage>> = {
     change: `create schema elsewhere; create table elsewhere.was as select * from secrets;
       update secrets set seal = convert_to(repeat('A', 280000000), 'UTF8')`,
     undo: `update secrets s set seal = w.seal from elsewhere.was w where w.id = s.id; drop schema elsewhere cascade`,
-    finds: { seals: [/^The seal of secrets [0-9a-f-]{36} does not hold\.$/] },
+    finds: { seals: [/^The seal of secrets [0-9a-f-]{36} is not valid\.$/] },
   },
   'a table that may not be read': {
     change: 'revoke select on sessions from keyhold_service',

@@ -136,13 +136,13 @@ describe('the doctor', () => {
       await client.query("update users set role = 'admin' where id = $1", [ada.id]);
       const { code, out } = await run('doctor');
       expect(code).toBe(1);
-      expect(out).toContain(`The seal of secrets ${first.id} does not hold.`);
+      expect(out).toContain(`The seal of secrets ${first.id} is not valid.`);
       expect(out).toContain('→');
       const found = await findings('--full');
       expect(Object.keys(found).sort()).toEqual(['seals', 'values']);
       expect(found['seals']?.sort()).toEqual([
-        `The seal of secrets ${first.id} does not hold.`,
-        `The seal of users ${ada.id} does not hold.`,
+        `The seal of secrets ${first.id} is not valid.`,
+        `The seal of users ${ada.id} is not valid.`,
       ]);
       expect(found['values']).toEqual([`The value of secret ${second.id}, version 1, does not open.`]);
     } finally {

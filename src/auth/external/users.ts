@@ -35,7 +35,10 @@ export const createExternalUsers = ({ db, audit, users, closedIdentities }: Deps
       return { error: invalidCredential(), reason: 'no_username' } as const;
     if (await users.byKey(tx, username)) return { error: usernameTaken(), reason: 'username_taken' } as const;
     if (issuer.suppliesIds && (id === null || (await isIdUsed(tx, id))))
-      return { error: taken('The id that your issuer gives you cannot be used here.'), reason: 'id_taken' } as const;
+      return {
+        error: taken('The id from your issuer cannot be used here. Ask your administrator.'),
+        reason: 'id_taken',
+      } as const;
     return null;
   };
 

@@ -135,7 +135,9 @@ const change = async (
           }),
         );
   const left =
-    fields.length === 0 ? null : `These fields of ${secret.name} were set: ${fields.join(', ')}. The value may not be.`;
+    fields.length === 0
+      ? null
+      : `These fields of ${secret.name} were set: ${fields.join(', ')}. The value may not have been set.`;
   return await lastStep(context, left, () =>
     dataOf(
       client.PUT('/api/v1/secrets/{id}/value', {

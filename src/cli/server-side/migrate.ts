@@ -33,7 +33,7 @@ const down = async (context: CliContext, { db }: Migrator, { yes = false }: Migr
   if (stored?.inUse) throw inUse();
   const newest = (await migrationStatus(db)).findLast(({ executedAt }) => executedAt !== null);
   const lost = stored === null ? '' : ` The database holds ${stored.secrets} secrets of ${stored.users} users.`;
-  const question = `Revert ${newest?.name ?? 'nothing'} and erase all data that it holds?${lost}`;
+  const question = `Revert ${newest?.name ?? 'nothing'} and delete the tables and columns that it added?${lost}`;
   if (!yes && !(await context.input.confirm(question))) {
     throw new CliFailure(exitCodes.interrupted, 'Nothing was reverted.');
   }

@@ -64,7 +64,7 @@ export const startEmbedded = async ({
   const secret = await secretFor(layout);
   const native = await findBinaries(layout, as);
   if (!(await hasCluster(layout))) {
-    log('The embedded database is created.', { directory: layout.cluster });
+    log('Creating the embedded database.', { directory: layout.cluster });
     await makeCluster({ layout, native, as, secret });
   }
   await makeSocketDirectory(layout, secret, as);

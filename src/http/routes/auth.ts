@@ -33,7 +33,7 @@ const addLoggingIn = ({ open, gated }: Routes, { logins, tokens, users }: Servic
     url: '/auth/refresh',
     operationId: 'refreshTokens',
     tag,
-    summary: 'Trade a refresh token for a new pair of tokens',
+    summary: 'Exchange a refresh token for a new pair of tokens',
     description: 'Each refresh token can be used once. Using it again ends the login.',
     body: schema.RefreshBody,
     status: 200,

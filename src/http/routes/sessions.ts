@@ -170,7 +170,7 @@ const addWriting = ({ gated }: Routes, { sessions }: Services): void => {
     operationId: 'endSession',
     tag,
     summary: 'End the session (its owner)',
-    description: 'Its secrets are closed to everybody but their owners immediately.',
+    description: 'Only their owners can access its secrets from then on.',
     requires: writing,
     params: schema.SessionParams,
     status: 200,

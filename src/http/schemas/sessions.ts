@@ -94,8 +94,7 @@ export const SessionEndPreview = Type.Object(
   },
   {
     title: 'SessionEndPreview',
-    description:
-      'The secrets of the session that the caller can see. Ending it cuts them off for everybody but their owners',
+    description: 'The secrets of the session that the caller can see. Once it ends, only their owners can access them',
     examples: [
       {
         session_id: example.id,

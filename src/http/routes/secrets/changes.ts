@@ -31,8 +31,8 @@ const addWriting = ({ gated }: Routes, secrets: Secrets): void => {
     url: '/secrets',
     operationId: 'createSecret',
     tag,
-    summary: 'Keep a secret',
-    description: 'The answer holds no value.',
+    summary: 'Create a secret',
+    description: 'The response does not contain the value.',
     requires: may.write,
     body: schema.CreateSecretBody,
     bodyLimit: valueBodyLimit,
@@ -68,7 +68,7 @@ const addWriting = ({ gated }: Routes, secrets: Secrets): void => {
     operationId: 'setSecretValue',
     tag,
     summary: 'Set a new value, as a new version (its owner)',
-    description: 'The answer holds no value.',
+    description: 'The response does not contain the value.',
     requires: may.write,
     params: ById,
     body: schema.ValueBody,
@@ -182,15 +182,15 @@ const addManaging = ({ gated }: Routes, secrets: Secrets): void => {
     });
   addVerb('activate', {
     summary: 'Let a secret be revealed and used again (its owner)',
-    description: 'Takes a deactivation back.',
+    description: 'Reverses a deactivation.',
   });
   addVerb('deactivate', {
     summary: 'Stop a secret from being revealed and used (its owner)',
-    description: 'Holds for everybody, the owner included, until it is activated again.',
+    description: 'Applies to everyone, the owner included, until it is activated again.',
   });
   addVerb('recover', {
     summary: 'Recover a deleted secret (its owner)',
-    description: 'It comes back as it was, under its name, which must be free.',
+    description: 'Restores the secret unchanged. Its name must not be in use.',
   });
   gated({
     method: 'POST',
@@ -198,7 +198,7 @@ const addManaging = ({ gated }: Routes, secrets: Secrets): void => {
     operationId: 'transferSecret',
     tag,
     summary: 'Move a secret to its owner alone or into a session (its owner)',
-    description: 'A shared secret is shared with nobody afterwards.',
+    description: 'All sharing is removed.',
     requires: may.manage,
     params: ById,
     body: schema.TransferBody,

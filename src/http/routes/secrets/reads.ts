@@ -142,7 +142,7 @@ const addReveals = ({ gated }: Routes, secrets: Secrets): void => {
     tag,
     summary: 'Reveal up to 100 values, by ids or by names',
     description:
-      'A name stands for the session’s secret, else for the caller’s own, else for one shared with the caller. Each secret is decided by itself: a refusal stands in its place as a problem.',
+      'A name resolves to the session’s secret, else to the caller’s own, else to one shared with the caller. Each secret is decided separately. A refused one has a problem in its place.',
     requires: may.reveal,
     body: RevealBody,
     status: 200,
