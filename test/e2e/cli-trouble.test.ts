@@ -215,8 +215,17 @@ describe('every command', () => {
       0,
     );
     expect(await outcomes(narrow, place, { env })).toEqual(every(narrow, 4));
-    expect((await run({ args: ['ls'] }, place, { env })).err).toContain('secrets:list');
+    expect((await run({ args: ['ls'] }, place, { env })).err).toMatch(/secrets:list\. Use a token that has it/);
     expect((await run({ args: ['whoami'] }, place, { env })).code).toBe(0);
+  });
+
+  it('a refusal that is not about a permission ends without the advice to use another token', async () => {
+    const { person } = world.ada;
+    const { id: session_id } = await startSession(person);
+    const body = { name: 'bound', permissions: ['sessions:write'], session_id, expires_in: 3600 };
+    const { token } = expectStatus(await person.call('POST', '/auth/tokens', { body }), 201).body;
+    const started = await run({ args: ['session', 'start'] }, nowhere, { env: { KEYHOLD_CLI_TOKEN: token } });
+    expect(started).toMatchObject({ code: 4, err: expect.stringMatching(/cannot start another one\.\n$/) });
   });
 
   it('every command reports a name that does not exist', async () => {
