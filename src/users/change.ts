@@ -15,7 +15,7 @@ import {
   lockAdministration,
   userTarget,
 } from './administrators.ts';
-import { type ClosedIdentities, type LockedCount, recordBroken } from './closed-identities.ts';
+import { type ClosedIdentities, type LockedCount, registerBroken } from './closed-identities.ts';
 import type { Ended, UserCredentials } from './credentials.ts';
 import { isResetPending, noReset } from './password-reset.ts';
 import type { UserQueries } from './queries.ts';
@@ -52,7 +52,7 @@ export const createChange = (deps: Deps) => {
     if (administers || id === caller.userId) await queries.lock(tx, id);
   };
 
-  /** Enters a change of status into the record, and ends every credential where the user was or becomes disabled. */
+  /** Enters a change of status into the register, and ends every credential where the user was or becomes disabled. */
   const applyStatus = async (tx: Tx, row: UserRow, { status }: ChangeUser, count: LockedCount): Promise<Ended> => {
     await closedIdentities.enter(tx, count, row, status === 'disabled' ? 'closed' : 'open');
     // On enabling too: what an earlier version left alive must not come back with the user.
@@ -84,10 +84,10 @@ export const createChange = (deps: Deps) => {
       : audit.allow(tx, caller, actionOf(input), { target, details });
   };
 
-  /** Makes a change that is allowed, unless it cannot be entered into the record. */
+  /** Makes a change that is allowed, unless it cannot be entered into the register. */
   const apply = async (tx: Tx, caller: Caller, row: UserRow, input: ChangeUser): Promise<Outcome<UserView>> => {
-    const count = affectsRecord(row, input) ? await closedIdentities.lock(tx) : undefined;
-    if (count === null) return await audit.refuse(tx, caller, actionOf(input), userTarget(row.id), recordBroken());
+    const count = affectsRegister(row, input) ? await closedIdentities.lock(tx) : undefined;
+    if (count === null) return await audit.refuse(tx, caller, actionOf(input), userTarget(row.id), registerBroken());
     const ended = count === undefined ? nothingEnded : await applyStatus(tx, row, input, count);
     const changed = await revise(tx, row, { ...input, ...resetAfter(row, input) });
     await record(tx, caller, changed, input, ended);
@@ -127,8 +127,8 @@ const changesProfile = (input: ChangeUser): boolean => input.email !== undefined
 const removesAdmin = (input: ChangeUser): boolean =>
   input.status === 'disabled' || (input.role !== undefined && input.role !== 'admin');
 
-/** Whether the record of closed identities must say of this change. Disabling a disabled user enters it again. */
-const affectsRecord = (row: UserRow, { status }: ChangeUser): boolean =>
+/** Whether the register of closed identities must say of this change. Disabling a disabled user enters it again. */
+const affectsRegister = (row: UserRow, { status }: ChangeUser): boolean =>
   status === 'disabled' || (status === 'active' && row.status === 'disabled');
 
 /** Why the caller cannot make this change to anybody with this id, or null. Answered before the user is looked at. */

@@ -16,7 +16,7 @@ export interface Identity {
   readonly subject: string | null;
 }
 
-/** What the record says of an identity; `broken` names the first row that is missing or was changed. */
+/** What the register says of an identity; `broken` names the first row that is missing or was changed. */
 export type IdentityCheck =
   | { readonly state: 'open' }
   | { readonly state: 'closed'; readonly userId: UserId }
@@ -25,8 +25,8 @@ export type IdentityCheck =
 /** The number of entries, verified and locked until the transaction ends. */
 export type LockedCount = ClosedIdentityCountRow;
 
-/** The answer while the record cannot be relied on. */
-export const recordBroken = (): KeyholdError =>
+/** The answer while the register cannot be relied on. */
+export const registerBroken = (): KeyholdError =>
   new KeyholdError(
     'integrity_broken',
     'The register of disabled and erased users was changed outside of Keyhold. Until your operator restores it from a backup, users cannot be disabled, enabled or erased, and new external users cannot log in.',
@@ -41,7 +41,7 @@ interface Deps {
 export type ClosedIdentities = ReturnType<typeof createClosedIdentities>;
 
 /**
- * The record of disabled and erased identities. It keeps them out when their row in `users` is gone, so it must not be
+ * The register of disabled and erased identities. It keeps them out when their row in `users` is gone, so it must not be
  * possible to take anything out of it unnoticed: entries are only ever added, numbered without a gap, and a sealed row counts
  * them. Enabling a user adds an entry too. A row that was removed from a plain list could be put back later with its valid
  * seal, in the place of another one.
@@ -67,13 +67,13 @@ export const createClosedIdentities = ({ seals, clock, lookupKey }: Deps) => {
       await seals.insertAll(tx, [{ table: 'closed_identities', rows }]);
     } catch (error) {
       // An entry of this number exists: the count is an older one.
-      if (violatedIndex(error) !== undefined) throw recordBroken();
+      if (violatedIndex(error) !== undefined) throw registerBroken();
       throw error;
     }
     return await seals.update(tx, 'closed_identity_count', count, { entries: count.entries + rows.length });
   };
 
-  /** Reads every entry, verified. Resolves to the first number at which the record is not as it was written, or null. */
+  /** Reads every entry, verified. Resolves to the first number at which the register is not as it was written, or null. */
   const readAll = async (tx: Tx, { entries }: LockedCount, see: (row: ClosedIdentityRow) => void) => {
     for (let first = 1; first <= entries; first += batchSize) {
       const numbers = range(first, Math.min(first + batchSize - 1, entries));
@@ -117,7 +117,7 @@ export const createClosedIdentities = ({ seals, clock, lookupKey }: Deps) => {
     },
 
     /**
-     * What the whole record says of an identity, every entry of it verified and counted. Nobody is entered before the
+     * What the whole register says of an identity, every entry of it verified and counted. Nobody is entered before the
      * transaction ends.
      */
     check: async (tx: Tx, identity: Identity): Promise<IdentityCheck> => {
@@ -134,16 +134,16 @@ export const createClosedIdentities = ({ seals, clock, lookupKey }: Deps) => {
     },
 
     /**
-     * Begins the record, when its key is made, with the users who are disabled or erased already and whose seals hold. Of
+     * Begins the register, when its key is made, with the users who are disabled or erased already and whose seals hold. Of
      * erased ones only the id is known. Throws `state_conflict` where there is a record: its key was taken away.
      */
     begin: async (tx: Tx): Promise<void> => {
       // A service of the previous version may be disabling somebody at this moment.
       await lockAdministration(tx);
-      if (await hasRecord(tx))
+      if (await hasRegister(tx))
         throw new KeyholdError(
           'state_conflict',
-          'The lookup key is missing from the database although it holds a record of disabled and erased users. Restore table service_keys from a backup.',
+          'The lookup key is missing from the database although it holds a register of disabled and erased users. Restore table service_keys from a backup.',
         );
       const closed = await seals.load(tx, 'users', { status: ['disabled', 'erased'] }, { orderBy: sql`id` });
       const entries = closed.flatMap(entriesFor('closed', clock.now()));
@@ -154,7 +154,7 @@ export const createClosedIdentities = ({ seals, clock, lookupKey }: Deps) => {
   };
 };
 
-/** Begins the record of closed identities where `openServiceKeys` makes the lookup key. */
+/** Begins the register of closed identities where `openServiceKeys` makes the lookup key. */
 export const beginClosedIdentities =
   (clock: Clock): OnNewLookupKey =>
   (tx, { sealKeys, lookupKey }) =>
@@ -182,7 +182,7 @@ const countEntries = async (tx: Tx): Promise<number> => {
   return Number(rows[0]?.found);
 };
 
-const hasRecord = async (tx: Tx): Promise<boolean> => {
+const hasRegister = async (tx: Tx): Promise<boolean> => {
   const { rows } = await sql<{ found: boolean }>`select exists (select 1 from public.closed_identities)
     or exists (select 1 from public.closed_identity_count) as found`.execute(tx);
   return rows[0]?.found !== false;

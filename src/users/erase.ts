@@ -4,7 +4,7 @@ import type { UserId } from '../core/ids.ts';
 import { type Outcome, refusedWith, type Tx } from '../db/database.ts';
 import type { UserRow } from '../db/tables/index.ts';
 import { adminOnly, isAdmin, isLastAdministrator, lastAdministrator, lockAdministration } from './administrators.ts';
-import { type ClosedIdentities, type LockedCount, recordBroken } from './closed-identities.ts';
+import { type ClosedIdentities, type LockedCount, registerBroken } from './closed-identities.ts';
 import { deleteCredentials } from './credentials.ts';
 import type { UserQueries } from './queries.ts';
 import type { Revise } from './revise.ts';
@@ -30,7 +30,7 @@ export const createErasing = ({ queries, revise, closedIdentities }: Deps) => ({
     if (!row || row.status === 'erased') return refusedWith(notFound());
     if (await isLastAdministrator(queries, tx, row)) return refusedWith(lastAdministrator());
     const count = await closedIdentities.lock(tx);
-    return count ? { ok: { row, count } } : refusedWith(recordBroken());
+    return count ? { ok: { row, count } } : refusedWith(registerBroken());
   },
 
   /**

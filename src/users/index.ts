@@ -23,7 +23,7 @@ export {
   type ClosedIdentities,
   createClosedIdentities,
   type IdentityCheck,
-  recordBroken,
+  registerBroken,
 } from './closed-identities.ts';
 export type { CreateUser } from './create.ts';
 export { isIdUsed } from './id-traces.ts';

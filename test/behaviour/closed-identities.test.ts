@@ -212,7 +212,7 @@ describe('users who were disabled or erased', () => {
     }
   });
 
-  describe('with a record that was changed', () => {
+  describe('with a register that was changed', () => {
     let saved: { entries: Json[]; count: Json[] };
 
     const allOf = async (table: string): Promise<Json[]> =>
@@ -265,10 +265,10 @@ describe('users who were disabled or erased', () => {
       });
     };
 
-    /** Nobody new is let in, on the record, until the record is back as it was. */
+    /** Nobody new is let in, on the record, until the register is back as it was. */
     const nobodyComesBack = async (): Promise<void> => {
       const [before, counted] = [await countUsers(), await failures()];
-      // What is left of the record may still say that they are disabled; that is refused without going through all of it.
+      // What is left of the register may still say that they are disabled; that is refused without going through all of it.
       for (const who of [gone, back]) expect([401, 409]).toContain((await me(app, who)).status);
       for (const who of [newcomer(), newcomer(supplying)]) {
         isRefused(await me(app, who));
@@ -345,7 +345,7 @@ describe('users who were disabled or erased', () => {
         'has an invented entry',
         () => [...saved.entries, { ...at(saved.entries, first), entry: saved.entries.length + 1 }],
       ],
-    ])('nobody comes back and nobody new is let in while the record %s', async (_what, changed) => {
+    ])('nobody comes back and nobody new is let in while the register %s', async (_what, changed) => {
       await write('closed_identities', changed());
       await nobodyComesBack();
     });
@@ -366,7 +366,7 @@ describe('users who were disabled or erased', () => {
       }
     });
 
-    it('a user stays out whose entries are hidden from the search for them, but not from the whole record', async () => {
+    it('a user stays out whose entries are hidden from the search for them, but not from the whole register', async () => {
       await sql('alter table closed_identities enable row level security');
       await sql(`create policy hiding on closed_identities using (position('mac in' in current_query()) = 0)`);
       await isKeptOut(gone, goneId);
@@ -534,7 +534,7 @@ describe('a user who is disabled', () => {
   });
 });
 
-describe('the lookup key and the record under it', () => {
+describe('the lookup key and the register under it', () => {
   const stack: (() => Promise<unknown>)[] = [];
   afterEach(async () => {
     for (const end of stack.splice(0).reverse()) await end();
@@ -555,7 +555,7 @@ describe('the lookup key and the record under it', () => {
     }
   };
 
-  it('the record begins with the users whom an earlier version disabled or erased and whose rows are intact', async () => {
+  it('the register begins with the users whom an earlier version disabled or erased and whose rows are intact', async () => {
     const [db, rootKey] = [await database(), newRootKey()];
     const [disabled, erased, altered, enabled] = [newcomer(), newcomer(supplying), newcomer(), newcomer()];
     const ids = await on(db, rootKey, async (app, admin) => {
@@ -590,7 +590,7 @@ describe('the lookup key and the record under it', () => {
     });
   });
 
-  it('a start without the lookup key of a record is refused, and works once the key is back', async () => {
+  it('a start without the lookup key of a register is refused, and works once the key is back', async () => {
     const [db, rootKey] = [await database(), newRootKey()];
     const who = newcomer();
     await on(db, rootKey, async (app, admin) => setStatus(admin, await letIn(app, who), 'disabled'));
@@ -598,7 +598,7 @@ describe('the lookup key and the record under it', () => {
     expect(rows.length).toBe(1);
     await db.client.query(`delete from service_keys where purpose = 'lookup'`);
     await expect(start(db, rootKey)).rejects.toThrow(
-      /lookup key is missing from the database although it holds a record.*Restore table service_keys/,
+      /lookup key is missing from the database although it holds a register.*Restore table service_keys/,
     );
     expect((await db.client.query(`select 1 from service_keys where purpose = 'lookup'`)).rows).toEqual([]);
     const [row] = rows;

@@ -10,7 +10,7 @@ import {
   type ClosedIdentities,
   type IdentityCheck,
   isIdUsed,
-  recordBroken,
+  registerBroken,
   type Users,
   usernameError,
 } from '../../users/index.ts';
@@ -42,19 +42,19 @@ export const createExternalUsers = ({ db, audit, users, closedIdentities }: Deps
     return null;
   };
 
-  /** Refuses an identity that the record keeps out, or every identity where the record was changed. */
+  /** Refuses an identity that the register keeps out, or every identity where the register was changed. */
   const refuseChecked = async (tx: Tx, origin: RequestOrigin, check: Exclude<IdentityCheck, { state: 'open' }>) => {
     if (check.state === 'closed') return await refuse(tx, origin, closed(check.userId));
     const details = { table: check.table, key: check.key, during: 'user.create' };
     const entry = { action: 'row.integrity_broken', outcome: 'failed', reason: 'missing', details } as const;
     await audit.record(tx, { origin, userId: null }, entry);
-    return await refuse(tx, origin, { error: recordBroken(), reason: 'record_broken' });
+    return await refuse(tx, origin, { error: registerBroken(), reason: 'record_broken' });
   };
 
   const make = async (tx: Tx, origin: RequestOrigin, identity: ExternalIdentity): Promise<Outcome<UserRow>> => {
     const suppliedId = suppliedIdOf(identity);
     const external = { issuer: identity.issuer.issuer, subject: identity.subject };
-    // First, since going through the whole record costs more than this answer to somebody who keeps asking.
+    // First, since going through the whole register costs more than this answer to somebody who keeps asking.
     const closedUser = await closedIdentities.closedUser(tx, { id: suppliedId, ...external });
     if (closedUser) return await refuse(tx, origin, closed(closedUser));
     const refusal = await refuseIdentity(tx, identity, suppliedId);
@@ -96,7 +96,7 @@ export const createExternalUsers = ({ db, audit, users, closedIdentities }: Deps
     /**
      * The user whom a verified external identity belongs to, found by issuer and subject, never by id, name or email.
      * Unknown ones are made, as members, where the issuer may create users. Throws `unauthenticated`, also for identities
-     * that were disabled or erased here; `name_taken` with advice; `integrity_broken` while the record of closed identities
+     * that were disabled or erased here; `name_taken` with advice; `integrity_broken` while the register of closed identities
      * cannot be relied on.
      */
     userOf: async (origin: RequestOrigin, identity: ExternalIdentity): Promise<UserRow> => {

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 
 /**
- * The record of disabled and erased identities. The lookup key goes with it: a record that is begun again after this was
+ * The register of disabled and erased identities. The lookup key goes with it: a register that is begun again after this was
  * taken back has a key of its own.
  */
 export const up = async (db: Kysely<unknown>): Promise<void> => {
