@@ -16,7 +16,7 @@ interface Deps {
   readonly clock: Clock;
   readonly now: Now;
   readonly audit: Audit;
-  readonly users: Pick<Users, 'byKey' | 'hold'>;
+  readonly users: Pick<Users, 'byKey' | 'lockActive'>;
   readonly passwords: Passwords;
   readonly throttle: Throttle;
   readonly issueTokens: IssueTokens;
@@ -44,7 +44,7 @@ export const createLogin = ({ db, clock, now, audit, users, passwords, throttle,
   const commit = (origin: RequestOrigin, verified: VerifiedPassword): Promise<CommittedLogin> =>
     commitOrThrow(db, async (tx): Promise<Outcome<CommittedLogin>> => {
       const { user: before } = verified;
-      const user = before && (await users.hold(tx, { userId: before.id }));
+      const user = before && (await users.lockActive(tx, { userId: before.id }));
       // The user may have been disabled, or the password changed, since it was verified.
       const unchanged = user !== null && user.password_hash === before?.password_hash;
       const reason = failureOf(verified);

@@ -32,7 +32,7 @@ interface Deps {
   readonly now: Now;
   readonly audit: Audit;
   readonly mutate: Mutate;
-  readonly users: Pick<Users, 'hold'>;
+  readonly users: Pick<Users, 'lockActive'>;
   readonly sessions: Pick<Sessions, 'findOrStart'>;
   readonly writer: ImportWriter;
 }
@@ -56,7 +56,7 @@ export const createImportFor = ({ now, audit, mutate, users, sessions, writer }:
 
   const write = async (tx: Tx, caller: Caller, username: string, input: ImportFor): Promise<Outcome<ImportResult>> => {
     if (!isOperator(caller)) return refusedWith(operatorOnly());
-    const owner = await users.hold(tx, { username });
+    const owner = await users.lockActive(tx, { username });
     if (owner === null) return refusedWith(noOwner());
     const moment = await now(tx);
     input.items.forEach((item, index) => {

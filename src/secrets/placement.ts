@@ -28,7 +28,7 @@ export interface Placement {
 
 interface Deps {
   readonly sessions: Pick<Sessions, 'verifyAndLock'>;
-  readonly users: Pick<Users, 'hold'>;
+  readonly users: Pick<Users, 'lockActive'>;
 }
 
 export const createPlacement = ({ sessions, users }: Deps): Placement => ({
@@ -50,7 +50,7 @@ export const createPlacement = ({ sessions, users }: Deps): Placement => ({
     if (ids.includes(caller.userId)) return invalid('shared_with', 'names you, the owner.');
     // In one order for everybody, so that two transactions do not wait for each other.
     for (const userId of [...ids].sort()) {
-      if (!(await users.hold(tx, { userId })))
+      if (!(await users.lockActive(tx, { userId })))
         return invalid('shared_with', 'names a user who is unknown or disabled.');
     }
     return null;

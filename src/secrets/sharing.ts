@@ -9,12 +9,12 @@ import type { SecretView } from './view.ts';
 
 interface Deps {
   readonly changes: Changes;
-  readonly users: Pick<Users, 'hold' | 'byKey'>;
+  readonly users: Pick<Users, 'lockActive' | 'byKey'>;
 }
 
 export const createSharing = ({ changes: { change }, users }: Deps) => {
   const shareLocked = async (locked: LockedSecret<'secret.share'>, who: UserReference) => {
-    const user = await users.hold(locked.tx, who);
+    const user = await users.lockActive(locked.tx, who);
     if (!user) return await locked.refuse(invalid(fieldOf(who), 'names a user who is unknown or disabled.'));
     if (user.id === locked.loaded.row.owner_id)
       return await locked.refuse(invalid(fieldOf(who), 'names you, the owner.'));

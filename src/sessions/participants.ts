@@ -18,7 +18,7 @@ interface Deps {
   readonly clock: Clock;
   readonly seals: Seals;
   readonly audit: Audit;
-  readonly users: Pick<Users, 'hold' | 'active'>;
+  readonly users: Pick<Users, 'lockActive' | 'active'>;
   readonly queries: Pick<SessionQueries, 'lockParticipant'>;
   readonly mutateSession: MutateSession;
   readonly show: Show;
@@ -84,7 +84,7 @@ export const createParticipants = ({ clock, seals, audit, users, queries, mutate
     addParticipant: (caller: Caller, name: string, who: UserReference): Promise<SessionView> =>
       mutateSession.ownedAndActive(caller, { name, action: adding }, async (tx, session) => {
         const target = targetOf(session);
-        const user = await users.hold(tx, who);
+        const user = await users.lockActive(tx, who);
         if (!user) return await audit.refuse(tx, caller, adding, target, unknownUser(who));
         await join(tx, session, user.id);
         await audit.allow(tx, caller, adding, { target, details: { user_id: user.id } });

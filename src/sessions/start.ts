@@ -24,7 +24,7 @@ interface Deps {
   readonly audit: Audit;
   readonly mutate: Mutate;
   readonly idempotency: Idempotency;
-  readonly users: Pick<Users, 'hold'>;
+  readonly users: Pick<Users, 'lockActive'>;
   readonly now: Now;
   readonly queries: Pick<SessionQueries, 'named'>;
   readonly insertSession: InsertSession;
@@ -34,7 +34,7 @@ interface Deps {
 export const createStart = ({ audit, mutate, idempotency, users, now, queries, insertSession }: Deps) => {
   /** Locks each of these users; false when one of them is unknown or disabled. */
   const lockAll = async (tx: Tx, ids: readonly UserId[]): Promise<boolean> => {
-    for (const userId of ids) if ((await users.hold(tx, { userId })) === null) return false;
+    for (const userId of ids) if ((await users.lockActive(tx, { userId })) === null) return false;
     return true;
   };
 

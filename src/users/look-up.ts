@@ -49,7 +49,7 @@ export const createLookUp = ({ db, queries }: Deps) => {
       queries.bySubject(handle, issuer, subject),
 
     /** The active user of this reference, locked so that nobody disables or erases them before the transaction ends; or null. */
-    hold: async (tx: Tx, reference: UserReference): Promise<UserRow | null> => {
+    lockActive: async (tx: Tx, reference: UserReference): Promise<UserRow | null> => {
       const id = await idOf(tx, reference);
       const row = id === undefined ? null : await queries.lockShared(tx, id);
       const stillNamed = 'userId' in reference || row?.username_key === usernameKey(reference.username);
