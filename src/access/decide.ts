@@ -1,7 +1,7 @@
 import type { Caller } from '../core/caller.ts';
 import type { UserId, VerifiedSessionId } from '../core/ids.ts';
 import type { Permission } from '../core/permissions.ts';
-import type { Scope } from '../db/tables/index.ts';
+import type { Exposure, Scope, SecretState } from '../core/secret-types.ts';
 
 export const actions = ['list', 'reveal', 'use', 'write', 'share', 'manage'] as const;
 export type Action = (typeof actions)[number];
@@ -19,7 +19,7 @@ export interface SecretFacts {
   readonly isActive: boolean;
   readonly expiresAt: Date | null;
   readonly deletedAt: Date | null;
-  readonly exposure: 'reveal' | 'use';
+  readonly exposure: Exposure;
 }
 
 /** The part of the caller that the rule looks at. */
@@ -32,15 +32,10 @@ export type AccessBasis = 'owner' | 'session' | 'shared';
  * to callers who may know that it does: `permission` and `waiting` are about the credential, `owner_only` and `use_only`
  * about the rule, the rest about the state of the secret.
  */
-export type Refusal =
-  | 'permission'
-  | 'waiting'
-  | 'nothing'
-  | 'owner_only'
-  | 'use_only'
-  | 'inactive'
-  | 'expired'
-  | 'deleted';
+export type Refusal = 'permission' | 'waiting' | 'nothing' | 'owner_only' | 'use_only' | UnusableState;
+
+/** The states in which nobody can use a secret's value. */
+type UnusableState = Exclude<SecretState, 'live'>;
 
 export type Decision =
   | { readonly allowed: true; readonly basis: AccessBasis }
@@ -65,7 +60,7 @@ export const isExpired = (secret: Pick<SecretFacts, 'expiresAt'>, now: Date): bo
   secret.expiresAt !== null && secret.expiresAt.getTime() <= now.getTime();
 
 /** The state in which nobody can use the secret's value, or null while it can be used. */
-const unusableState = (facts: SecretFacts, now: Date): 'deleted' | 'inactive' | 'expired' | null => {
+const unusableState = (facts: SecretFacts, now: Date): UnusableState | null => {
   if (facts.deletedAt !== null) return 'deleted';
   if (!facts.isActive) return 'inactive';
   return isExpired(facts, now) ? 'expired' : null;
@@ -93,7 +88,12 @@ const decideForOwner = (action: Action, facts: SecretFacts, now: Date): Decision
   return { allowed: true, basis: 'owner' };
 };
 
-const decideForOthers = (action: Action, facts: SecretFacts, basis: 'session' | 'shared', now: Date): Decision => {
+const decideForOthers = (
+  action: Action,
+  facts: SecretFacts,
+  basis: Exclude<AccessBasis, 'owner'>,
+  now: Date,
+): Decision => {
   if (unusableState(facts, now) !== null) return refused('nothing');
   if (action !== 'list' && !needsValue(action)) return refused('owner_only');
   if (action === 'reveal' && facts.exposure === 'use') return refused('use_only');

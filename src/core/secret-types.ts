@@ -17,6 +17,9 @@ export type SecretType = (typeof secretTypes)[number];
 export const scopes = ['user', 'session', 'shared'] as const;
 export type Scope = (typeof scopes)[number];
 
+/** The scopes that a transfer can move a secret to. A secret becomes shared by sharing it. */
+export const transferScopes = ['user', 'session'] as const satisfies readonly Scope[];
+
 /** What others may do with a secret that they reach: reveal its value, or only use it. */
 export const exposures = ['reveal', 'use'] as const;
 export type Exposure = (typeof exposures)[number];

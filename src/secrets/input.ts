@@ -1,8 +1,7 @@
 import { invalid } from '../core/errors.ts';
 import type { UserId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { SecretType } from '../core/secret-types.ts';
-import type { Scope } from '../db/tables/index.ts';
+import type { Exposure, Scope, SecretType } from '../core/secret-types.ts';
 
 /** What creates a secret, shapes already checked at the edge. */
 export interface CreateSecret {
@@ -18,7 +17,7 @@ export interface CreateSecret {
   readonly expires_at?: Date | null;
   readonly rotate_after?: Date | null;
   readonly metadata?: JsonObject;
-  readonly exposure?: 'reveal' | 'use';
+  readonly exposure?: Exposure;
 }
 
 export interface ChangeSecret {
@@ -29,7 +28,7 @@ export interface ChangeSecret {
   readonly expires_at?: Date | null;
   readonly rotate_after?: Date | null;
   readonly metadata?: JsonObject;
-  readonly exposure?: 'reveal' | 'use';
+  readonly exposure?: Exposure;
 }
 
 const maxValueBytes = 64 * 1024;

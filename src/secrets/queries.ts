@@ -2,12 +2,12 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Branch } from '../access/index.ts';
 import { idsOf, type SecretId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
-import type { SecretType } from '../core/secret-types.ts';
+import type { OwnerFilter, Scope, SecretState, SecretType } from '../core/secret-types.ts';
 import type { Db, Tx } from '../db/database.ts';
 import { type RawRow, readTogether } from '../db/json-rows.ts';
 import { replanEachTime } from '../db/pool.ts';
 import { columnNames } from '../db/tables/columns.ts';
-import type { Scope, SecretRow } from '../db/tables/index.ts';
+import type { SecretRow } from '../db/tables/index.ts';
 import { notWritten, type Seals } from '../keys/index.ts';
 
 /** All SQL of this domain. It chooses rows; the seals verify what is read before anything is decided by it. */
@@ -60,9 +60,9 @@ export interface SecretFilter {
   readonly type?: SecretType;
   readonly tag?: string;
   readonly q?: string;
-  readonly owner?: 'me' | 'others' | 'any';
+  readonly owner?: OwnerFilter;
   readonly sessionId?: string;
-  readonly state?: 'live' | 'inactive' | 'expired' | 'deleted';
+  readonly state?: SecretState;
   readonly names?: readonly string[];
   /** Of session secrets only those of this session; null: none. */
   readonly onlySession?: VerifiedSessionId | null;
@@ -140,7 +140,7 @@ export const visibleIds = async (
 export interface CountRow {
   readonly scope: Scope;
   readonly type: SecretType;
-  readonly state: 'live' | 'inactive' | 'expired';
+  readonly state: Exclude<SecretState, 'deleted'>;
   readonly mine: boolean;
   readonly count: number;
 }

@@ -1,6 +1,7 @@
 import { isExpired, type SecretFacts } from '../access/index.ts';
 import { KeyholdError } from '../core/errors.ts';
 import type { UserId } from '../core/ids.ts';
+import type { SecretState } from '../core/secret-types.ts';
 import type { SecretRow } from '../db/tables/index.ts';
 
 export { isAccessibleBy } from '../access/index.ts';
@@ -35,8 +36,6 @@ export const unshareWith = (secret: Sharing, userId: UserId): Sharing => {
 
 export const activate = (): Pick<SecretRow, 'is_active'> => ({ is_active: true });
 export const deactivate = (): Pick<SecretRow, 'is_active'> => ({ is_active: false });
-
-export type SecretState = 'live' | 'inactive' | 'expired' | 'deleted';
 
 export const stateOf = (row: Pick<SecretRow, 'deleted_at' | 'is_active' | 'expires_at'>, now: Date): SecretState => {
   if (row.deleted_at !== null) return 'deleted';

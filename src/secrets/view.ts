@@ -1,7 +1,8 @@
 import type { AccessBasis } from '../access/index.ts';
 import type { UserId } from '../core/ids.ts';
+import type { SecretState } from '../core/secret-types.ts';
 import type { SecretRow } from '../db/tables/index.ts';
-import { type SecretState, stateOf } from './secret.ts';
+import { stateOf } from './secret.ts';
 
 /** A secret as it is shown: everything but the value. */
 export interface SecretView

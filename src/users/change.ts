@@ -4,6 +4,7 @@ import type { Caller, Role } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
 import type { UserId } from '../core/ids.ts';
+import type { AssignableStatus } from '../core/user-status.ts';
 import type { Outcome, Tx } from '../db/database.ts';
 import type { UserRow } from '../db/tables/index.ts';
 import { integrityBroken } from '../keys/index.ts';
@@ -26,7 +27,7 @@ export interface ChangeUser {
   readonly email?: string | null;
   readonly display_name?: string | null;
   readonly role?: Role;
-  readonly status?: 'active' | 'disabled';
+  readonly status?: AssignableStatus;
 }
 
 interface Deps {

@@ -9,9 +9,9 @@ import {
   type VerifiedSessionId,
 } from '../../src/core/ids.ts';
 import { type Permission, permissions } from '../../src/core/permissions.ts';
-import type { SecretType } from '../../src/core/secret-types.ts';
+import type { Scope, SecretType } from '../../src/core/secret-types.ts';
 import { type Db, inTransaction } from '../../src/db/database.ts';
-import type { ParticipantRow, Scope, SessionRow, UserRow } from '../../src/db/tables/index.ts';
+import type { ParticipantRow, SessionRow, UserRow } from '../../src/db/tables/index.ts';
 import type { Seals } from '../../src/keys/index.ts';
 
 /*

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { OperatorApp } from '../../app.ts';
 import type { Caller, Role } from '../../core/caller.ts';
 import { toId, type UserId } from '../../core/ids.ts';
+import type { AssignableStatus } from '../../core/user-status.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
@@ -114,11 +115,7 @@ export const listUsers = async (context: CliContext): Promise<void> => {
   await context.out.result({ users }, () => context.out.table(['USERNAME', 'ROLE', 'STATUS', 'ID'], rows));
 };
 
-export const setStatus = async (
-  context: CliContext,
-  username: string,
-  status: 'active' | 'disabled',
-): Promise<void> => {
+export const setStatus = async (context: CliContext, username: string, status: AssignableStatus): Promise<void> => {
   const user = await asOperator(`admin user ${status === 'active' ? 'enable' : 'disable'}`, async (app, caller) =>
     app.users.update(caller, await idOf(app, caller, username), { status }),
   );

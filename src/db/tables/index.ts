@@ -25,7 +25,7 @@ export type { LoginRow } from './logins.ts';
 export type { OwnerKeyRow } from './owner-keys.ts';
 export type { ParticipantRow } from './participants.ts';
 export type { SecretVersionRow } from './secret-versions.ts';
-export type { Scope, SecretRow } from './secrets.ts';
+export type { SecretRow } from './secrets.ts';
 export type { ServiceKeyRow } from './service-keys.ts';
 export type { SessionRow } from './sessions.ts';
 export type { TokenRow } from './tokens.ts';

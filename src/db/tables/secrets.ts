@@ -1,9 +1,7 @@
 import type { OwnerKeyId, SecretId, UserId } from '../../core/ids.ts';
 import type { JsonObject } from '../../core/json.ts';
-import type { SecretType } from '../../core/secret-types.ts';
+import type { Exposure, Scope, SecretType } from '../../core/secret-types.ts';
 import type { SealedTableOf } from './sealed-table.ts';
-
-export type Scope = 'user' | 'session' | 'shared';
 
 export interface SecretRow {
   id: SecretId;
@@ -24,7 +22,7 @@ export interface SecretRow {
   updated_at: Date;
   version: number;
   key_id: OwnerKeyId;
-  exposure: 'reveal' | 'use';
+  exposure: Exposure;
   rotate_after: Date | null;
   deleted_at: Date | null;
   /** When the current version of the value was written. */

@@ -1,6 +1,7 @@
 import type { Role } from '../../core/caller.ts';
 import type { UserId } from '../../core/ids.ts';
 import type { JsonObject } from '../../core/json.ts';
+import type { UserStatus } from '../../core/user-status.ts';
 import type { SealedTableOf } from './sealed-table.ts';
 
 export interface UserRow {
@@ -16,7 +17,7 @@ export interface UserRow {
   issuer: string | null;
   subject: string | null;
   role: Role;
-  status: 'active' | 'disabled' | 'erased';
+  status: UserStatus;
   secrets_from: Date | null;
   metadata: JsonObject;
   revision: number;

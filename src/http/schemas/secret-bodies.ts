@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { onConflicts, scopes } from '../../core/secret-types.ts';
+import { onConflicts, type Scope, scopes, transferScopes } from '../../core/secret-types.ts';
 import { documented, Id, Instant, Metadata, nullable, SessionName, strict } from './common.ts';
 import { Description, Exposure, example, Name, ScopeName, Tags, TypeName, Value } from './secret-fields.ts';
 
@@ -27,7 +27,7 @@ const createExample = {
   tags: ['billing'],
 };
 
-const ifScope = (scope: (typeof scopes)[number], yes: object, no: object) => ({
+const ifScope = (scope: Scope, yes: object, no: object) => ({
   if: { properties: { scope: { const: scope } }, required: ['scope'] },
   // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema; nobody awaits this object.
   then: yes,
@@ -126,7 +126,7 @@ export const RevealBody = strict(
 );
 
 /** A secret becomes shared by sharing it, not by a transfer. */
-const TransferScope = Type.Enum(scopes, documented({ enum: ['user', 'session'] }));
+const TransferScope = Type.Enum(scopes, documented({ enum: transferScopes }));
 
 export const TransferBody = strict(
   { scope: TransferScope, session_id: Type.Optional(nullable(SessionName)) },

@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { offeredRoles } from '../../core/permissions.ts';
+import { assignableStatuses } from '../../core/user-status.ts';
 import { documented, Email, Id, Instant, Metadata, nullable, PageQuery, strict, Text } from './common.ts';
 
 export const userExample = {
@@ -17,7 +18,7 @@ export const userExample = {
 };
 
 const Role = Type.Enum(offeredRoles, { title: 'Role' });
-const Status = Type.Enum(['active', 'disabled'], { title: 'UserStatus' });
+const Status = Type.Enum(assignableStatuses, { title: 'UserStatus' });
 
 export const User = Type.Object(
   {
