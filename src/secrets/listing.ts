@@ -47,7 +47,8 @@ export const createListing = ({ db, clock, audit, load, sessions }: Deps) => {
     inTransaction(db, async (tx) => {
       const now = clock.now();
       const resolved = await withOwnSessionId(tx, caller, filter);
-      const ids = await visibleIds(tx, visibleBranches(caller, now), resolved, caller.userId, now, page);
+      const viewer = { userId: caller.userId, branches: visibleBranches(caller, now), now };
+      const ids = await visibleIds(tx, viewer, { filter: resolved, page });
       const cut = pageOf(ids, page.limit, (id) => id);
       const evaluations = [...(await load.evaluate(tx, caller, 'list', cut.items))];
       const items = evaluations.flatMap(([, one]) => viewIn(caller, resolved, one));
@@ -83,7 +84,8 @@ export const createListing = ({ db, clock, audit, load, sessions }: Deps) => {
     stats: (caller: Caller): Promise<SecretStats> =>
       inTransaction(db, async (tx) => {
         const now = clock.now();
-        const rows = await countVisible(tx, visibleBranches(caller, now), caller.userId, now);
+        const viewer = { userId: caller.userId, branches: visibleBranches(caller, now), now };
+        const rows = await countVisible(tx, viewer);
         const count = total(rows);
         await audit.allow(tx, caller, 'secret.list', { target: everySecret, reason: 'stats', details: { count } });
         return {

@@ -86,7 +86,14 @@ const stateCondition = (state: SecretFilter['state'], now: Date) => {
   }
 };
 
-const filtered = (db: Db, branch: Branch, filter: SecretFilter, me: UserId, now: Date) => {
+/** Who looks for secrets, in which ways they can see them, and when. */
+export interface Viewer {
+  readonly userId: UserId;
+  readonly branches: readonly Branch[];
+  readonly now: Date;
+}
+
+const filtered = (db: Db, branch: Branch, filter: SecretFilter, { userId: me, now }: Omit<Viewer, 'branches'>) => {
   const { scope, type, tag, q, owner, sessionId, state, names, onlySession, ...unhandled } = filter;
   // A filter that this function does not handle would be ignored without a word, so that it must not compile.
   unhandled satisfies Record<string, never>;
@@ -115,16 +122,14 @@ const filtered = (db: Db, branch: Branch, filter: SecretFilter, me: UserId, now:
 /** Ids of one row more than the page, newest first. Each way of seeing is cut to the page by itself, so none scans far. */
 export const visibleIds = async (
   db: Db,
-  branches: readonly Branch[],
-  filter: SecretFilter,
-  me: UserId,
-  now: Date,
-  page: Page,
+  viewer: Viewer,
+  { filter, page }: { readonly filter: SecretFilter; readonly page: Page },
 ): Promise<SecretId[]> => {
+  const { branches } = viewer;
   if (branches.length === 0) return [];
   const limit = page.limit + 1;
   const parts = branches.map((branch) => {
-    let query = filtered(db, branch, filter, me, now).select('secrets.id');
+    let query = filtered(db, branch, filter, viewer).select('secrets.id');
     if (page.cursor !== null) query = query.where('secrets.id', '<', page.cursor);
     if (branch.pagedBy !== null)
       return sql`(${query.orderBy(`secrets.${branch.pagedBy}`).orderBy('secrets.id', 'desc').limit(limit)})`;
@@ -146,14 +151,15 @@ export interface CountRow {
 }
 
 /** How many secrets the caller sees, by scope, type, state and whether they are the caller's own. */
-export const countVisible = async (db: Db, branches: readonly Branch[], me: UserId, now: Date): Promise<CountRow[]> => {
+export const countVisible = async (db: Db, viewer: Viewer): Promise<CountRow[]> => {
+  const { userId, branches, now } = viewer;
   if (branches.length === 0) return [];
   const moment = sql`greatest(${now}::timestamptz, statement_timestamp())`;
   const parts = branches.map(
     (branch) =>
-      sql`(${filtered(db, branch, {}, me, now).select(['secrets.scope', 'secrets.type', 'secrets.is_active', 'secrets.expires_at', 'secrets.owner_id'])})`,
+      sql`(${filtered(db, branch, {}, viewer).select(['secrets.scope', 'secrets.type', 'secrets.is_active', 'secrets.expires_at', 'secrets.owner_id'])})`,
   );
-  const { rows } = await sql<CountRow>`select scope, type, owner_id = ${me} as mine, count(*) as count,
+  const { rows } = await sql<CountRow>`select scope, type, owner_id = ${userId} as mine, count(*) as count,
     case when not is_active then 'inactive' when expires_at <= ${moment} then 'expired' else 'live' end as state
     from (${sql.join(parts, sql` union all `)}) as visible group by 1, 2, 3, 5`.execute(db);
   return rows;

@@ -1,4 +1,4 @@
-import { visibleBranches } from '../access/index.ts';
+import { type AccessBasis, visibleBranches } from '../access/index.ts';
 import type { Audit, AuditEntry } from '../audit/index.ts';
 import { createBatcher } from '../core/batch.ts';
 import { type Caller, withListPermission } from '../core/caller.ts';
@@ -93,7 +93,8 @@ export const createReveal = ({ db, clock, audit, ownerKeys, load }: Deps) => {
     // A name never means the caller's secrets in other sessions; these are reached by id.
     const filter = { names, onlySession: caller.session };
     const page = { limit: maxCandidates, cursor: null };
-    const ids = await visibleIds(db, visibleBranches(lister, now), filter, caller.userId, now, page);
+    const viewer = { userId: caller.userId, branches: visibleBranches(lister, now), now };
+    const ids = await visibleIds(db, viewer, { filter, page });
     const evaluations = [...(await load.evaluate(db, lister, 'list', ids)).values()];
     const rows = evaluations
       .flatMap((one) => (one.kind === 'allowed' ? [one.loaded] : []))
@@ -159,7 +160,7 @@ const atFirstLevel = (candidates: readonly NamedCandidate[]): readonly NamedCand
 const onlyOne = ([first, ...others]: readonly NamedCandidate[]): SecretId | null =>
   first && others.length === 0 ? first.id : null;
 
-const revealedEntry = (id: SecretId, basis: string, version: number): AuditEntry => ({
+const revealedEntry = (id: SecretId, basis: AccessBasis, version: number): AuditEntry => ({
   action: 'secret.reveal',
   target: { type: 'secret', id },
   outcome: 'allowed',

@@ -81,14 +81,20 @@ describe('what a list shows', () => {
     await database.drop();
   });
 
+  const viewerOf = (world: World, subject: Subject) => ({
+    userId: subject.userId,
+    branches: visibleBranches(subject, world.clock),
+    now: world.clock,
+  });
+
   /** Every page of one list, one after the other, as a client walks them. */
   const walk = async (world: World, subject: Subject, filter: SecretFilter): Promise<string[]> => {
-    const branches = visibleBranches(subject, world.clock);
+    const viewer = viewerOf(world, subject);
     const seen: string[] = [];
     let cursor: string | null = null;
     do {
       const page = { limit: world.draft.limit, cursor };
-      const ids = await visibleIds(service.db, branches, filter, subject.userId, world.clock, page);
+      const ids = await visibleIds(service.db, viewer, { filter, page });
       const cut = pageOf(ids, page.limit, (id) => id);
       seen.push(...cut.items);
       // Pages that overlap would otherwise never come to an end.
@@ -104,7 +110,7 @@ describe('what a list shows', () => {
   };
 
   const counted = async (world: World, subject: Subject): Promise<Record<string, number>> => {
-    const rows = await countVisible(service.db, visibleBranches(subject, world.clock), subject.userId, world.clock);
+    const rows = await countVisible(service.db, viewerOf(world, subject));
     return Object.fromEntries(
       rows.map((row) => [[row.scope, row.type, row.state, row.mine].join(' '), row.count] as const),
     );
