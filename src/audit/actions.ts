@@ -1,8 +1,6 @@
 import type { Permission } from '../core/permissions.ts';
 
-interface Revised {
-  readonly revision: number;
-}
+type Revised = { readonly revision: number };
 
 /**
  * Everything that is recorded, with the details of each action: ids, numbers and names of fields only, never a name, a value,

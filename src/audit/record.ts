@@ -2,26 +2,38 @@ import { type Caller, isOperator, type RequestOrigin } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import type { KeyholdError } from '../core/errors.ts';
 import { newId } from '../core/ids.ts';
-import type { JsonObject } from '../core/json.ts';
 import { publicRandom } from '../core/random.ts';
 import { boundedText } from '../core/text.ts';
 import { type Db, mapDbErrors, refusedWith, type Tx } from '../db/database.ts';
 import type { AuditRow } from '../db/tables/index.ts';
 import type { AnyInsert, Seals, Unchanged, Unsealed } from '../keys/index.ts';
 import type { AuditAction, AuditDetails, AuditTarget } from './actions.ts';
+import type { AuditReason } from './reasons.ts';
 
-/** The record of one action. A refusal or failure may leave out the action's details. */
-type EntryOf<A extends AuditAction> = {
+/** What the record of any action says. */
+interface Said<A extends AuditAction> {
   readonly action: A;
-  readonly target?: AuditTarget | undefined;
-  /** Why it was allowed, refused or failed, as a word of a closed list. Never anything that the caller sent. */
-  readonly reason?: string | null;
-} & (
-  | { readonly outcome: 'allowed'; readonly details: AuditDetails[A] }
-  | { readonly outcome: Exclude<AuditRow['outcome'], 'allowed'>; readonly details?: AuditDetails[A] }
-);
+  readonly target?: AuditTarget | null | undefined;
+  /** Why it was allowed, refused or failed. */
+  readonly reason?: AuditReason | null;
+}
 
-export type AuditEntry = { [A in AuditAction]: EntryOf<A> }[AuditAction];
+/** The record of an action with the details that belong to it. */
+interface EntryOf<A extends AuditAction> extends Said<A> {
+  readonly outcome: AuditRow['outcome'];
+  readonly details: AuditDetails[A];
+}
+
+/** A refusal or a failure may leave out the details. */
+interface EntryWithoutDetails extends Said<AuditAction> {
+  readonly outcome: Exclude<AuditRow['outcome'], 'allowed'>;
+  readonly details?: undefined;
+}
+
+export type AuditEntry = { [A in AuditAction]: EntryOf<A> }[AuditAction] | EntryWithoutDetails;
+
+/** An entry whose details were matched with its action before. */
+type MatchedEntry = EntryOf<AuditAction> | EntryWithoutDetails;
 
 /** Who acted: an authenticated caller, or a request that belongs to no known caller (yet). */
 export type Actor = Caller | { readonly origin: RequestOrigin; readonly userId: Caller['userId'] | null };
@@ -35,7 +47,14 @@ export interface ActorEntry {
 export interface Allowed<A extends AuditAction> {
   readonly target?: AuditTarget;
   readonly details: AuditDetails[A];
-  readonly reason?: string;
+  readonly reason?: AuditReason;
+}
+
+/** The refusal of an action. The reason in its record is the error's code unless another is given. */
+interface Refused {
+  readonly target?: AuditTarget | null;
+  readonly error: KeyholdError;
+  readonly reason?: AuditReason;
 }
 
 export interface Audit {
@@ -43,15 +62,8 @@ export interface Audit {
   record(tx: Tx, actor: Actor, entry: AuditEntry): Promise<void>;
   /** Records that an action was done. */
   allow<A extends AuditAction>(tx: Tx, actor: Actor, action: A, what: Allowed<A>): Promise<void>;
-  /** Records that an action was refused and returns the refusal. The reason is the error's code unless another is given. */
-  refuse(
-    tx: Tx,
-    actor: Actor,
-    action: AuditAction,
-    target: AuditTarget | null,
-    error: KeyholdError,
-    reason?: string,
-  ): Promise<{ readonly refused: KeyholdError }>;
+  /** Records that an action was refused and returns the refusal. */
+  refuse(tx: Tx, actor: Actor, action: AuditAction, why: Refused): Promise<{ readonly refused: KeyholdError }>;
   /** Adds records that are committed when it resolves, all in one statement, of several callers if need be. */
   commit(db: Db, records: readonly ActorEntry[]): Promise<void>;
   /** Adds and commits one record, for decisions made outside a transaction. */
@@ -71,7 +83,13 @@ const byOperator = (actor: Actor): boolean => 'credential' in actor && isOperato
 const agentOf = (actor: Actor): string | null => ('agent' in actor ? actor.agent : null);
 const sessionOf = (actor: Actor): string | null => ('session' in actor ? actor.session : null);
 
-const rowOf = (now: Date, actor: Actor, entry: AuditEntry): Unsealed<'audit_log'> => ({
+/** The details as they are stored. */
+const detailsOf = (actor: Actor, entry: MatchedEntry): AuditDetails[AuditAction] & { readonly operator?: true } => ({
+  ...entry.details,
+  ...(byOperator(actor) ? { operator: true } : {}),
+});
+
+const rowOf = (now: Date, actor: Actor, entry: MatchedEntry): Unsealed<'audit_log'> => ({
   id: newId<string>(),
   recorded_at: now,
   request_id: boundedText(actor.origin.requestId, 64) ?? '',
@@ -86,7 +104,7 @@ const rowOf = (now: Date, actor: Actor, entry: AuditEntry): Unsealed<'audit_log'
   reason: entry.reason ?? (byOperator(actor) ? 'operator' : null),
   ip: boundedText(actor.origin.ip, 64),
   user_agent: boundedText(actor.origin.userAgent, 256),
-  details: { ...entry.details, ...(byOperator(actor) ? { operator: true } : {}) } as JsonObject,
+  details: detailsOf(actor, entry),
   nonce: publicRandom(16),
 });
 
@@ -94,11 +112,16 @@ interface Deps {
   readonly clock: Clock;
   readonly seals: Seals;
   /** Called for each record as it is written, for counting. */
-  readonly onRecord: (entry: AuditEntry) => void;
+  readonly onRecord: (entry: Pick<AuditEntry, 'action' | 'outcome'>) => void;
 }
 
 export const createAudit = ({ clock, seals, onRecord }: Deps): Audit => {
-  const insert: Audit['insert'] = async (db, inserts, records, unchanged) => {
+  const insert = async (
+    db: Db,
+    inserts: readonly AnyInsert[],
+    records: readonly { readonly actor: Actor; readonly entry: MatchedEntry }[],
+    unchanged?: Unchanged,
+  ): Promise<boolean> => {
     const now = clock.now();
     const rows = records.map(({ actor, entry }) => rowOf(now, actor, entry));
     const written = await seals.insertAll(db, [...inserts, { table: 'audit_log', rows }], unchanged);
@@ -106,7 +129,7 @@ export const createAudit = ({ clock, seals, onRecord }: Deps): Audit => {
     return written;
   };
 
-  const record: Audit['record'] = async (tx, actor, entry) => {
+  const record = async (tx: Tx, actor: Actor, entry: MatchedEntry): Promise<void> => {
     await insert(tx, [], [{ actor, entry }]);
   };
 
@@ -116,10 +139,12 @@ export const createAudit = ({ clock, seals, onRecord }: Deps): Audit => {
 
   return {
     record,
-    allow: (tx, actor, action, { target, details, reason }) =>
-      record(tx, actor, { action, target, outcome: 'allowed', details, reason: reason ?? null } as AuditEntry),
-    refuse: async (tx, actor, action, target, error, reason = error.code) => {
-      await record(tx, actor, { action, target: target ?? undefined, outcome: 'refused', reason } as AuditEntry);
+    allow: <A extends AuditAction>(tx: Tx, actor: Actor, action: A, { target, details, reason }: Allowed<A>) => {
+      const entry: EntryOf<A> = { action, target, outcome: 'allowed', details, reason: reason ?? null };
+      return record(tx, actor, entry);
+    },
+    refuse: async (tx, actor, action, { target, error, reason = error.code }) => {
+      await record(tx, actor, { action, target, outcome: 'refused', reason });
       return refusedWith(error);
     },
     commit,

@@ -51,7 +51,11 @@ export const createLogin = ({ db, clock, now, audit, users, passwords, throttle,
       if (reason === null && unchanged) return { ok: await insert(tx, origin, user) };
       const actor = { origin, userId: before?.id ?? null };
       const target = before && ({ type: 'user', id: before.id } as const);
-      return await audit.refuse(tx, actor, 'login.refused', target, loginFailed(), reason ?? 'wrong_password');
+      return await audit.refuse(tx, actor, 'login.refused', {
+        target,
+        error: loginFailed(),
+        reason: reason ?? 'wrong_password',
+      });
     });
 
   return async (origin: RequestOrigin, username: string, password: string): Promise<TokenResponse> => {

@@ -48,7 +48,8 @@ export const createLoginList = ({ db, clock, seals, audit, mutate, queries }: De
     mutate(caller, async (tx) => {
       const row = await queries.lockOwnLogin(tx, caller.userId, id);
       if (row) return await endLocked(tx, caller, row);
-      return await audit.refuse(tx, caller, 'login.end', { type: 'login', id }, notFound(), 'nothing');
+      const target = { type: 'login', id } as const;
+      return await audit.refuse(tx, caller, 'login.end', { target, error: notFound(), reason: 'nothing' });
     });
 
   return {

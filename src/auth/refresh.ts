@@ -1,5 +1,5 @@
 import { type CallerState, invalidCredential } from '../access/index.ts';
-import type { Audit } from '../audit/index.ts';
+import type { Audit, AuditReason } from '../audit/index.ts';
 import type { RequestOrigin } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import type { LoginId, UserId } from '../core/ids.ts';
@@ -29,8 +29,10 @@ interface Deps {
 export const createRefresh = (deps: Deps) => {
   const { db, clock, seals, audit, callerState, queries, refreshTokens, issueTokens, refreshMs } = deps;
 
-  const refuse = (tx: Tx, origin: RequestOrigin, id: LoginId, userId: UserId | null, reason: string) =>
-    audit.refuse(tx, { origin, userId }, 'login.refresh', { type: 'login', id }, invalidCredential(), reason);
+  const refuse = (tx: Tx, origin: RequestOrigin, id: LoginId, userId: UserId | null, reason: AuditReason) => {
+    const target = { type: 'login', id } as const;
+    return audit.refuse(tx, { origin, userId }, 'login.refresh', { target, error: invalidCredential(), reason });
+  };
 
   /** Moves the login to its next generation, or ends it if the token is of an earlier one. */
   const advance = async (tx: Tx, origin: RequestOrigin, token: RefreshToken): Promise<Outcome<CommittedLogin>> => {

@@ -57,11 +57,11 @@ export const createTokens = (deps: Deps) => {
 
   const insert = async (tx: Tx, caller: Caller, input: CreateToken, made: Minted): Promise<Outcome<string[]>> => {
     const refusal = refusalOf(caller, input);
-    if (refusal) return await audit.refuse(tx, caller, 'token.create', null, refusal);
+    if (refusal) return await audit.refuse(tx, caller, 'token.create', { error: refusal });
     const named = input.session_id ?? null;
     const session = named === null ? null : await sessions.verifyAndLock(tx, caller.userId, named);
     if (named !== null && session === null)
-      return await audit.refuse(tx, caller, 'token.create', null, sessionNotJoined());
+      return await audit.refuse(tx, caller, 'token.create', { error: sessionNotJoined() });
     const row = newToken(caller, input, made, session, { createdAt: await now(tx), from: clock.now() });
     const entry = {
       action: 'token.create',
@@ -97,7 +97,8 @@ export const createTokens = (deps: Deps) => {
       mutate(caller, async (tx) => {
         const target = { type: 'token', id } as const;
         const row = await queries.lockOwnToken(tx, caller.userId, id);
-        if (!row) return await audit.refuse(tx, caller, 'token.revoke', target, notFound(), 'nothing');
+        if (!row)
+          return await audit.refuse(tx, caller, 'token.revoke', { target, error: notFound(), reason: 'nothing' });
         if (row.revoked_at === null) await seals.update(tx, 'tokens', row, { revoked_at: clock.now() });
         await audit.allow(tx, caller, 'token.revoke', { target, details: {} });
         return { ok: undefined };

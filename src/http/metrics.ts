@@ -4,7 +4,7 @@ import type { AuditEntry } from '../audit/index.ts';
 export interface Metrics {
   readonly registry: Registry;
   request(method: string, route: string, status: number, seconds: number): void;
-  recorded(entry: AuditEntry): void;
+  recorded(entry: Pick<AuditEntry, 'action' | 'outcome'>): void;
 }
 
 /** The service's metrics. Labels come from closed lists, and never hold an id, a name or an address. */

@@ -75,9 +75,9 @@ export const createIdempotency = ({ audit, clock, seals, digestKey }: Deps) => {
       await lockKey(tx, caller, request);
       const bodyMac = macOf(caller, request.body);
       const { row, broken } = await find(tx, caller, request);
-      if (broken) return await audit.refuse(tx, caller, 'request.refused', null, integrityBroken());
+      if (broken) return await audit.refuse(tx, caller, 'request.refused', { error: integrityBroken() });
       if (row && !timingSafeEqual(row.body_mac, bodyMac))
-        return await audit.refuse(tx, caller, 'request.refused', null, keyReused());
+        return await audit.refuse(tx, caller, 'request.refused', { error: keyReused() });
       if (row) return { ok: { ids: row.resource_ids, repeated: true } };
       const outcome = await create();
       if ('ok' in outcome) {

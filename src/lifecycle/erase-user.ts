@@ -28,7 +28,7 @@ export const createErase =
     mutate(caller, async (tx) => {
       const target = { type: 'user', id } as const;
       const locked = await users.lockForErasing(tx, caller, id);
-      if ('refused' in locked) return await audit.refuse(tx, caller, 'user.erase', target, locked.refused);
+      if ('refused' in locked) return await audit.refuse(tx, caller, 'user.erase', { target, error: locked.refused });
       const { erased, unshared } = await secrets.eraseUser(tx, id);
       const ended = await sessions.eraseUser(tx, id);
       await users.erase(tx, locked.ok);

@@ -72,7 +72,8 @@ export const createChanges = ({ clock, seals, audit, mutate, load }: Deps): Chan
       audit.allow(tx, caller, as, {
         target,
         reason: 'owner',
-        details: { revision, ...details } as unknown as AuditDetails[A],
+        // The compiler does not see that this adds what ChangeDetails leaves out.
+        details: { revision, ...details } as AuditDetails[A],
       });
     return {
       tx,
@@ -86,7 +87,7 @@ export const createChanges = ({ clock, seals, audit, mutate, load }: Deps): Chan
         return viewOf(changed, basis, caller.userId, loaded.now);
       },
       record: (details) => record(loaded.row.revision, details),
-      refuse: (error) => audit.refuse(tx, caller, as, target, error),
+      refuse: (error) => audit.refuse(tx, caller, as, { target, error }),
       valueBroken: async (table) => {
         const details = { table, during: as };
         const entry = { action: 'row.integrity_broken', target, outcome: 'failed', reason: 'value', details } as const;

@@ -32,7 +32,7 @@ export const createCreation = (deps: Deps) => {
   const { db, now, audit, mutate, idempotency, ownerKeys, load, newSecrets, placement, createBatched } = deps;
 
   const insert = async (tx: Tx, caller: Caller, input: CreateSecret): Promise<Outcome<string[]>> => {
-    const refuse = (error: KeyholdError) => audit.refuse(tx, caller, 'secret.create', null, error);
+    const refuse = (error: KeyholdError) => audit.refuse(tx, caller, 'secret.create', { error });
     const granteesRefused = await placement.refuseGrantees(tx, caller, input.shared_with ?? []);
     if (granteesRefused) return await refuse(granteesRefused);
     const to = { scope: input.scope ?? 'user', session: input.session_id ?? null } as const;

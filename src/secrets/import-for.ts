@@ -14,7 +14,7 @@ import type { Users } from '../users/index.ts';
 import { type ImportResult, planItems, resultOf } from './import-plan.ts';
 import type { ImportWriter } from './import-write.ts';
 import { type CreateSecret, refuseUnlessFuture, valueBytes } from './input.ts';
-import { orNameTaken } from './names.ts';
+import { nameInUse, orNameTaken } from './names.ts';
 
 /** One secret for somebody else: for its owner alone, or in their session of this name, which is started if needed. */
 export interface ImportedFor extends Omit<CreateSecret, 'scope' | 'session_id' | 'shared_with'> {
@@ -68,7 +68,7 @@ export const createImportFor = ({ now, audit, mutate, users, sessions, writer }:
     const inUse = await writer.namesInUse(tx, owner.id, items, places.ok);
     const plan = planItems({ items, sessions: places.ok, inUse, onConflict: input.on_conflict });
     const clash = plan.find(({ outcome }) => outcome === 'conflict');
-    if (clash) return refusedWith(ofItem(clash.index, nameInUse()));
+    if (clash) return refusedWith(ofItem(clash.index, nameInUse('a secret of this owner')));
     const ids = await writer.insertPlanned(tx, caller, owner.id, plan);
     const result = resultOf(input.dry_run, plan, ids);
     const { created, updated, skipped, renamed } = result;
@@ -88,7 +88,7 @@ export const createImportFor = ({ now, audit, mutate, users, sessions, writer }:
     });
     const run = async (tx: Tx): Promise<Outcome<ImportResult>> => {
       const outcome = await undoIfRefused(tx, () => write(tx, caller, username, input));
-      if ('refused' in outcome) return await audit.refuse(tx, caller, 'secret.import', null, outcome.refused);
+      if ('refused' in outcome) return await audit.refuse(tx, caller, 'secret.import', { error: outcome.refused });
       if (input.dry_run) throw new DryRun(outcome.ok);
       return outcome;
     };
@@ -141,6 +141,3 @@ const operatorOnly = (): KeyholdError =>
 
 const noOwner = (): KeyholdError =>
   new KeyholdError('not_found', 'There is no active user with this name to own the secrets.');
-
-const nameInUse = (): KeyholdError =>
-  new KeyholdError('name_taken', 'The name is already used by a secret of this owner or by an earlier item.');

@@ -1,7 +1,7 @@
 import type { Mutate } from '../access/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
-import { atItem, KeyholdError, ofItem } from '../core/errors.ts';
+import { atItem, type KeyholdError, ofItem } from '../core/errors.ts';
 import { isUuid, type SecretId, type VerifiedSessionId } from '../core/ids.ts';
 import type { OnConflict } from '../core/secret-types.ts';
 import { type Db, mapDbErrors, type Outcome, refusedWith, type Tx, undoIfRefused } from '../db/database.ts';
@@ -11,7 +11,7 @@ import { type ImportedItem, type ImportResult, type PlannedItem, planItems, resu
 import type { ImportWriter } from './import-write.ts';
 import { type CreateSecret, checkPlacement, refuseUnlessFuture, valueBytes } from './input.ts';
 import { type Load, refusalEntry } from './load.ts';
-import { orNameTaken } from './names.ts';
+import { nameInUse, orNameTaken } from './names.ts';
 import type { Placement } from './placement.ts';
 import type { Versions } from './versions.ts';
 
@@ -87,7 +87,7 @@ export const createImport = (deps: Deps) => {
     const inUse = await writer.namesInUse(tx, caller.userId, input.items, places.ok);
     const plan = planItems({ items: input.items, sessions: places.ok, inUse, onConflict: input.on_conflict });
     const clash = plan.find(({ outcome }) => outcome === 'conflict');
-    if (clash) return refusedWith(ofItem(clash.index, nameInUse()));
+    if (clash) return refusedWith(ofItem(clash.index, nameInUse('one of your secrets')));
     if (input.dry_run) return { ok: resultOf(true, plan, new Map()) };
     const ids = await writer.insertPlanned(tx, caller, caller.userId, plan);
     return (await updatePlanned(tx, caller, plan)) ?? { ok: resultOf(false, plan, ids) };
@@ -98,7 +98,7 @@ export const createImport = (deps: Deps) => {
       const { refused: error, broken } = outcome;
       if (broken !== undefined)
         await audit.record(tx, caller, refusalEntry('secret.value_set', broken, { kind: 'broken', error }));
-      return await audit.refuse(tx, caller, 'secret.import', null, error);
+      return await audit.refuse(tx, caller, 'secret.import', { error });
     }
     const { created, updated, skipped, renamed, dry_run } = outcome.ok;
     if (!dry_run) await audit.allow(tx, caller, 'secret.import', { details: { created, updated, skipped, renamed } });
@@ -143,6 +143,3 @@ export const createImport = (deps: Deps) => {
     return !repeated && result ? result : await repeatedResult(caller, ids as SecretId[]);
   };
 };
-
-const nameInUse = (): KeyholdError =>
-  new KeyholdError('name_taken', 'The name is already used by one of your secrets or by an earlier item.');

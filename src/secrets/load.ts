@@ -29,7 +29,7 @@ export interface Loaded {
 /** What the rule says to one question. `broken` means that the secret's row is not as the service wrote it. */
 export type Evaluation =
   | { readonly kind: 'allowed'; readonly loaded: Loaded; readonly basis: AccessBasis }
-  | { readonly kind: 'refused'; readonly error: KeyholdError; readonly reason: string }
+  | { readonly kind: 'refused'; readonly error: KeyholdError; readonly reason: Refusal }
   | { readonly kind: 'broken'; readonly error: KeyholdError };
 
 const stateSentences = {
@@ -180,4 +180,4 @@ export const refusalEntry = (
         reason: 'seal',
         details: { table: 'secrets', during: action },
       }
-    : ({ action, target: { type: 'secret', id }, outcome: 'refused', reason: evaluation.reason } as AuditEntry);
+    : { action, target: { type: 'secret', id }, outcome: 'refused', reason: evaluation.reason };

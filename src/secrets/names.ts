@@ -13,6 +13,10 @@ const nameTaken = (cause?: unknown): KeyholdError =>
     },
   );
 
+/** Refuses an item of an import whose name is in use. `by` completes the sentence: "one of your secrets". */
+export const nameInUse = (by: string): KeyholdError =>
+  new KeyholdError('name_taken', `The name is already used by ${by} or by an earlier item.`);
+
 /** Refuses a name that the owner already uses in that place, before the unique index would end the transaction. */
 export const refuseTakenName = async (
   tx: Tx,

@@ -31,7 +31,7 @@ export const createChanges = ({ clock, now, seals, audit, mutateSession, show }:
       const target = { type: 'session', id: session.id } as const;
       const moment = await now(tx);
       if (change.expires_at && change.expires_at.getTime() <= moment.getTime())
-        return await audit.refuse(tx, caller, 'session.update', target, expiresInThePast());
+        return await audit.refuse(tx, caller, 'session.update', { target, error: expiresInThePast() });
       const changed = await seals.update(tx, 'sessions', session, { ...change, updated_at: clock.now() });
       await audit.allow(tx, caller, 'session.update', { target, details: { fields: Object.keys(change) } });
       return { ok: await show.one(tx, changed) };

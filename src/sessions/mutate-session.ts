@@ -38,7 +38,7 @@ export type MutateSession = ReturnType<typeof createMutateSession>;
  */
 export const createMutateSession = ({ mutate, audit, now, queries, resolver }: Deps) => {
   const refuse = (tx: Tx, caller: Caller, action: AuditAction, id: SessionId | null, error: KeyholdError) =>
-    audit.refuse(tx, caller, action, id === null ? null : { type: 'session', id }, error);
+    audit.refuse(tx, caller, action, { target: id && { type: 'session', id }, error });
 
   const resolvedBy =
     (resolve: SessionResolver['resolve']): Change =>

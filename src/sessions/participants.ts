@@ -72,9 +72,9 @@ export const createParticipants = ({ clock, seals, audit, users, queries, mutate
     const target = targetOf(session);
     const byThemselves = userId === caller.userId;
     if (session.owner_id !== caller.userId && !byThemselves)
-      return await audit.refuse(tx, caller, removing, target, sessionOwnerOnly());
+      return await audit.refuse(tx, caller, removing, { target, error: sessionOwnerOnly() });
     if (!(await leave(tx, session, userId, byThemselves)))
-      return await audit.refuse(tx, caller, removing, target, notFound(), 'nothing');
+      return await audit.refuse(tx, caller, removing, { target, error: notFound(), reason: 'nothing' });
     await audit.allow(tx, caller, removing, { target, details: { user_id: userId } });
     return { ok: undefined };
   };
@@ -85,7 +85,7 @@ export const createParticipants = ({ clock, seals, audit, users, queries, mutate
       mutateSession.ownedAndActive(caller, { name, action: adding }, async (tx, session) => {
         const target = targetOf(session);
         const user = await users.lockActive(tx, who);
-        if (!user) return await audit.refuse(tx, caller, adding, target, unknownUser(who));
+        if (!user) return await audit.refuse(tx, caller, adding, { target, error: unknownUser(who) });
         await join(tx, session, user.id);
         await audit.allow(tx, caller, adding, { target, details: { user_id: user.id } });
         return { ok: await show.one(tx, session) };

@@ -58,7 +58,7 @@ export const createStart = ({ audit, mutate, idempotency, users, now, queries, i
 
   const insert = async (tx: Tx, caller: Caller, input: CreateSession): Promise<Outcome<string[]>> => {
     const refusal = await refusalOf(tx, caller, input);
-    if (refusal) return await audit.refuse(tx, caller, 'session.create', null, refusal);
+    if (refusal) return await audit.refuse(tx, caller, 'session.create', { error: refusal });
     const id = await insertSession(tx, caller, {
       externalId: input.external_id ?? null,
       ownerId: caller.userId,

@@ -88,7 +88,8 @@ export const createChange = (deps: Deps) => {
   /** Makes a change that is allowed, unless it cannot be entered into the register. */
   const apply = async (tx: Tx, caller: Caller, row: UserRow, input: ChangeUser): Promise<Outcome<UserView>> => {
     const count = affectsRegister(row, input) ? await closedIdentities.lock(tx) : undefined;
-    if (count === null) return await audit.refuse(tx, caller, actionOf(input), userTarget(row.id), registerBroken());
+    if (count === null)
+      return await audit.refuse(tx, caller, actionOf(input), { target: userTarget(row.id), error: registerBroken() });
     const ended = count === undefined ? nothingEnded : await applyStatus(tx, row, input, count);
     const changed = await revise(tx, row, { ...input, ...resetAfter(row, input) });
     await record(tx, caller, changed, input, ended);
@@ -112,7 +113,11 @@ export const createChange = (deps: Deps) => {
             permissionError(caller, id, input) ??
             absenceError(caller, id, row) ??
             (await lastAdminError(tx, row, input));
-          if (!row || error) return await audit.refuse(tx, caller, 'user.update', userTarget(id), error ?? notFound());
+          if (!row || error)
+            return await audit.refuse(tx, caller, 'user.update', {
+              target: userTarget(id),
+              error: error ?? notFound(),
+            });
           return await apply(tx, caller, row, input);
         },
         (tx) => lockFirst(tx, caller, id, input),

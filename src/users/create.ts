@@ -47,9 +47,9 @@ export const createCreation = ({ db, audit, mutate, idempotency, passwords, quer
     const passwordHash = allowed && input.password !== undefined ? await passwords.hash(input.password) : null;
     const { ids } = await mutate(caller, (tx) =>
       idempotency.once(tx, caller, request, async () => {
-        if (!allowed) return await audit.refuse(tx, caller, 'user.create', null, adminOnly());
+        if (!allowed) return await audit.refuse(tx, caller, 'user.create', { error: adminOnly() });
         if (await queries.byKey(tx, usernameKey(input.username)))
-          return await audit.refuse(tx, caller, 'user.create', null, usernameTaken());
+          return await audit.refuse(tx, caller, 'user.create', { error: usernameTaken() });
         const user = newUser(input, passwordHash);
         return { ok: [await insert(tx, user, { actor: caller, details: { role: user.role } })] };
       }),

@@ -37,7 +37,7 @@ export const createPasswordChange = (deps: Deps) => {
         const target = userTarget(caller.userId);
         const row = await queries.lock(tx, caller.userId);
         if (!row || passwordHash === null || row.password_hash !== before?.password_hash)
-          return await audit.refuse(tx, caller, 'user.password_change', target, wrongPassword());
+          return await audit.refuse(tx, caller, 'user.password_change', { target, error: wrongPassword() });
         const changed = await revise(tx, row, { password_hash: passwordHash, ...noReset });
         await credentials.endLogins(tx, { userId: row.id, except: ownLogin(caller) });
         // Somebody who knew the old password may have made tokens with it.

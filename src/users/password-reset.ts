@@ -37,7 +37,8 @@ export const createPasswordReset = (deps: Deps) => {
     reset: async (caller: Caller, id: UserId, password: string): Promise<UserView> => {
       const password_hash = isAdmin(caller) ? await passwords.hash(password) : null;
       return await mutate(caller, async (tx) => {
-        const refuse = (error: KeyholdError) => audit.refuse(tx, caller, 'user.password_reset', userTarget(id), error);
+        const target = userTarget(id);
+        const refuse = (error: KeyholdError) => audit.refuse(tx, caller, 'user.password_reset', { target, error });
         if (password_hash === null) return await refuse(adminOnly());
         const row = await queries.lock(tx, id);
         const error = resetError(row);
@@ -63,7 +64,10 @@ export const createPasswordReset = (deps: Deps) => {
           const row = await queries.lock(tx, id);
           const error = cancelError(caller, id, row, clock.now());
           if (!row || error)
-            return await audit.refuse(tx, caller, 'user.reset_cancel', userTarget(id), error ?? notFound());
+            return await audit.refuse(tx, caller, 'user.reset_cancel', {
+              target: userTarget(id),
+              error: error ?? notFound(),
+            });
           const since = row.password_reset_at ?? clock.now();
           await credentials.endLogins(tx, { userId: id, since, except: ownLogin(caller) });
           await credentials.revokeTokens(tx, { userId: id, since });

@@ -27,7 +27,7 @@ export type ExternalUsers = ReturnType<typeof createExternalUsers>;
 
 export const createExternalUsers = ({ db, audit, users, closedIdentities }: Deps) => {
   const refuse = (tx: Tx, origin: RequestOrigin, { error, reason, userId }: Refusal) =>
-    audit.refuse(tx, { origin, userId: userId ?? null }, 'login.refused', null, error, reason);
+    audit.refuse(tx, { origin, userId: userId ?? null }, 'login.refused', { error, reason });
 
   /** Why no user may be made of this identity by what it says alone, or null. */
   const refuseIdentity = async (tx: Tx, { username, issuer }: ExternalIdentity, id: UserId | null) => {
