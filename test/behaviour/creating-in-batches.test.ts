@@ -44,8 +44,9 @@ const whileItWaits = async (person: Person, name: string, meanwhile: () => Promi
   return await answer;
 };
 
-const withToken = async (person: Person): Promise<Person> => {
-  const body = { name: 'short', permissions: ['secrets:write', 'secrets:list', 'secrets:own'], expires_in: 3600 };
+const withToken = async (person: Person, expires_in = 3600): Promise<Person> => {
+  const permissions = ['secrets:write', 'secrets:list', 'secrets:own'];
+  const body = { name: `valid for ${expires_in} s`, permissions, expires_in };
   return person.with(expectStatus(await person.call('POST', '/auth/tokens', { body }), 201).body.token);
 };
 
@@ -79,6 +80,22 @@ describe('a secret that is created in one statement', () => {
     expect([await kept('UNDISTURBED'), await kept('DISTURBED')]).toEqual([1, 0]);
     expectStatus(await admin.call('PATCH', `/users/${grace.id}`, { body: { status: 'active' } }), 200);
     grace = await logIn(app, 'grace');
+  });
+
+  it('no secret is created when its token expires by the database’s clock while the creation waits to write', async () => {
+    const agent = await withToken(ada);
+    const expired = async () => {
+      const { rows } = await app.database.client.query(
+        "select bool_and(expires_at <= clock_timestamp()) as over from tokens where name = 'valid for 1 s'",
+      );
+      return rows[0].over;
+    };
+    const untilExpired = () => expect.poll(expired, { timeout: 1800, interval: 20 }).toBe(true);
+    // The service's clock stands still, so that it never sees the token expire.
+    expectStatus(await whileItWaits(await withToken(ada, 1), 'TOO_LATE', untilExpired), 401);
+    await withToken(ada, 1);
+    expectStatus(await whileItWaits(agent, 'IN_TIME', untilExpired), 201);
+    expect([await kept('TOO_LATE'), await kept('IN_TIME')]).toEqual([0, 1]);
   });
 
   it('no secret is created in a session that the caller lost meanwhile, even behind other creations that wait', async () => {
