@@ -1,7 +1,7 @@
 import type { CliContext } from './context.ts';
 
 /**
- * Runs the last of several steps. If it fails, the user is told first what the earlier steps have done; null for
+ * Runs the last of several steps. If it fails, the user first learns what the earlier steps have done; null for
  * nothing.
  */
 export const lastStep = async <T>(context: CliContext, done: string | null, step: () => Promise<T>): Promise<T> => {

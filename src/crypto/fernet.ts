@@ -13,7 +13,7 @@ export { InvalidToken };
 const ivBytes = 16;
 
 /*
- * Random bytes drawn for 256 tokens at once: a call for 16 bytes costs more than the encryption of a short
+ * Random bytes drawn for 256 tokens at a time: a call for 16 bytes costs more than the encryption of a short
  * value. Each IV leaves the pool once.
  */
 let pool = Buffer.alloc(0);

@@ -15,10 +15,10 @@ export const checkServiceKeys = async (
   db: Db,
   rootKeys: RootKeys,
 ): Promise<{ readonly check: Check; readonly sealKeys: readonly SealKey[] }> => {
-  const { sealKeys, troubles } = await inspectServiceKeys(db, rootKeys);
+  const { sealKeys, problems } = await inspectServiceKeys(db, rootKeys);
   const roots = rootKeys.keys.map((key) => key.id).join(', ');
   const seen = `root key ${roots} (${rootKeys.source}), ${sealKeys.length} seal keys`;
-  return { check: found('keys', seen, listed(troubles, restore)), sealKeys };
+  return { check: found('keys', seen, listed(problems, restore)), sealKeys };
 };
 
 /** Whether the configured root keys open every owner key. */

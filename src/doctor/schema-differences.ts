@@ -28,7 +28,7 @@ const isAboutServiceRole = ({ kind }: SchemaObject): boolean => kind === 'role' 
 
 const isServicePrivilege = (kind: string): boolean => kind === 'privileges of the service on';
 
-// The privileges on an object come and go with the object, which is told already.
+// The privileges on an object come and go with the object, which is reported already.
 const isDerived = ({ kind }: SchemaObject): boolean => isServicePrivilege(kind);
 
 const keyOf = ({ kind, name, relation }: SchemaObject): string => JSON.stringify([kind, relation, name]);

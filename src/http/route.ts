@@ -91,7 +91,7 @@ export type Routes = ReturnType<typeof createRoutes>;
 const gateHooks = (gate: HttpGate, route: AnyRoute, requires: Requirement) => {
   const enter = (request: FastifyRequest): Promise<void> => gate.enter(request, requires);
   // A body may come long after its headers. Where the answer carries a value, or a credential could be guessed, the caller
-  // is authenticated once more when the body is there.
+  // is authenticated again when the body is there.
   const again = (route.confidential || route.guessable) && route.body;
   return { onRequest: enter, ...(again ? { preHandler: enter } : {}) };
 };

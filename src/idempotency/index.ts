@@ -62,7 +62,7 @@ export const createIdempotency = ({ audit, clock, seals, digestKey }: Deps) => {
   return {
     /**
      * Runs `create` at most once for the caller, route and key within 24 hours, in the transaction that creates. A refused
-     * creation leaves the key free. Refuses, on the record, the key with another body or session
+     * creation leaves the key free. Refuses and records the key with another body or session
      * (`idempotency_key_reused`).
      */
     once: async (

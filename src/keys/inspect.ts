@@ -9,17 +9,17 @@ export interface ServiceKeysFound {
   /** Those that a configured root key opens, newest first. */
   readonly sealKeys: readonly SealKey[];
   /** Sentences about keys that are missing, that none opens, and about copies that are not what they say. */
-  readonly troubles: readonly string[];
+  readonly problems: readonly string[];
 }
 
 /** Opens the service's own keys with the configured root keys, as a start does, but changes nothing and goes on. */
 export const inspectServiceKeys = async (db: Db, rootKeys: RootKeys): Promise<ServiceKeysFound> => {
   const rows = await db.selectFrom('service_keys').selectAll().orderBy('created_at', 'desc').execute();
   if (rows.length === 0)
-    return { sealKeys: [], troubles: ['The database holds no seal key: table service_keys is empty.'] };
+    return { sealKeys: [], problems: ['The database holds no seal key: table service_keys is empty.'] };
   const seal = inspectPurpose('seal', rows, rootKeys);
   const lookup = inspectPurpose('lookup', rows, rootKeys);
-  return { sealKeys: seal.keys, troubles: [...seal.troubles, ...lookup.troubles] };
+  return { sealKeys: seal.keys, problems: [...seal.problems, ...lookup.problems] };
 };
 
 /** True when the configured root keys open this owner key. */
@@ -31,7 +31,7 @@ export const opensOwnerKey = (rootKeys: RootKeys, row: OwnerKeyRow): boolean => 
 
 interface Inspected {
   readonly keys: readonly SealKey[];
-  readonly troubles: readonly string[];
+  readonly problems: readonly string[];
 }
 
 const absent: Record<ServiceKeyPurpose, string> = {
@@ -42,7 +42,7 @@ const absent: Record<ServiceKeyPurpose, string> = {
 
 const inspectPurpose = (purpose: ServiceKeyPurpose, rows: readonly ServiceKeyRow[], rootKeys: RootKeys): Inspected => {
   const stored = rows.filter((row) => row.purpose === purpose);
-  if (stored.length === 0) return { keys: [], troubles: [absent[purpose]] };
+  if (stored.length === 0) return { keys: [], problems: [absent[purpose]] };
   const ids = [...new Set(stored.map((row) => row.id))];
   const found = ids.map((id) =>
     inspectOne(
@@ -52,7 +52,7 @@ const inspectPurpose = (purpose: ServiceKeyPurpose, rows: readonly ServiceKeyRow
     ),
   );
   const several = purpose === 'lookup' && ids.length > 1 ? ['The database holds several lookup keys.'] : [];
-  return { keys: found.flatMap((one) => one.keys), troubles: [...found.flatMap((one) => one.troubles), ...several] };
+  return { keys: found.flatMap((one) => one.keys), problems: [...found.flatMap((one) => one.problems), ...several] };
 };
 
 const inspectOne = (id: string, rows: readonly ServiceKeyRow[], rootKeys: RootKeys): Inspected => {
@@ -63,7 +63,7 @@ const inspectOne = (id: string, rows: readonly ServiceKeyRow[], rootKeys: RootKe
   const name = `${rows[0]?.purpose ?? 'seal'} key ${id}`;
   return {
     keys: key === undefined ? [] : [{ id, key }],
-    troubles: [
+    problems: [
       ...broken.map((root) => `Root key ${root} does not open its copy of the ${name}.`),
       ...(key === undefined ? [`No configured root key opens the ${name}; it needs root key ${known}.`] : []),
     ],

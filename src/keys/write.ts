@@ -45,7 +45,7 @@ const uniqueViolation = '23505';
 /** Raised by the statement itself where its counts are wrong. */
 const divisionByZero = '22012';
 
-/** A row that refers to one which the same statement should have written, or that a constraint of somebody else's refuses. */
+/** A row that refers to one which the same statement should have written, or that a constraint which is not ours refuses. */
 const isForeignConstraint = (state: string): boolean => state.startsWith('23') && state !== uniqueViolation;
 
 const written = async <T>(table: SealedTableName, statement: Promise<T>): Promise<T> => {

@@ -16,7 +16,7 @@ export type ChangeAction = {
   [A in AuditAction]: A extends `secret.${string}` ? (AuditDetails[A] extends { revision: number } ? A : never) : never;
 }[AuditAction];
 
-/** What the record of a change says beside the revision. */
+/** What the record of a change says in addition to the revision. */
 export type ChangeDetails<A extends ChangeAction> = Omit<AuditDetails[A], 'revision'>;
 
 /** The revision that the client saw (If-Match); null or absent where it named none. */
@@ -41,9 +41,9 @@ export interface LockedSecret<A extends ChangeAction> {
   write(changes: Partial<SecretRow>, details: ChangeDetails<A>): Promise<SecretView>;
   /** Records the action under the present revision. */
   record(details: ChangeDetails<A>): Promise<void>;
-  /** Refuses, on the record. */
+  /** Records the refusal and returns it. */
   refuse(error: KeyholdError): Promise<{ readonly refused: KeyholdError }>;
-  /** Refuses, on the record, because a value in this table does not decrypt. Broken seals are recorded where they are found. */
+  /** Refuses because a value in this table does not decrypt, and records it. Broken seals are recorded where they are found. */
   valueBroken(table: SealedTableName): Promise<{ readonly refused: KeyholdError }>;
 }
 

@@ -7,7 +7,7 @@ import type { CreateSecret } from './input.ts';
 import type { NewSecrets } from './new-secret.ts';
 import { namesInPlace } from './queries.ts';
 
-/** The parts of an import that are the same whoever imports. */
+/** The parts that every import shares: into the caller's own secrets and, by the operator, into another user's. */
 export interface ImportWriter {
   /** The names that the owner uses already in the places of these items. */
   namesInUse(

@@ -135,7 +135,7 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
     return { kind: 'refused', error: refusalError(reason), reason };
   };
 
-  /** A broken row is a 404 to everybody except the user whom it names as owner, who is told once. */
+  /** A broken row is a 404 to everybody except the user whom it names as owner, who gets `integrity_broken`. */
   const brokenFor = (caller: Caller, row: RawRow): Evaluation => ({
     kind: 'broken',
     error: row['owner_id'] === caller.userId ? integrityBroken() : notFound(),

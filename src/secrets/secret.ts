@@ -43,7 +43,7 @@ export const stateOf = (row: Pick<SecretRow, 'deleted_at' | 'is_active' | 'expir
   return isExpired({ expiresAt: row.expires_at }, now) ? 'expired' : 'live';
 };
 
-/** What the access rule needs of a verified row, and of what was verified beside it. */
+/** What the access rule needs from a verified row and from what was verified with it. */
 export const factsOf = (
   row: SecretRow,
   owner: { readonly active: boolean; readonly present: boolean },

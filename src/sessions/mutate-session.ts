@@ -34,7 +34,7 @@ export type MutateSession = ReturnType<typeof createMutateSession>;
 
 /**
  * The gate of every change of a session. In one transaction the caller is revalidated, the session found and locked, and
- * only then `work` called. Throws `session_not_joined`, on the record, for a session that the caller may not see.
+ * only then `work` called. Throws `session_not_joined`, and records it, for a session that the caller may not see.
  */
 export const createMutateSession = ({ mutate, audit, now, queries, resolver }: Deps) => {
   const refuse = (tx: Tx, caller: Caller, action: AuditAction, id: SessionId | null, error: KeyholdError) =>

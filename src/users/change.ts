@@ -61,7 +61,7 @@ export const createChange = (deps: Deps) => {
   };
 
   /**
-   * The waiting time after a reset counts only while its user can cancel it. A disabled user cannot, so the time starts anew
+   * The waiting time after a reset counts only while its user can cancel it. A disabled user cannot, so the time starts again
    * when they are enabled. A reset whose time was over before stays over.
    */
   const resetAfter = (row: UserRow, { status }: ChangeUser): Partial<UserRow> => {

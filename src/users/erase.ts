@@ -22,7 +22,7 @@ interface Deps {
 }
 
 export const createErasing = ({ queries, revise, closedIdentities }: Deps) => ({
-  /** Locks a user for `erase`, or answers why this caller cannot erase them, which the caller of this puts on the record. */
+  /** Locks a user for `erase`, or resolves to the refusal, which the caller of this function records. */
   lockForErasing: async (tx: Tx, caller: Caller, id: UserId): Promise<Outcome<LockedForErasing>> => {
     if (caller.userId !== id && !isAdmin(caller)) return refusedWith(adminOnly());
     await lockAdministration(tx);

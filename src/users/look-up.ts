@@ -56,7 +56,7 @@ export const createLookUp = ({ db, queries }: Deps) => {
       return stillNamed && row?.status === 'active' ? row : null;
     },
 
-    /** The cards of these users, for showing names beside ids. */
+    /** The cards of these users, for showing names next to ids. */
     cards: async (handle: Db, ids: readonly UserId[]): Promise<ReadonlyMap<UserId, UserCard>> => {
       const rows = await queries.byIds(handle, ids);
       return new Map(rows.filter((row) => row.status !== 'erased').map((row) => [row.id, cardOf(row)]));

@@ -68,7 +68,7 @@ export const createPasswordChange = (deps: Deps) => {
      * `invalid_request` and what `reset` throws.
      */
     setPassword: async (caller: Caller, id: UserId, current: string | undefined, next: string): Promise<UserView> => {
-      // The gate refuses a login that waits, on the record, and before any password is looked at.
+      // The gate refuses a login that waits and records it, before any password is looked at.
       if (caller.waiting) return await mutate(caller, async () => refusedWith(waitingPeriod()));
       const error = passwordError('new_password', next);
       if (error) throw error;

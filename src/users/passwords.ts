@@ -10,7 +10,7 @@ const maxQueueLength = 64;
 
 export type Passwords = ReturnType<typeof createPasswords>;
 
-/** Argon2id, at most 4 at once since each takes 19 MiB and a core. Throws `overloaded` while too many others wait. */
+/** Argon2id, at most 4 at the same time, since each takes 19 MiB and a core. Throws `overloaded` while too many others wait. */
 export const createPasswords = () => {
   let running = 0;
   const queue: (() => void)[] = [];

@@ -5,7 +5,7 @@ import { examples, type Registration } from './registration.ts';
 
 const help = `${examples(
   'keyhold run -- env                                  your own secrets as variables',
-  'keyhold run --only STRIPE_KEY,DB_URL -- ./deploy    these two, whoever their owner is',
+  'keyhold run --only STRIPE_KEY,DB_URL -- ./deploy    these two, from any owner',
   'keyhold run --session chat-42 --tag ci -- make      tagged secrets, the session’s before others of the same name',
   'keyhold run --mask -- bash                          hide values on a terminal too',
 )}

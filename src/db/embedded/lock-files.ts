@@ -57,7 +57,7 @@ export const removeUnfilledLock = async (lock: LockFile, cluster: string, as: Ru
 
 /**
  * Ends the processes of a server whose postmaster died: one that is busy doesn't notice, and PostgreSQL starts no second
- * server beside it. Nothing is lost, for the new server recovers from the log. Call it only when the cluster has no
+ * server next to it. Nothing is lost, for the new server recovers from the log. Call it only when the cluster has no
  * running postmaster. On systems without /proc it waits for them instead.
  */
 export const endOrphans = async (cluster: string, as: RunAs): Promise<void> => {
