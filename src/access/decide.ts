@@ -28,7 +28,7 @@ export type Subject = Pick<Caller, 'userId' | 'permissions' | 'session' | 'bound
 export type AccessBasis = 'owner' | 'session' | 'shared';
 
 /**
- * Why an action is refused. `nothing` means that for this caller the secret does not exist. The other reasons are told only
+ * Why an action is refused. `nothing` means that for this caller the secret does not exist. The other reasons are shown only
  * to callers who may know that it does: `permission` and `waiting` are about the credential, `owner_only` and `use_only`
  * about the rule, the rest about the state of the secret.
  */

@@ -4,7 +4,7 @@ const maxShown = 120;
 
 /**
  * One sentence for each object of the schema that is missing, changed or not Keyhold's, by comparing what is there with
- * what this version's migrations make. Where a relation is missing or replaced, what belongs to it is not told as well.
+ * what this version's migrations make. Where a relation is missing or replaced, what belongs to it is not reported as well.
  */
 export const schemaDifferences = (
   expected: readonly SchemaObject[],

@@ -490,7 +490,7 @@ describe('what each reader sees', () => {
     }
   });
 
-  it('counts are of what the reader can list, and the owner’s of everything that is theirs', async () => {
+  it('readers’ counts cover what they can list, and owners’ counts everything they own', async () => {
     const stats = async (who: Person, options = {}) =>
       expectStatus(await who.call('GET', '/secrets/stats', options), 200).body;
     const none = { total: 0, own: 0, from_others: 0, by_scope: {}, by_type: {}, by_state: {} };

@@ -315,7 +315,7 @@ describe('every account command', () => {
     }
   });
 
-  it('says when its output could not be written, and ends quietly when nobody reads it', async () => {
+  it('account commands report output that could not be written, and exit silently when its reader is gone', async () => {
     const { run } = await machine(world.service.url);
     const list = { args: ['token', 'list', '--password-stdin'], input: password };
     expect((await run(list, { stdout: 'full' })).code).toBe(9);
@@ -379,7 +379,7 @@ describe('every server-side command', () => {
     expect((await operate(['admin', 'import', '/no/such/file', '--owner', 'ada'], {})).code).toBe(2);
   });
 
-  it('says when its output could not be written, and ends quietly when nobody reads it', async () => {
+  it('server-side commands report output that could not be written, and exit silently when its reader is gone', async () => {
     const printing = [['migrate', 'status'], ['admin', 'user', 'list'], ['doctor']];
     for (const args of printing) {
       expect((await operate(args, {}, 'full')).code, args.join(' ')).toBe(9);

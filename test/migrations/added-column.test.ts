@@ -156,13 +156,13 @@ describe('a column that is added to tables with rows in them', () => {
   const revealed = async (who: Person, id: string, session?: string): Promise<unknown> =>
     expectStatus(await who.call('GET', `/secrets/${id}/value`, { session }), 200).body.value;
 
-  it('leaves every earlier row of every table intact', async () => {
+  it('an added column leaves every earlier row of every table intact', async () => {
     for (const table of Object.keys(sealedTables) as SealedTableName[])
       expect((await stateOf(table)).broken, table).toBe(0);
     for (const [table] of addedColumns) expect((await stateOf(table)).formats, table).toContain(1);
   });
 
-  it('leaves earlier users, logins, tokens, sessions and secrets in use', async () => {
+  it('earlier users, logins, tokens, sessions and secrets still work after a column is added', async () => {
     const again = await logIn(app, 'ada');
     expect(await revealed(again, secretId)).toBe('from before');
     expect(await revealed(await logIn(app, 'grace'), secretId)).toBe('from before');
@@ -172,7 +172,7 @@ describe('a column that is added to tables with rows in them', () => {
     expectStatus(refreshed, 200);
   });
 
-  it.each(addedColumns)('lets nobody plant a value in %s.%s of an earlier row', async (table, column) => {
+  it.each(addedColumns)('a value planted in %s.%s of an earlier row is found out', async (table, column) => {
     const [row] = await sql(`select ctid, seal from ${table} where get_byte(seal, 0) = 1 limit 1`);
     expect(row).toBeDefined();
     const before = (await stateOf(table)).broken;
@@ -187,7 +187,7 @@ describe('a column that is added to tables with rows in them', () => {
     expect((await stateOf(table)).broken).toBe(before);
   });
 
-  it('is covered by the seal of each row that is written from then on', async () => {
+  it('the seal of each row written after a column is added covers the column', async () => {
     const later = await logIn(app, 'ada');
     const { id } = await keepSecret(later, { value: 'from later' });
     expectStatus(await later.call('PATCH', `/secrets/${secretId}`, { body: { description: 'changed' } }), 200);
@@ -201,7 +201,7 @@ describe('a column that is added to tables with rows in them', () => {
     }
   });
 
-  it('cannot be hidden by giving a newer seal the byte of an older format', async () => {
+  it('an added column cannot be hidden by giving a newer seal the byte of an older format', async () => {
     const later = await logIn(app, 'ada');
     const { id } = await keepSecret(later, { value: 'from later' });
     for (const format of [0, 1, 3, 255]) {
@@ -220,7 +220,7 @@ describe('a column that is added to tables with rows in them', () => {
       await seals.update(tx, table, row, changes as Partial<Tables[T]>);
     });
 
-  it('is not taken back while a row holds anything but the default, and the count is named for each table', async () => {
+  it('an added column is not removed while a row holds anything but the default, and the refusal counts such rows of each table', async () => {
     const dumpOf = async () => [
       await sql('select * from secrets order by id'),
       await sql('select * from users order by id'),
@@ -241,7 +241,7 @@ describe('a column that is added to tables with rows in them', () => {
     await write('users', ada.id, { badge: 7 });
   });
 
-  it('is not taken back without the root keys, and nothing is changed', async () => {
+  it('an added column is not removed without the root keys, and nothing is changed', async () => {
     const missing: SealInOlderFormat = async () => {
       throw new Error('there is no root key');
     };
@@ -249,7 +249,7 @@ describe('a column that is added to tables with rows in them', () => {
     expect(await revealed(await logIn(app, 'ada'), secretId)).toBe('from before');
   });
 
-  it('is taken back with rows of both formats, which the version before then finds intact', async () => {
+  it('an added column is removed from rows of both formats, which the earlier version then finds intact', async () => {
     const later = await logIn(app, 'ada');
     const newer = (await keepSecret(later, { value: 'from later' })).id;
     const broken = (await keepSecret(later, { value: 'to be broken' })).id;

@@ -98,7 +98,7 @@ const noFormats = async (): Promise<void> => undefined;
 const denied = '42501';
 
 describe('the schema', () => {
-  it('is the same after up, down and up', async () => {
+  it('the schema is the same after migrating up, down and up again', async () => {
     const on = await database({ empty: true });
     await migrating(on, (db) => prepareSchema(db, serviceRole));
     const before = await dump(on);
@@ -111,7 +111,7 @@ describe('the schema', () => {
     expect(await dump(on)).toBe(before);
   });
 
-  it('is the same when each migration is taken back and put on again by itself', async () => {
+  it('the schema is the same after each migration is reverted and applied again by itself', async () => {
     const on = await database({ empty: true });
     const after: string[] = [];
     for (const _name of Object.keys(migrations)) {
@@ -123,7 +123,7 @@ describe('the schema', () => {
     }
   });
 
-  it('shows a difference of one column, one default, one right', async () => {
+  it('a comparison of schemas shows a difference of one column, one default or one privilege', async () => {
     const on = await database();
     const before = await dump(on);
     for (const change of [
@@ -141,7 +141,7 @@ describe('the schema', () => {
     }
   });
 
-  it('goes with nothing left behind', async () => {
+  it('migrating down to nothing leaves no object behind', async () => {
     const on = await database({ empty: true });
     expect(await objects(on)).toEqual([]);
     await migrating(on, migrateUp);
@@ -150,7 +150,7 @@ describe('the schema', () => {
     expect(await objects(on)).toEqual([]);
   });
 
-  it('is made once by 20 migrators at once, and serves', async () => {
+  it('20 simultaneous migrators make the schema once, and it serves', async () => {
     const alone = await database({ empty: true });
     await migrating(alone, (db) => prepareSchema(db, serviceRole));
     const on = await database({ empty: true });
@@ -166,7 +166,7 @@ describe('the schema', () => {
     expect((await logInAdmin(service.app)).username).toBe('admin');
   });
 
-  it('of a newer Keyhold is refused by everything, with advice, and left as it is', async () => {
+  it('the schema of a newer Keyhold is refused by every command, with advice, and left as it is', async () => {
     const on = await database();
     const before = await dump(on);
     expect(await migrating(on, isCurrentSchema)).toBe(true);
@@ -189,7 +189,7 @@ describe('the schema', () => {
     expect(await dump(on)).toBe(before);
   });
 
-  it('is looked after by the commands: status, down, up', async () => {
+  it('the commands migrate status, down and up look after the schema', async () => {
     const on = await database();
     const before = await dump(on);
     const names = Object.keys(migrations);
@@ -204,7 +204,7 @@ describe('the schema', () => {
     expect(await dump(on)).toBe(before);
   });
 
-  it('has the indices, checks and columns that the model names', async () => {
+  it('the schema has the indices, checks and columns that the model names', async () => {
     const on = await database();
     const { rows } = await on.client.query(`select indexname, indexdef from pg_indexes where tablename = 'secrets'`);
     const indices = new Map(rows.map((row) => [row.indexname, row.indexdef.replace(/^.* USING /, '')]));
@@ -243,7 +243,7 @@ describe('the schema', () => {
     for (const column of ['version integer NOT NULL DEFAULT 1', 'seal bytea NOT NULL']) expect(lines).toContain(column);
   });
 
-  it('keeps what it says of a secret, whoever writes the row', async () => {
+  it('the schema enforces its rules about a secret on every writer of the row', async () => {
     const on = await database();
     const { client } = on;
     const [owner, key, a, b] = ['1', '2', 'a', 'b'].map((end) => `00000000-0000-7000-8000-00000000000${end}`);
@@ -283,7 +283,7 @@ describe('the schema', () => {
 });
 
 describe('the rights of the service', () => {
-  it('reach its rows and no further: neither records nor the schema can be changed', async () => {
+  it('the service can write its rows and can change neither records nor the schema', async () => {
     const on = await database();
     await migrating(on, (db) => prepareSchema(db, on.settings('service').user ?? ''));
     const service = await connect(on, 'service', serviceRole);
@@ -324,7 +324,7 @@ describe('the rights of the service', () => {
     for (const role of rows) expect(Object.values(role)).toEqual(Array(5).fill(false));
   });
 
-  it('are not the only wall: the trigger stops the tables’ owner and a superuser too', async () => {
+  it('a trigger keeps even the tables’ owner and a superuser from changing records', async () => {
     const on = await database();
     await on.client.query(`insert into audit_log (id, recorded_at, request_id, action, outcome, nonce, seal)
       values (gen_random_uuid(), now(), 'r', 'secret.get', 'allowed', '', '')`);

@@ -19,14 +19,14 @@ const recorder = (work: (keys: readonly number[]) => Promise<readonly string[]>)
 const name = (key: number): string => `answer ${key}`;
 
 describe('asking together', () => {
-  it('answers each question by itself, in batches of what arrived together', async () => {
+  it('a batcher answers each question by itself, in batches of what arrived together', async () => {
     const { batches, ask } = recorder(async (keys) => keys.map(name));
     const answers = await Promise.all([1, 2, 3, 4].map(ask));
     expect(answers).toEqual([1, 2, 3, 4].map(name));
     expect(batches).toEqual([[1, 2, 3], [4]]);
   });
 
-  it('never lets a question join a batch that has begun', async () => {
+  it('a question never joins a batch that has begun', async () => {
     let release = (): void => undefined;
     const gate = new Promise<void>((resolve) => {
       release = resolve;
@@ -44,7 +44,7 @@ describe('asking together', () => {
     expect(batches).toEqual([[1], [2]]);
   });
 
-  it('asks each alone when a batch fails, so that only the one that causes it fails', async () => {
+  it('a batch that fails is asked one by one, so that only the question that causes it fails', async () => {
     const { batches, ask } = recorder(async (keys) => {
       if (keys.includes(2)) throw new Error('two is bad');
       return keys.map(name);
@@ -54,7 +54,7 @@ describe('asking together', () => {
     expect(batches).toEqual([[1, 2, 3], [1], [2], [3]]);
   });
 
-  it('does not repeat a failure that is everybody’s', async () => {
+  it('a failure that is everybody’s is not repeated', async () => {
     const { batches, ask } = recorder(async () => {
       throw new Error('everybody waits');
     });

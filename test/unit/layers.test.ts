@@ -18,7 +18,7 @@ const wrongWith = async (plant: (src: string) => Promise<void>): Promise<readonl
 const appended = (file: string, line: string) => (src: string) => appendFile(join(src, file), `\n${line}\n`);
 
 describe('the layers of the house', () => {
-  it('stand, with every module read', async () => {
+  it('every module keeps to the layers', async () => {
     const { modules, wrong } = await checkLayers(root);
     expect(wrong).toEqual([]);
     expect(modules).toBeGreaterThan(100);
@@ -44,12 +44,12 @@ describe('the layers of the house', () => {
       "import '../users/queries.ts';",
       'src/secrets/view.ts imports src/users/queries.ts (users is entered by its index.ts)',
     ],
-  ])('find %s', async (_what, file, line, sentence) => {
+  ])('the check of the layers finds %s', async (_what, file, line, sentence) => {
     const wrong = await wrongWith(appended(file, line));
     expect(wrong.join('\n')).toContain(sentence);
   });
 
-  it('find a cycle', async () => {
+  it('the check of the layers finds a cycle', async () => {
     const wrong = await wrongWith(async (src) => {
       await writeFile(join(src, 'core/planted.ts'), "import './ids.ts';\n");
       await appended('core/ids.ts', "import './planted.ts';")(src);
@@ -57,7 +57,7 @@ describe('the layers of the house', () => {
     expect(wrong.join('\n')).toContain('(cycle)');
   });
 
-  it('find a folder that is not in the table', async () => {
+  it('the check of the layers finds a folder that is not in the table', async () => {
     const wrong = await wrongWith(async (src) => {
       await mkdir(join(src, 'planted'));
       await writeFile(join(src, 'planted/index.ts'), 'export const planted = 1;\n');

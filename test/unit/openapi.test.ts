@@ -91,7 +91,7 @@ const lacking = (operation: Operation): string[] => {
 };
 
 describe('the OpenAPI document', () => {
-  it('is valid OpenAPI 3.1, and a broken one is not', async () => {
+  it('the document is valid OpenAPI 3.1, and a broken one is not', async () => {
     expect(await new Validator().validate(structuredClone(document))).toMatchObject({ valid: true });
     expect(document.openapi).toMatch(/^3\.1\./);
     const broken = structuredClone(document);
@@ -99,15 +99,15 @@ describe('the OpenAPI document', () => {
     expect(await new Validator().validate(broken)).toMatchObject({ valid: false });
   });
 
-  it('bears the version of the package', () => {
+  it('the document carries the version of the package', () => {
     expect(document.info.version).toBe(read('package.json').version);
   });
 
-  it.each(operations)('tells everything about %s', (_name, operation) => {
+  it.each(operations)('the document describes %s completely', (_name, operation) => {
     expect(lacking(operation)).toEqual([]);
   });
 
-  it('would be found to lack what an operation lacks', () => {
+  it('the check of an operation finds each part that it lacks', () => {
     const [, operation] = operations.find(([name]) => name === 'POST /api/v1/secrets') ?? [];
     const empty = { operationId: '', summary: '', description: '', tags: [], responses: {} };
     expect(lacking(structuredClone({ ...operation, ...empty }))).toEqual([
@@ -126,12 +126,12 @@ describe('the OpenAPI document', () => {
     expect(lacking({ ...inline, ...operation, requestBody: nameless } as Operation)).toEqual(['names for its shapes']);
   });
 
-  it('gives each operation an id of its own', () => {
+  it('the document gives each operation an id of its own', () => {
     const ids = operations.map(([, { operationId }]) => operationId);
     expect(new Set(ids).size).toBe(operations.length);
   });
 
-  it.each(operations)('gives examples of %s that fit their schemas', (_name, operation) => {
+  it.each(operations)('the examples of %s fit their schemas', (_name, operation) => {
     for (const media of bodiesOf(operation)) {
       const schema = whole(media.schema);
       for (const example of examplesOf(media)) expect(Check(schema, example), JSON.stringify(example)).toBe(true);
@@ -139,19 +139,19 @@ describe('the OpenAPI document', () => {
     }
   });
 
-  it('says null as JSON Schema does', () => {
+  it('the document says null as JSON Schema does', () => {
     const text = JSON.stringify(document);
     expect(text).not.toContain('"nullable"');
     expect(document.components.schemas.Secret.properties.expires_at.anyOf).toContainEqual({ type: 'null' });
   });
 
-  it('has every reference it names', () => {
+  it('every reference in the document resolves', () => {
     const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g)];
     expect(references.length).toBeGreaterThan(50);
     for (const [, name] of references) expect(document.components.schemas).toHaveProperty(name ?? '');
   });
 
-  it('offers no permission and no role that grants nothing', () => {
+  it('the document offers no permission and no role that grants nothing', () => {
     const { Permission, Role, CreateTokenRequest, CreateUserRequest, UpdateUserRequest } = document.components.schemas;
     expect(Permission.enum).toContain('secrets:reveal');
     expect(Role.enum).toEqual(['member', 'admin']);
@@ -161,7 +161,7 @@ describe('the OpenAPI document', () => {
     expect(JSON.stringify(document)).not.toMatch(/graph:|audit:read|auditor/);
   });
 
-  it('states where a session and other users may be named', () => {
+  it('the document states where a session and other users may be named', () => {
     const schema = whole(document.components.schemas.CreateSecretRequest);
     const id = '0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e0f';
     const fits = (placement: object): boolean => Check(schema, { name: 'A', type: 'other', value: 'v', ...placement });
@@ -205,12 +205,12 @@ describe('what linters say about the document', () => {
     return (await linter.run(content as Record<string, unknown>)).map(({ code }) => String(code));
   };
 
-  it('is nothing, by the rules that Redocly recommends', async () => {
+  it('the document passes every rule that Redocly recommends', async () => {
     expect(await redocly(document)).toEqual([]);
     expect(await redocly(faulty())).toEqual(['operation-operationId-unique']);
   }, 60_000);
 
-  it('is nothing, by the rules that Spectral recommends', async () => {
+  it('the document passes every rule that Spectral recommends', async () => {
     expect(await spectral(document)).toEqual([]);
     expect(await spectral(faulty())).toEqual(['operation-operationId-unique']);
   }, 60_000);
@@ -234,7 +234,7 @@ describe('the docs', () => {
     return answer;
   };
 
-  it('come whole from the package', async () => {
+  it('the docs page loads everything from the package', async () => {
     const page = await get('/docs');
     const references = [...page.body.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, url = '']) => url);
     expect(references.filter((url) => url.endsWith('.js')).length).toBeGreaterThan(1);
@@ -247,7 +247,7 @@ describe('the docs', () => {
     expect(policy).not.toMatch(/https?:|\*|upgrade-insecure-requests|unsafe|validator/);
   });
 
-  it('show the document that is committed', async () => {
+  it('the docs show the document that is committed', async () => {
     expect((await get('/docs/json')).json()).toEqual(document);
     expect((await get('/api/openapi.json')).json()).toEqual(document);
   });

@@ -10,7 +10,7 @@ const links = (text: string): string[] =>
   );
 
 describe('the README', () => {
-  it('lists every setting with its sentence, and none that is not there', () => {
+  it('the README lists every setting with its sentence, and no other', () => {
     const rows = [...read('README.md').matchAll(/^\| `(KEYHOLD_\w+)` \| (.*) \|$/gm)].map(([, name, text]) => [
       name,
       text,

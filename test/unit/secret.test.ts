@@ -42,14 +42,14 @@ const shared = (change: Partial<SecretFacts> = {}): SecretFacts =>
   facts({ scope: 'shared', sharedWith: [grantee], ...change });
 
 describe('isAccessibleBy', () => {
-  it('gives a secret of scope user to its owner from any session, and to nobody else', () => {
+  it('a secret of scope user is accessible to its owner from any session, and to nobody else', () => {
     for (const where of [null, session, otherSession]) {
       expect(isAccessibleBy(facts(), owner, where, now)).toBe(true);
       expect(isAccessibleBy(facts(), grantee, where, now)).toBe(false);
     }
   });
 
-  it('gives a secret of a session to its owner from anywhere, to others in that session only', () => {
+  it('a secret of a session is accessible to its owner from anywhere, and to others in that session only', () => {
     for (const where of [null, session, otherSession])
       expect(isAccessibleBy(inSession(), owner, where, now)).toBe(true);
     expect(isAccessibleBy(inSession(), stranger, session, now)).toBe(true);
@@ -57,18 +57,18 @@ describe('isAccessibleBy', () => {
     expect(isAccessibleBy(inSession(), stranger, null, now)).toBe(false);
   });
 
-  it('takes a session secret from others when its owner is not present, and leaves it to the owner', () => {
+  it('a session secret whose owner is not present is accessible to its owner only', () => {
     expect(isAccessibleBy(inSession({ ownerPresent: false }), stranger, session, now)).toBe(false);
     expect(isAccessibleBy(inSession({ ownerPresent: false }), owner, session, now)).toBe(true);
   });
 
-  it('never lets a missing session match a missing session', () => {
+  it('a missing session never matches a missing session', () => {
     const nowhere = inSession({ sessionId: null });
     expect(isAccessibleBy(nowhere, stranger, null, now)).toBe(false);
     expect(isAccessibleBy(facts({ sessionId: session }), stranger, session, now)).toBe(false);
   });
 
-  it('gives a shared secret to its owner and to those who are listed, from any session', () => {
+  it('a shared secret is accessible to its owner and the listed users, from any session', () => {
     for (const where of [null, session]) {
       expect(isAccessibleBy(shared(), owner, where, now)).toBe(true);
       expect(isAccessibleBy(shared(), grantee, where, now)).toBe(true);
@@ -76,7 +76,7 @@ describe('isAccessibleBy', () => {
     }
   });
 
-  it('takes a listed user no further than the scope: a list on another scope gives nothing', () => {
+  it('a list of users on a secret that is not shared gives them no access', () => {
     expect(isAccessibleBy(facts({ sharedWith: [grantee] }), grantee, null, now)).toBe(false);
     expect(isAccessibleBy(inSession({ sharedWith: [grantee] }), grantee, null, now)).toBe(false);
   });
@@ -86,12 +86,12 @@ describe('isAccessibleBy', () => {
     ['expired', { expiresAt: now }],
     ['deleted', { deletedAt: now }],
     ['of a disabled owner', { ownerActive: false }],
-  ])('gives a secret that is %s to nobody, the owner included', (_what, change) => {
+  ])('a secret that is %s is accessible to nobody, its owner included', (_what, change) => {
     for (const secret of [facts(change), inSession(change), shared(change)])
       for (const who of [owner, grantee]) expect(isAccessibleBy(secret, who, session, now)).toBe(false);
   });
 
-  it('means to use it, which the owner can allow without revealing', () => {
+  it('access means use, which the owner can allow without revealing', () => {
     const useOnly = shared({ exposure: 'use' });
     expect(isAccessibleBy(useOnly, grantee, null, now)).toBe(true);
     const asking = { userId: grantee, permissions: new Set(permissions), session: null } as const;
@@ -101,33 +101,33 @@ describe('isAccessibleBy', () => {
 });
 
 describe('shareWith', () => {
-  it('adds a user and turns scope user into shared', () => {
+  it('shareWith adds a user and turns scope user into shared', () => {
     expect(shareWith({ scope: 'user', shared_with: [] }, grantee)).toEqual({
       scope: 'shared',
       shared_with: [grantee],
     });
   });
 
-  it('keeps the order and who is there already', () => {
+  it('shareWith keeps the users who are there already, in order', () => {
     expect(shareWith({ scope: 'shared', shared_with: [stranger] }, grantee).shared_with).toEqual([stranger, grantee]);
   });
 
-  it('does the same twice as once', () => {
+  it('shareWith changes nothing the second time', () => {
     const once = shareWith({ scope: 'user', shared_with: [] }, grantee);
     expect(shareWith(once, grantee)).toEqual(once);
   });
 
-  it('changes nothing in what it was given', () => {
+  it('shareWith leaves its argument as it was', () => {
     const before = Object.freeze({ scope: 'shared' as const, shared_with: Object.freeze([stranger]) });
     expect(shareWith(before, grantee)).not.toBe(before);
     expect(before.shared_with).toEqual([stranger]);
   });
 
-  it('refuses the secret of a session, with advice', () => {
+  it('shareWith refuses the secret of a session, with advice', () => {
     expect(() => shareWith({ scope: 'session', shared_with: [] }, grantee)).toThrow(/Transfer it to scope user first/);
   });
 
-  it('refuses one user more than the most, and takes the last one that fits', () => {
+  it('shareWith accepts users up to the maximum and refuses one more', () => {
     const users = Array.from({ length: maxSharedWith - 1 }, () => newId<UserId>());
     const full = shareWith({ scope: 'shared', shared_with: users }, grantee);
     expect(full.shared_with).toHaveLength(maxSharedWith);
@@ -137,27 +137,27 @@ describe('shareWith', () => {
 });
 
 describe('unshareWith', () => {
-  it('takes one user off and leaves the others', () => {
+  it('unshareWith removes one user and leaves the others', () => {
     expect(unshareWith({ scope: 'shared', shared_with: [stranger, grantee] }, grantee)).toEqual({
       scope: 'shared',
       shared_with: [stranger],
     });
   });
 
-  it('gives the secret back to its owner alone with the last user', () => {
+  it('unshareWith turns the secret into scope user when it removes the last user', () => {
     expect(unshareWith({ scope: 'shared', shared_with: [grantee] }, grantee)).toEqual({
       scope: 'user',
       shared_with: [],
     });
   });
 
-  it('does the same twice as once, and nothing for who was never there', () => {
+  it('unshareWith changes nothing the second time, nor for a user who was never there', () => {
     const once = unshareWith({ scope: 'shared', shared_with: [stranger, grantee] }, grantee);
     expect(unshareWith(once, grantee)).toEqual(once);
     expect(unshareWith({ scope: 'user', shared_with: [] }, grantee)).toEqual({ scope: 'user', shared_with: [] });
   });
 
-  it('leaves a secret in its session', () => {
+  it('unshareWith leaves a secret in its session', () => {
     expect(unshareWith({ scope: 'session', shared_with: [] }, grantee)).toEqual({ scope: 'session', shared_with: [] });
   });
 });
@@ -165,12 +165,12 @@ describe('unshareWith', () => {
 describe('activate, deactivate and expiry', () => {
   const row = { deleted_at: null, expires_at: null, is_active: true } as SecretRow;
 
-  it('switches a secret off and on', () => {
+  it('deactivate and activate switch a secret off and on', () => {
     expect(stateOf({ ...row, ...deactivate() }, now)).toBe('inactive');
     expect(stateOf({ ...row, ...deactivate(), ...activate() }, now)).toBe('live');
   });
 
-  it('expires at expires_at, to the millisecond, and never without one', () => {
+  it('a secret expires at expires_at, to the millisecond, and never without one', () => {
     const at = (offset: number) => ({ expiresAt: new Date(now.getTime() + offset) });
     expect(isExpired(at(1), now)).toBe(false);
     expect(isExpired(at(0), now)).toBe(true);
@@ -178,7 +178,7 @@ describe('activate, deactivate and expiry', () => {
     expect(isExpired({ expiresAt: null }, now)).toBe(false);
   });
 
-  it('names the state that matters most', () => {
+  it('of several states stateOf names the one that matters most', () => {
     const over = { ...row, expires_at: now };
     expect(stateOf(over, now)).toBe('expired');
     expect(stateOf({ ...over, is_active: false }, now)).toBe('inactive');

@@ -71,11 +71,11 @@ const isRefused = (attempt: () => unknown): void => {
 };
 
 describe('the published Fernet vectors', () => {
-  it('are all here', () => {
+  it('the published vectors are all here', () => {
     expect([generateVectors.length, verifyVectors.length, invalidVectors.length]).toEqual([1, 1, 8]);
   });
 
-  it.each(generateVectors)('generates $token', ({ token, now, iv, src, secret }) => {
+  it.each(generateVectors)('the published vector generates $token', ({ token, now, iv, src, secret }) => {
     const plaintext = Buffer.from(src);
     const made = encryptFernet({
       key: bytesOfKey(secret),
@@ -86,7 +86,7 @@ describe('the published Fernet vectors', () => {
     expect(made).toBe(token);
   });
 
-  it.each(verifyVectors)('verifies $token', ({ token, now, ttl_sec, src, secret }) => {
+  it.each(verifyVectors)('the published token $token is accepted', ({ token, now, ttl_sec, src, secret }) => {
     expect(new Fernet(secret).decryptAtTime(token, ttl_sec, new Date(now)).toString()).toBe(src);
   });
 
@@ -104,16 +104,16 @@ describe('the published Fernet vectors', () => {
     const fernet = new Fernet(secret);
     const at = new Date(now);
 
-    it('is refused at its own clock', () => {
+    it('an invalid vector is refused at its own clock', () => {
       isRefused(() => fernet.decryptAtTime(token, ttl_sec, at));
     });
 
-    it('has a valid twin, same key and clock', () => {
+    it('a valid token of the same key and clock is accepted', () => {
       const twin = fernet.encryptAtTime('hello', at);
       expect(fernet.decryptAtTime(twin, ttl_sec, at).toString()).toBe('hello');
     });
 
-    it('is refused for its time only if that is its point', () => {
+    it('an invalid vector is refused for its time only if that is its point', () => {
       const age = at.getTime() / 1000 - Number(Buffer.from(token, 'base64url').readBigUInt64BE(1));
       const inTime = age <= ttl_sec && age >= -60;
       // With its base64 broken, a token has no time to speak of.
@@ -122,12 +122,12 @@ describe('the published Fernet vectors', () => {
       else isRefused(() => fernet.decrypt(token));
     });
 
-    it('carries the signature its point needs', () => {
+    it('an invalid vector carries the signature that its point needs', () => {
       expect(signedAgain(token, bytesOfKey(secret)) === token).toBe(rightMac.has(desc));
     });
   });
 
-  it('opens the vector with the incorrect MAC once the MAC is right', () => {
+  it('the vector with the incorrect MAC opens once the MAC is right', () => {
     const vector = invalidVectors.find(({ desc }) => desc === 'incorrect mac');
     const { secret = '', token = '', ttl_sec = 0, now = '' } = vector ?? {};
     const mended = signedAgain(token, bytesOfKey(secret));
@@ -136,19 +136,22 @@ describe('the published Fernet vectors', () => {
 });
 
 describe('the sample of tokens from Python', () => {
-  it('has 100', () => {
+  it('the sample of tokens from Python has 100', () => {
     expect(pythonSample.tokens).toHaveLength(100);
   });
 
-  it.each(pythonSample.tokens.map((sample, index) => ({ index, ...sample })))('opens number $index', (sample) => {
-    const { secret, unit, times, time, token } = sample;
-    const fernet = new Fernet(secret);
-    const plaintext = Buffer.concat(Array<Buffer>(times).fill(Buffer.from(unit, 'base64')));
-    expect(fernet.decryptAtTime(token, 60, seconds(time)).equals(plaintext)).toBe(true);
-    expect(fernet.extractTimestamp(token)).toBe(time);
-    const iv = Buffer.from(token, 'base64url').subarray(9, 25);
-    expect(encryptFernet({ key: bytesOfKey(secret), plaintext, now: seconds(time), iv })).toBe(token);
-  });
+  it.each(pythonSample.tokens.map((sample, index) => ({ index, ...sample })))(
+    'token number $index from Python opens',
+    (sample) => {
+      const { secret, unit, times, time, token } = sample;
+      const fernet = new Fernet(secret);
+      const plaintext = Buffer.concat(Array<Buffer>(times).fill(Buffer.from(unit, 'base64')));
+      expect(fernet.decryptAtTime(token, 60, seconds(time)).equals(plaintext)).toBe(true);
+      expect(fernet.extractTimestamp(token)).toBe(time);
+      const iv = Buffer.from(token, 'base64url').subarray(9, 25);
+      expect(encryptFernet({ key: bytesOfKey(secret), plaintext, now: seconds(time), iv })).toBe(token);
+    },
+  );
 });
 
 describe('strict decoding', () => {
@@ -161,7 +164,7 @@ describe('strict decoding', () => {
   const onePad = tokenOf('x'.repeat(16));
   const noPad = tokenOf('x'.repeat(32));
 
-  it('starts from tokens that open and end as meant', () => {
+  it('the tokens that are spoiled below open and have two, one and no padding characters', () => {
     for (const token of [twoPads, onePad, noPad]) expect(fernet.decrypt(token).length).toBeGreaterThan(0);
     expect([twoPads, onePad, noPad].map((token) => token.length - token.replaceAll('=', '').length)).toEqual([2, 1, 0]);
   });
@@ -169,7 +172,7 @@ describe('strict decoding', () => {
   it.each([
     ['-', '+'],
     ['_', '/'],
-  ])('reads %s and refuses %s in its place', (url, plain) => {
+  ])('strict decoding reads %s and refuses %s in its place', (url, plain) => {
     let token = tokenOf('hello');
     while (!token.includes(url)) token = tokenOf('hello');
     expect(fernet.decrypt(token).toString()).toBe('hello');
@@ -177,7 +180,7 @@ describe('strict decoding', () => {
   });
 
   it.each([' ', '\n', '\r\n', '\t', '\0', '\u00a0', '\u200b', '\ufeff', '=', '.', '%', 'A'])(
-    'refuses a stray %j before, inside and after',
+    'strict decoding refuses a stray %j before, inside and after a token',
     (stray) => {
       for (const token of [twoPads, onePad, noPad]) {
         isRefused(() => fernet.decrypt(stray + token));
@@ -187,13 +190,13 @@ describe('strict decoding', () => {
     },
   );
 
-  it('refuses missing padding', () => {
+  it('strict decoding refuses missing padding', () => {
     isRefused(() => fernet.decrypt(twoPads.slice(0, -1)));
     isRefused(() => fernet.decrypt(twoPads.slice(0, -2)));
     isRefused(() => fernet.decrypt(onePad.slice(0, -1)));
   });
 
-  it('refuses every other spelling of the last byte', () => {
+  it('strict decoding refuses every other spelling of the last byte', () => {
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
     for (const token of [twoPads, onePad]) {
       const end = token.indexOf('=') - 1;
@@ -206,11 +209,11 @@ describe('strict decoding', () => {
     }
   });
 
-  it('refuses characters whose low byte would be the right one', () => {
+  it('strict decoding refuses characters whose low byte would be the right one', () => {
     isRefused(() => fernet.decrypt(String.fromCharCode(0x100 + twoPads.charCodeAt(0)) + twoPads.slice(1)));
   });
 
-  it('refuses what is no token at all', () => {
+  it('strict decoding refuses what is no token at all', () => {
     for (const token of ['', '=', 'g', 'gAAAAA==', twoPads.slice(0, 96), `${twoPads}${twoPads}`]) {
       isRefused(() => fernet.decrypt(token));
       isRefused(() => fernet.extractTimestamp(token));
@@ -221,7 +224,7 @@ describe('strict decoding', () => {
     }
   });
 
-  it('refuses another version, a foreign length and an empty ciphertext even when signed', () => {
+  it('another version, a foreign length and an empty ciphertext are refused even when signed', () => {
     const bytes = Buffer.from(twoPads, 'base64url');
     const versions = [0x00, 0x7f, 0x81].map((version) => Buffer.concat([Buffer.of(version), bytes.subarray(1)]));
     const lengths = [0, 1, 15, 17].map((size) =>
@@ -234,7 +237,7 @@ describe('strict decoding', () => {
     expect(fernet.decrypt(signedAgain(padded(bytes), key)).toString()).toBe('x');
   });
 
-  it('refuses a wrong padding even when signed', () => {
+  it('a wrong padding is refused even when signed', () => {
     // In CBC, what is added to the IV is added to the first block: 0x0f bytes of padding become what we like.
     const withPadding = (value: number): string => {
       const bytes = Buffer.from(twoPads, 'base64url');
@@ -249,7 +252,7 @@ describe('strict decoding', () => {
   });
 
   it.each(['', 'abc', generateKey().slice(0, -1), `${generateKey()}=`, ` ${generateKey()}`, 'A'.repeat(44)])(
-    'refuses the key %j without repeating it',
+    'the key %j is refused without being repeated',
     (text) => {
       const error = refusal(() => new Fernet(text));
       expect(error).toBeInstanceOf(RangeError);
@@ -257,7 +260,7 @@ describe('strict decoding', () => {
     },
   );
 
-  it('refuses a key with bits after its last byte', () => {
+  it('a key with bits after its last byte is refused', () => {
     const canonical = `${'A'.repeat(43)}=`;
     expect(new Fernet(canonical)).toBeInstanceOf(Fernet);
     expect(refusal(() => new Fernet(`${'A'.repeat(42)}B=`))).toBeInstanceOf(RangeError);
@@ -272,7 +275,7 @@ describe('a refusal', () => {
   const badPadding = Buffer.from(token, 'base64url');
   badPadding.writeUInt8(badPadding.readUInt8(24) ^ 0x1f, 24);
 
-  it('is the same whatever the cause, down to the stack', () => {
+  it('a refusal is the same for every cause, down to the stack', () => {
     const attempts = [
       { token, now: seconds(1061), ttlSeconds: 60 },
       { token, now: seconds(939), ttlSeconds: 60 },
@@ -293,7 +296,7 @@ describe('a refusal', () => {
     }
   });
 
-  it('is the same error of the class', () => {
+  it('the classes Fernet and MultiFernet refuse with the same error', () => {
     isRefused(() => fernet.decrypt(token));
     isRefused(() => new MultiFernet([fernet]).decrypt(token));
   });
@@ -324,7 +327,7 @@ describe('time', () => {
     expect(opensAt(at, ttl)).toBe(opens);
   });
 
-  it('does not matter without a ttl', () => {
+  it('time does not matter without a ttl', () => {
     const old = fernet.encryptAtTime('hello', seconds(0));
     const future = fernet.encryptAtTime('hello', seconds(8_640_000_000_000));
     expect(fernet.decrypt(old).toString()).toBe('hello');
@@ -334,7 +337,7 @@ describe('time', () => {
     expect(fernet.decrypt(fernet.encrypt('hello'), 3600).toString()).toBe('hello');
   });
 
-  it('is never skipped because an argument was forgotten', () => {
+  it('the check of the time is never skipped because an argument was forgotten', () => {
     const key = randomBytes(32);
     const made = encryptFernet({ key, plaintext: Buffer.from('x'), now: seconds(0), iv: randomBytes(16) });
     expect(refusal(() => decryptFernet({ key, token: made, ttlSeconds: 60 }))).toBeInstanceOf(RangeError);
@@ -343,20 +346,20 @@ describe('time', () => {
     isRefused(() => untyped(token, null, seconds(1_000_001)));
   });
 
-  it('is cut to whole seconds and read back verified', () => {
+  it('the time is cut to whole seconds and read back verified', () => {
     expect(fernet.extractTimestamp(fernet.encryptAtTime('', new Date(1999)))).toBe(1);
     expect(fernet.extractTimestamp(token)).toBe(1_000_000);
     isRefused(() => new Fernet(generateKey()).extractTimestamp(token));
     expect(fernetTimestamp(token)).toBe(1_000_000);
   });
 
-  it('that has no place in a token is refused', () => {
+  it('a time that has no place in a token is refused', () => {
     for (const at of [-1, Number.NaN]) {
       expect(refusal(() => fernet.encryptAtTime('', new Date(at)))).toBeInstanceOf(RangeError);
     }
   });
 
-  it('beyond 2^53 opens without a ttl, not with one, and is rotated unchanged', () => {
+  it('a token of a time beyond 2^53 opens without a ttl, not with one, and is rotated unchanged', () => {
     const key = randomBytes(32);
     const newKey = randomBytes(32);
     const plaintext = Buffer.from('hello');
@@ -373,14 +376,14 @@ describe('time', () => {
 });
 
 describe('Fernet', () => {
-  it('makes keys of 32 bytes that it takes, each another', () => {
+  it('Fernet makes keys of 32 bytes that it takes, each another', () => {
     const keys = Array.from({ length: 50 }, generateKey);
     expect(new Set(keys).size).toBe(50);
     for (const key of keys) expect(key).toMatch(/^[\w-]{43}=$/);
     for (const key of keys) expect(new Fernet(key)).toBeInstanceOf(Fernet);
   });
 
-  it('never uses an IV twice', () => {
+  it('Fernet never uses an IV twice', () => {
     const fernet = new Fernet(generateKey());
     const ivs = Array.from({ length: 2000 }, () =>
       Buffer.from(fernet.encrypt(''), 'base64url').subarray(9, 25).toString('hex'),
@@ -388,13 +391,13 @@ describe('Fernet', () => {
     expect(new Set(ivs).size).toBe(2000);
   });
 
-  it('refuses text that UTF-8 would change', () => {
+  it('Fernet refuses text that UTF-8 would change', () => {
     const fernet = new Fernet(generateKey());
     expect(refusal(() => fernet.encrypt('\ud83d'))).toBeInstanceOf(TypeError);
     expect(fernet.decrypt(fernet.encrypt('\ud83d\ude00')).toString()).toBe('\ud83d\ude00');
   });
 
-  it('does not show its key when printed, spread or serialised', () => {
+  it('Fernet does not show its key when printed, spread or serialised', () => {
     const secret = generateKey();
     const fernet = new Fernet(secret);
     const multi = new MultiFernet([fernet]);
@@ -412,13 +415,13 @@ describe('Fernet', () => {
     }
   });
 
-  it('returns bytes that share no memory with other buffers', () => {
+  it('Fernet returns bytes that share no memory with other buffers', () => {
     const fernet = new Fernet(generateKey());
     const opened = fernet.decrypt(fernet.encrypt('hello'));
     expect(opened.buffer.byteLength).toBeLessThanOrEqual(16);
   });
 
-  it('takes only keys and IVs of the right size', () => {
+  it('Fernet takes only keys and IVs of the right size', () => {
     const [key, iv, plaintext, now] = [randomBytes(32), randomBytes(16), Buffer.alloc(1), new Date()];
     const token = encryptFernet({ key, iv, plaintext, now });
     for (const size of [0, 16, 31, 33, 64]) {
@@ -435,7 +438,7 @@ describe('MultiFernet', () => {
   const [oldest, old, fresh] = [new Fernet(generateKey()), new Fernet(generateKey()), new Fernet(generateKey())];
   const multi = new MultiFernet([fresh, old, oldest]);
 
-  it('encrypts under the first key and opens tokens of each', () => {
+  it('MultiFernet encrypts under the first key and opens tokens of each', () => {
     expect(fresh.decrypt(multi.encrypt('hello')).toString()).toBe('hello');
     isRefused(() => old.decrypt(multi.encrypt('hello')));
     for (const fernet of [oldest, old, fresh]) {
@@ -449,14 +452,14 @@ describe('MultiFernet', () => {
     expect(multi.extractTimestamp(multi.encryptAtTime('hello', seconds(7)))).toBe(7);
   });
 
-  it('refuses a token of a key that it does not have', () => {
+  it('MultiFernet refuses a token of a key that it does not have', () => {
     const foreign = new Fernet(generateKey()).encrypt('hello');
     isRefused(() => multi.decrypt(foreign));
     isRefused(() => multi.rotate(foreign));
     isRefused(() => multi.extractTimestamp(foreign));
   });
 
-  it('rotates to the first key and keeps the timestamp, also of a token long expired', () => {
+  it('MultiFernet rotates to the first key and keeps the timestamp, also of a token long expired', () => {
     for (const fernet of [oldest, old, fresh]) {
       const token = fernet.encryptAtTime('hello', seconds(1234));
       const rotated = multi.rotate(token);
@@ -466,7 +469,7 @@ describe('MultiFernet', () => {
     }
   });
 
-  it('needs a key, and does not change with the list it was made from', () => {
+  it('MultiFernet needs a key, and does not change with the list it was made from', () => {
     expect(refusal(() => new MultiFernet([]))).toBeInstanceOf(RangeError);
     const list = [fresh];
     const own = new MultiFernet(list);
@@ -484,7 +487,7 @@ describe('any token', () => {
     iv: bytes(16),
   });
 
-  it('opens to what went in, under its key, at its time', () => {
+  it('any token opens to what went in, under its key, at its time', () => {
     fc.assert(
       fc.property(input, ({ key, plaintext, now, iv }) => {
         const token = encryptFernet({ key, plaintext, now, iv });
@@ -495,7 +498,7 @@ describe('any token', () => {
     );
   });
 
-  it('is refused with one character changed, removed or added, or one bit of its signing key flipped', () => {
+  it('a token is refused with one character changed, removed or added, or one bit of its signing key flipped', () => {
     const character = fc.constantFrom(...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/= \n%é');
     fc.assert(
       fc.property(input, fc.nat(), character, fc.nat(127), (made, place, changed, bit) => {
@@ -512,7 +515,7 @@ describe('any token', () => {
     );
   });
 
-  it('is a token only if it is one: other text is refused, with nothing but InvalidToken', () => {
+  it('any other text is refused, with nothing but InvalidToken', () => {
     const key = randomBytes(32);
     const character = fc.nat(0x17f).map((code) => String.fromCharCode(code));
     fc.assert(
@@ -525,7 +528,7 @@ describe('any token', () => {
     );
   });
 
-  it('of 64 KiB and around opens to what went in', () => {
+  it('a token of about 64 KiB opens to what went in', () => {
     const fernet = new Fernet(generateKey());
     for (const size of [65_535, 65_536, 65_537, 1_000_000]) {
       const plaintext = randomBytes(size);

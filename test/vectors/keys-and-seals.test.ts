@@ -21,11 +21,11 @@ describe('key derivation', () => {
     digest: digestKey(root),
   };
 
-  it.each(Object.entries(vectors.derived))('gives the published key for: %s', (name, expected) => {
+  it.each(Object.entries(vectors.derived))('key derivation gives the published key for: %s', (name, expected) => {
     expect(derived[name as keyof typeof derived].toString('hex')).toBe(expected);
   });
 
-  it('gives another key for each purpose, row, owner and version', () => {
+  it('key derivation gives another key for each purpose, row, owner and version', () => {
     expect(new Set(Object.values(vectors.derived)).size).toBe(Object.keys(vectors.derived).length);
   });
 });
@@ -73,14 +73,14 @@ const sealed: Record<keyof typeof vectors.seals, readonly [SealedTable, Record<s
 };
 
 describe('a seal', () => {
-  it.each(Object.entries(vectors.seals))('has the published bytes for: %s', (name, expected) => {
+  it.each(Object.entries(vectors.seals))('the seal has the published bytes for: %s', (name, expected) => {
     const [table, content, format] = sealed[name as keyof typeof sealed];
     const seal = sealRow(sealKey, table, content, format);
     expect(seal.toString('hex')).toBe(expected);
     expect(sealHolds([sealKey], table, { ...content, seal })).toBe(true);
   });
 
-  it('of one row holds for no other of them', () => {
+  it('the seal of one row holds for no other row', () => {
     for (const [name, [table, content]] of Object.entries(sealed)) {
       for (const [other, seal] of Object.entries(vectors.seals)) {
         const given = { ...content, seal: Buffer.from(seal, 'hex') };
@@ -110,7 +110,7 @@ const covered: Record<string, string> = {
 };
 
 describe('the seals of our tables', () => {
-  it('cover the columns that are written out here, in this order', () => {
+  it('the seals of our tables cover the columns that are written out here, in this order', () => {
     const actual = Object.entries(sealedTables).map(([name, { sealed: columns }]) => [
       name,
       Object.keys(columns).join(' '),
