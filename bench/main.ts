@@ -32,7 +32,7 @@ const { values } = parseArgs({
 
 const usage = `npm run bench -- [--only P1,P5] [--quick] [--json FILE]
 
-Measures the performance targets, each beside its baseline in alternating rounds, and says which are missed.
+Measures the performance targets, each next to its baseline in alternating rounds, and says which are missed.
   --only   these targets only: P1 to P5, P8, P9, cores
   --quick  shorter rounds and a smaller table: for a first look, not for the record
   --json   also writes the findings to this file`;

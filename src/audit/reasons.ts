@@ -2,11 +2,11 @@ import type { ErrorCode } from '../core/errors.ts';
 
 /**
  * Why an action was allowed, refused or failed: a word of this list and never anything that the caller sent. The verifiable
- * log will hash them, so a word never changes its meaning.
+ * log will hash these words, so none of them ever changes its meaning.
  */
 export type AuditReason =
   | ErrorCode
-  // How the caller comes to be allowed it.
+  // Why the caller is allowed it.
   | 'owner'
   | 'session'
   | 'shared'
@@ -32,7 +32,7 @@ export type AuditReason =
   | 'id_taken'
   | 'identity_closed'
   | 'record_broken'
-  // What a user or a secret was created by.
+  // How a user or a secret came to be created.
   | 'bootstrap'
   | 'issuer'
   | 'import'

@@ -10,8 +10,8 @@ import type { AnyInsert, Seals, Unchanged, Unsealed } from '../keys/index.ts';
 import type { AuditAction, AuditDetails, AuditTarget } from './actions.ts';
 import type { AuditReason } from './reasons.ts';
 
-/** What the record of any action says. */
-interface Said<A extends AuditAction> {
+/** What every record holds. */
+interface EntryBase<A extends AuditAction> {
   readonly action: A;
   readonly target?: AuditTarget | null | undefined;
   /** Why it was allowed, refused or failed. */
@@ -19,20 +19,20 @@ interface Said<A extends AuditAction> {
 }
 
 /** The record of an action with the details that belong to it. */
-interface EntryOf<A extends AuditAction> extends Said<A> {
+interface EntryOf<A extends AuditAction> extends EntryBase<A> {
   readonly outcome: AuditRow['outcome'];
   readonly details: AuditDetails[A];
 }
 
 /** A refusal or a failure may leave out the details. */
-interface EntryWithoutDetails extends Said<AuditAction> {
+interface EntryWithoutDetails extends EntryBase<AuditAction> {
   readonly outcome: Exclude<AuditRow['outcome'], 'allowed'>;
   readonly details?: undefined;
 }
 
 export type AuditEntry = { [A in AuditAction]: EntryOf<A> }[AuditAction] | EntryWithoutDetails;
 
-/** An entry whose details were matched with its action before. */
+/** Any entry, for the functions behind `Audit`, whose callers have been held to details that match the action. */
 type MatchedEntry = EntryOf<AuditAction> | EntryWithoutDetails;
 
 /** Who acted: an authenticated caller, or a request that belongs to no known caller (yet). */
