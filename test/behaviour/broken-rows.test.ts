@@ -20,6 +20,11 @@ const oddities: readonly (readonly [string, string])[] = [
   ['a deep document', `(repeat('[', 2000) || repeat(']', 2000))::jsonb`],
 ];
 
+/** What is tried in every run, and not in the soak alone: these columns decide which row is read and where a page goes on. */
+const isAlwaysTried = (column: string, value: string): boolean =>
+  (value === 'null' && /^(id|(owner|user|secret|session|key)_id)$/.test(column)) ||
+  (value === '-1::int' && column === 'version');
+
 /** Rows that are read one way or another by the requests below. */
 const tables = [
   'users',
@@ -110,14 +115,17 @@ describe('a row that no service wrote', () => {
     () => ada.call('GET', '/sessions'),
     () => ada.call('GET', `/sessions/${session['id']}/cleanup`),
     () => admin.call('GET', '/users'),
+    () => admin.call('GET', '/users?limit=5'),
+    () => ada.call('GET', '/secrets?limit=1'),
     () => ada.call('GET', `/users/${ada.id}`),
     () => app.call('POST', '/auth/refresh', { body: { refresh_token: ada.refreshToken } }),
   ];
 
   it.each(oddities)('is a broken row, never an internal error, where a column holds %s', async (_what, value) => {
-    for (const { table, column, type } of columns.filter((one) =>
-      sampled(`${one['table']}.${one['column']} ${value}`, 12),
-    )) {
+    const tried = columns.filter(
+      (one) => sampled(`${one['table']}.${one['column']} ${value}`, 12) || isAlwaysTried(String(one['column']), value),
+    );
+    for (const { table, column, type } of tried) {
       await sql(`begin; alter table ${table} alter column ${column} drop default, alter column ${column} drop not null;
         create table kept as table ${table}; commit`);
       const [{ type: other }] = await sql(`select pg_typeof(${value})::text as type`);
