@@ -179,6 +179,20 @@ const withdrawals: readonly Withdrawal[] = [
     withdraw: ({ owner, person }) => owner.call('DELETE', `/auth/logins/${loginIdOf(person)}`),
   },
   {
+    what: 'the login expires',
+    refusal: '401 unauthenticated',
+    kind: 'login',
+    enter: byLogin,
+    lockedRow: async ({ person }) => ({
+      table: 'logins',
+      where: `id = '${loginIdOf(person)}'`,
+      key: `logins ${loginIdOf(person)}`,
+    }),
+    withdraw: () => null,
+    // Past the end of the access token and of the login itself.
+    pass: () => app.clock.advance(31 * 86_400_000),
+  },
+  {
     what: 'the user is disabled',
     refusal: '401 unauthenticated',
     kind: 'login',
@@ -403,7 +417,7 @@ const holdAndWithdraw = async (withdrawal: Withdrawal): Promise<Result | null> =
   await caller.person.call('GET', '/auth/me', caller.options);
   const { table, where, key } = await withdrawal.lockedRow(caller);
   const alsoChanged = (await withdrawal.alsoChanges?.(caller)) ?? [];
-  const [before, newest] = [await everyRow(), await newestRecord()];
+  const [before, newest, start] = [await everyRow(), await newestRecord(), app.clock.now()];
   await client.query('begin');
   await client.query(`select 1 from ${table} where ${where} for update`);
   let withdrawn: Promise<Answer<any>> | null = null;
@@ -422,6 +436,7 @@ const holdAndWithdraw = async (withdrawal: Withdrawal): Promise<Result | null> =
   }
   const taken = await withdrawn;
   const answers = await Promise.all(sent);
+  if (withdrawal.pass) app.clock.set(start);
   const records = await refusalsSince(newest, caller);
   const tooSlow =
     sent.length === 0 ||
