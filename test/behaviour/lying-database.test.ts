@@ -98,9 +98,86 @@ describe('a database that answers other than it was asked', () => {
     who.call('GET', `/secrets/${secret['id']}/value`, { session: inSession });
   const refresh = (who: Person) => app.call('POST', '/auth/refresh', { body: { refresh_token: who.refreshToken } });
 
-  const isOther = (answer: Answer<any>, expected: string, field: (body: any) => unknown): void => {
+  /** Judges an answer about somebody or something expected, given its field that tells which it is. */
+  type Judge = (answer: Answer<any>, expected: string, field: (body: any) => unknown) => void;
+
+  /** Of an honest database: the right answer. */
+  const isRight: Judge = (answer, expected, field) => expect(field(expectStatus(answer, 200).body)).toBe(expected);
+
+  /** Of a lying database: the right answer or a refusal. */
+  const isRightOrRefused: Judge = (answer, expected, field) => {
     if (answer.status < 300) expect(field(answer.body), answer.text).toBe(expected);
-    else expect([401, 403, 404, 503], answer.text).toContain(answer.status);
+    else isRefused(answer);
+  };
+  const isRefused = ({ status, body, text }: Answer<any>) => {
+    if (body.code !== 'integrity_broken') expect([401, 403, 404, 503], text).toContain(status);
+  };
+
+  const everybodyIsThemselves = async (judge: Judge): Promise<void> => {
+    for (const [name, who] of Object.entries(fresh)) {
+      judge(await who.call('GET', '/auth/me'), name, (body) => body.user.username);
+      judge(await refresh(who), name, (body) => body.user.username);
+      judge(await who.call('GET', `/users/${who.id}`), name, (body) => body.username);
+      judge(
+        await app.call('POST', '/auth/login', { body: { username: name, password: 'a password for tests' } }),
+        name,
+        (body) => body.user.username,
+      );
+    }
+    judge(
+      await fresh.mallory.call('GET', '/auth/logins'),
+      '1',
+      ({ logins }) => `${logins.filter((one: Json) => one['current']).length}`,
+    );
+  };
+  let fresh: { ada: Person; mallory: Person };
+  const logInAfresh = async () => {
+    fresh = { ada: await logIn(app, 'ada'), mallory: await logIn(app, 'mallory') };
+  };
+
+  const everybodyRevealsTheirOwn = async (judge: Judge): Promise<void> => {
+    const { ada, grace, mallory, admin } = cast;
+    judge(await value(ada, own), 'second value', (body) => body.value);
+    judge(await value(grace, shared), 'shared value', (body) => body.value);
+    judge(await value(grace, lent, 'chat'), 'lent value', (body) => body.value);
+    for (const who of [mallory, admin]) for (const secret of [own, shared, lent]) isRefused(await value(who, secret));
+    isRefused(await value(grace, own));
+    for (const name of ['chat', 'other', String(session['id'])]) isRefused(await value(mallory, lent, name));
+    const values = ({ secrets }: { secrets: Json[] }) =>
+      secrets
+        .map((one) => one['value'])
+        .filter((one) => one !== undefined)
+        .join();
+    const ids = [own, shared, lent, theirs].map((one) => one['id']);
+    for (const body of [{ names: ['OWN', 'SHARED', 'THEIRS'] }, { ids }]) {
+      const { status, body: revealed, text } = await mallory.call('POST', '/secrets/reveal', { body });
+      const all = values({ secrets: revealed.secrets ?? [] });
+      if (judge === isRight) expect([status, all], text).toEqual([200, 'their value']);
+      else expect(['', 'their value'], text).toContain(all);
+    }
+  };
+
+  /** Lists nothing but this; an honest database lists all of it. */
+  const lists = async (judge: Judge, who: Person, path: string, field: string, expected: readonly unknown[]) => {
+    const { status, body, text } = await who.call('GET', path);
+    const key = path.match(/versions|sessions|secrets/g)?.at(-1) ?? '';
+    const found = (body[key] ?? []).map((one: Json) => one[field]).toSorted();
+    if (judge === isRight) expect([status, found], text).toEqual([200, expected]);
+    else {
+      expect(body.code === 'integrity_broken' || [200, 401, 403, 404, 503].includes(status), text).toBe(true);
+      expect(expected, text).toEqual(expect.arrayContaining(found));
+    }
+  };
+
+  const everybodyListsTheirOwn = async (judge: Judge): Promise<void> => {
+    const { ada, mallory, grace } = cast;
+    await lists(judge, mallory, '/secrets', 'name', ['THEIRS']);
+    await lists(judge, grace, '/secrets', 'name', ['SHARED']);
+    await lists(judge, mallory, '/sessions', 'external_id', ['other']);
+    await lists(judge, ada, `/secrets/${own['id']}/versions`, 'version', [1, 2]);
+    isRefused(await mallory.call('GET', `/secrets/${own['id']}/versions`));
+    isRefused(await mallory.call('GET', `/sessions/${session['id']}`));
+    judge(await ada.call('GET', `/sessions/${session['id']}`), 'chat', (body) => body.external_id);
   };
 
   describe.each([
@@ -110,89 +187,103 @@ describe('a database that answers other than it was asked', () => {
     ['finds no row by its id', '=(uuid,uuid)', 'lies.no(uuid,uuid)'],
   ] as const)('that %s', (_what, operator, lie) => {
     it('makes nobody somebody else', async () => {
-      const fresh = { ada: await logIn(app, 'ada'), mallory: await logIn(app, 'mallory') };
+      await logInAfresh();
+      await everybodyIsThemselves(isRight);
+      await logInAfresh();
       await compareWith(operator, lie);
-      for (const [name, who] of Object.entries(fresh)) {
-        isOther(await who.call('GET', '/auth/me'), name, (body) => body.user.username);
-        isOther(await refresh(who), name, (body) => body.user.username);
-        isOther(await who.call('GET', `/users/${who.id}`), name, (body) => body.username);
-        isOther(
-          await app.call('POST', '/auth/login', { body: { username: name, password: 'a password for tests' } }),
-          name,
-          (body) => body.user.username,
-        );
-      }
-      const { logins = [] } = (await fresh.mallory.call('GET', '/auth/logins')).body;
-      expect(logins.filter((one: Json) => one['current'])).toHaveLength(logins.length === 0 ? 0 : 1);
+      await everybodyIsThemselves(isRightOrRefused);
     });
 
     it('reveals nothing to anybody who may not have it, and no other value to anybody who may', async () => {
+      await everybodyRevealsTheirOwn(isRight);
       await compareWith(operator, lie);
-      const { ada, grace, mallory, admin } = cast;
-      isOther(await value(ada, own), 'second value', (body) => body.value);
-      isOther(await value(grace, shared), 'shared value', (body) => body.value);
-      isOther(await value(grace, lent, 'chat'), 'lent value', (body) => body.value);
-      for (const who of [mallory, admin])
-        for (const secret of [own, shared, lent]) expect((await value(who, secret)).status).not.toBe(200);
-      expect((await value(grace, own)).status).not.toBe(200);
-      expect((await value(mallory, lent, 'chat')).status).not.toBe(200);
-      expect((await value(mallory, lent, 'other')).status).not.toBe(200);
-      expect((await value(mallory, lent, String(session['id']))).status).not.toBe(200);
-      const named = await mallory.call('POST', '/secrets/reveal', { body: { names: ['OWN', 'SHARED', 'THEIRS'] } });
-      for (const item of named.body.secrets ?? [])
-        if ('value' in item) expect(item).toMatchObject({ value: 'their value' });
-      const ids = [own, shared, lent, theirs].map((one) => one['id']);
-      const many = await mallory.call('POST', '/secrets/reveal', { body: { ids } });
-      for (const item of many.body.secrets ?? [])
-        if ('value' in item) expect(item).toMatchObject({ value: 'their value' });
+      await everybodyRevealsTheirOwn(isRightOrRefused);
     });
 
     it('lists nothing to anybody that is not theirs to see', async () => {
+      await everybodyListsTheirOwn(isRight);
       await compareWith(operator, lie);
-      const { mallory, grace } = cast;
-      const names = async (path: string, who: Person, key: string, field: string) =>
-        ((await who.call('GET', path)).body[key] ?? []).map((one: Json) => one[field]);
-      expect(['THEIRS']).toEqual(expect.arrayContaining(await names('/secrets', mallory, 'secrets', 'name')));
-      expect(['SHARED']).toEqual(expect.arrayContaining(await names('/secrets', grace, 'secrets', 'name')));
-      expect(['other']).toEqual(expect.arrayContaining(await names('/sessions', mallory, 'sessions', 'external_id')));
-      const versions = await names(`/secrets/${own['id']}/versions`, mallory, 'versions', 'version');
-      expect(versions).toEqual([]);
-      const one = await mallory.call('GET', `/sessions/${session['id']}`);
-      expect(one.status).not.toBe(200);
+      await everybodyListsTheirOwn(isRightOrRefused);
     });
 
     it('changes no row but the one that was named, or nothing', async () => {
-      const { ada, mallory, admin } = cast;
+      const { ada, grace, admin } = cast;
       const rowsOf = async () => ({
         secrets: await sql('select id, seal from secrets where owner_id::text = $1 order by id', [ada.id]),
         tokens: await sql('select id, seal from tokens order by id'),
         logins: await sql('select id, seal from logins where user_id::text = $1 order by id', [ada.id]),
         users: await sql('select id, seal from users order by id'),
       });
-      await ada.call('POST', '/auth/tokens', {
-        body: { name: 'a token', permissions: ['secrets:list'], expires_in: 60 },
-      });
-      const made = await mallory.call('POST', '/auth/tokens', {
-        body: { name: 'a token', permissions: ['secrets:list'], expires_in: 60 },
-      });
-      const extra = await keepSecret(mallory);
+      await newToken(ada);
+      const prepare = async () => {
+        const other = await newUser(cast);
+        return {
+          other,
+          token: await newToken(other),
+          extra: await keepSecret(other),
+          purged: await keepSecret(other),
+          group: await startSession(other, [grace]),
+        };
+      };
+      const change = async ({ other, token, extra, purged, group }: Awaited<ReturnType<typeof prepare>>) => [
+        (await other.call('DELETE', `/auth/tokens/${token.id}`)).status,
+        (await other.call('DELETE', `/secrets/${extra.id}`)).status,
+        (await other.call('DELETE', `/secrets/${purged.id}?purge=true`)).status,
+        (await other.call('DELETE', `/sessions/${group.id}/participants/${grace.id}`)).status,
+        (await admin.call('PATCH', `/users/${other.id}`, { body: { status: 'active' } })).status,
+      ];
+      expect(await change(await prepare())).toEqual([204, 204, 204, 204, 200]);
+      const prepared = await prepare();
       const before = await rowsOf();
       await compareWith(operator, lie);
-      await mallory.call('DELETE', `/auth/tokens/${made.body.id}`);
-      await mallory.call('DELETE', `/secrets/${extra.id}`);
-      await mallory.call('DELETE', `/secrets/${extra.id}?purge=true`);
-      await mallory.call('PATCH', `/secrets/${own['id']}`, { body: { description: 'forged' } });
-      await mallory.call('DELETE', `/sessions/${session['id']}/participants/${ada.id}`);
-      await admin.call('PATCH', `/users/${mallory.id}`, { body: { status: 'active' } });
+      await change(prepared);
+      await prepared.other.call('PATCH', `/secrets/${own['id']}`, { body: { description: 'forged' } });
+      await prepared.other.call('DELETE', `/sessions/${session['id']}/participants/${ada.id}`);
       await beHonest();
       const after = await rowsOf();
       expect(after.secrets).toEqual(before.secrets);
       expect(after.logins).toEqual(before.logins);
       const changed = after.tokens.filter((row) => !before.tokens.some((one) => one.seal.equals(row.seal)));
-      expect(changed.map((row) => row.id).filter((id) => id !== made.body.id)).toEqual([]);
+      expect(changed.map((row) => row.id).filter((id) => id !== prepared.token.id)).toEqual([]);
       const users = after.users.filter((row) => !before.users.some((one) => one.seal.equals(row.seal)));
-      expect(users.map((row) => row.id).filter((id) => id !== mallory.id)).toEqual([]);
+      expect(users.map((row) => row.id).filter((id) => id !== prepared.other.id)).toEqual([]);
       expect((await value(ada, own)).body.value).toBe('second value');
+    });
+
+    it('imports into no other secret and no other place', async () => {
+      const names = ['KEPT', 'RENEWED'] as const;
+      const prepare = async () => {
+        const who = await newUser(cast);
+        const other = await newUser(cast);
+        const group = await startSession(who);
+        for (const name of names) {
+          await keepSecret(who, { name });
+          await keepSecret(who, { name, scope: 'session', session_id: group.id });
+          await keepSecret(other, { name });
+        }
+        const items = [{ name: 'RENEWED', type: 'api_key', value: 'renewed' }];
+        const send = () => who.call('POST', '/secrets/import', { body: { items, on_conflict: 'update' } });
+        return { who, send };
+      };
+      const rows = async () =>
+        await sql(`select id, name, scope, owner_id, encode(seal, 'hex') as seal from secrets order by id`);
+      const changedRows = async (before: Json[]) =>
+        (await rows())
+          .filter((row) => !before.some((one) => one['seal'] === row.seal))
+          .map(({ name, scope, owner_id }) => ({ name, scope, owner_id }));
+      const honest = await prepare();
+      const beforeHonest = await rows();
+      expect(expectStatus(await honest.send(), 201).body.updated).toBe(1);
+      const renewed = ({ who }: typeof honest) => ({ name: 'RENEWED', scope: 'user', owner_id: who.id });
+      expect(await changedRows(beforeHonest)).toEqual([renewed(honest)]);
+      const lied = await prepare();
+      const before = await rows();
+      await compareWith(operator, lie);
+      const { status } = await lied.send();
+      await beHonest();
+      expect(await rows()).toHaveLength(before.length);
+      expect([[], [renewed(lied)]]).toContainEqual(await changedRows(before));
+      expect(status).not.toBe(500);
     });
   });
 
@@ -266,17 +357,21 @@ describe('a database that answers other than it was asked', () => {
     {
       what: 'a share',
       updates: ['secrets'],
-      prepare: async ({ ada, mallory }) => {
+      prepare: async (all) => {
+        const { ada } = all;
+        const user = await newUser(all);
         const { id } = await keepSecret(ada);
-        return () => ada.call('POST', `/secrets/${id}/share`, { body: { user_id: mallory.id } });
+        return () => ada.call('POST', `/secrets/${id}/share`, { body: { user_id: user.id } });
       },
     },
     {
       what: 'an unshare',
       updates: ['secrets'],
-      prepare: async ({ ada, grace }) => {
-        const { id } = await keepSecret(ada, { scope: 'shared', shared_with: [grace.id] });
-        return () => ada.call('POST', `/secrets/${id}/unshare`, { body: { user_id: grace.id } });
+      prepare: async (all) => {
+        const { ada } = all;
+        const user = await newUser(all);
+        const { id } = await keepSecret(ada, { scope: 'shared', shared_with: [user.id] });
+        return () => ada.call('POST', `/secrets/${id}/unshare`, { body: { user_id: user.id } });
       },
     },
     {
@@ -556,26 +651,52 @@ describe('a database that answers other than it was asked', () => {
     });
   });
 
+  describe.each(['secrets', 'session_participants', 'users'])('that shows a view in place of %s', (table) => {
+    const showView = async (select: (columns: readonly string[]) => string): Promise<void> => {
+      const rows = await sql(
+        `select column_name as name from information_schema.columns
+         where table_schema = 'public' and table_name = $1 order by ordinal_position`,
+        [table],
+      );
+      const query = select(rows.map(({ name }) => name));
+      await sql(`begin; alter table ${table} rename to kept_rows; create view ${table} as ${query};
+        grant select, insert, update, delete on ${table} to keyhold_service; commit`);
+      undo.push(() => sql(`begin; drop view ${table}; alter table kept_rows rename to ${table}; commit`));
+    };
+    const isKey = (column: string): boolean => ['id', 'session_id'].includes(column);
+
+    it.each<[string, (columns: readonly string[]) => string]>([
+      ['with no rows', () => 'select * from kept_rows where false'],
+      ['with every row twice', () => 'select * from kept_rows union all select * from kept_rows'],
+      [
+        'that gives every row to somebody else',
+        (columns) =>
+          `select ${columns.map((name) => (/^(owner|user)_id$/.test(name) ? `'${cast.mallory.id}'::uuid as ${name}` : name))}
+           from kept_rows`,
+      ],
+      [
+        'that shows one row under every id',
+        (columns) =>
+          `select ${columns.map((name) => `${isKey(name) ? 'kept' : 'one'}.${name}`)} from kept_rows kept
+           cross join (select * from kept_rows order by 1 limit 1) one`,
+      ],
+    ])('gives nobody more by a view %s', async (_what, select) => {
+      await logInAfresh();
+      await everybodyRevealsTheirOwn(isRight);
+      await everybodyListsTheirOwn(isRight);
+      await showView(select);
+      await everybodyRevealsTheirOwn(isRightOrRefused);
+      await everybodyListsTheirOwn(isRightOrRefused);
+      await everybodyIsThemselves(isRightOrRefused);
+      await beHonest();
+      await logInAfresh();
+      await everybodyIsThemselves(isRight);
+    });
+  });
+
   describe('that tells the time', () => {
-    it.each([
-      ['infinity', `'infinity'`],
-      ['minus infinity', `'-infinity'`],
-      ['nothing', 'null'],
-      ['a year before Christ', `'0044-03-15 12:00:00+00 BC'`],
-      ['a year of seven digits', `'294276-01-01 00:00:00+00'`],
-    ])('as %s lets nothing live longer', async (_what, time) => {
+    const tellTime = async (time: string): Promise<void> => {
       const start = app.clock.now();
-      const { ada, grace } = cast;
-      const soon = new Date(app.clock.now().getTime() + 60_000).toISOString();
-      const brief = await keepSecret(ada, {
-        value: 'brief',
-        expires_at: soon,
-        scope: 'shared',
-        shared_with: [grace.id],
-      });
-      const made = await ada.call('POST', '/auth/tokens', {
-        body: { name: 'brief', permissions: ['secrets:reveal'], expires_in: 60 },
-      });
       const [{ code }] = await sql(`select pg_get_functiondef('pg_catalog.clock_timestamp()'::regprocedure) as code`);
       await sql(`create or replace function pg_catalog.clock_timestamp() returns timestamptz language sql volatile
         as $$ select ${time}::timestamptz $$`);
@@ -585,13 +706,35 @@ describe('a database that answers other than it was asked', () => {
         await reconnect();
       });
       await reconnect();
+    };
+
+    it.each([
+      ['infinity', `'infinity'`, [503]],
+      ['minus infinity', `'-infinity'`, [503]],
+      ['nothing', 'null', [503]],
+      ['a year before Christ', `'0044-03-15 12:00:00+00 BC'`, [200, 503]],
+      ['a year of seven digits', `'294276-01-01 00:00:00+00'`, [401, 503]],
+    ])('as %s lets nothing live longer', async (_what, time, plain) => {
+      const { ada, grace } = cast;
+      const brief = await keepSecret(ada, {
+        value: 'brief',
+        expires_at: new Date(app.clock.now().getTime() + 60_000).toISOString(),
+        scope: 'shared',
+        shared_with: [grace.id],
+      });
+      const body = { name: 'brief', permissions: ['secrets:reveal'], expires_in: 60 };
+      const made = expectStatus(await ada.call('POST', '/auth/tokens', { body }), 201).body;
+      for (const who of [ada, grace, ada.with(made.token)])
+        expect(expectStatus(await value(who, brief), 200).body.value).toBe('brief');
+      expectStatus(await value(ada, own), 200);
+      await tellTime(time);
+      const lasting = await value(ada, own);
+      expect(plain, lasting.text).toContain(lasting.status);
       app.clock.advance(120_000);
-      for (const answer of [
-        await value(ada, brief),
-        await value(grace, brief),
-        await value(ada.with(made.body.token), brief),
-      ])
+      for (const who of [ada, grace, ada.with(made.token)]) {
+        const answer = await value(who, brief);
         expect([401, 404, 409, 503], answer.text).toContain(answer.status);
+      }
     });
   });
 });
