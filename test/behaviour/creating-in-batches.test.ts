@@ -83,7 +83,12 @@ describe('a secret that is created in one statement', () => {
   });
 
   it('no secret is created when its token expires by the database’s clock while the creation waits to write', async () => {
-    const agent = await withToken(ada);
+    const lasting = await withToken(ada);
+    /** A token of one second by both clocks. The service's then stands still, so that it never sees the token expire. */
+    const shortLived = async (): Promise<Person> => {
+      app.clock.advance(Date.now() - app.clock.now().getTime());
+      return await withToken(ada, 1);
+    };
     const expired = async () => {
       const { rows } = await app.database.client.query(
         "select bool_and(expires_at <= clock_timestamp()) as over from tokens where name = 'valid for 1 s'",
@@ -91,11 +96,15 @@ describe('a secret that is created in one statement', () => {
       return rows[0].over;
     };
     const untilExpired = () => expect.poll(expired, { timeout: 1800, interval: 20 }).toBe(true);
-    // The service's clock stands still, so that it never sees the token expire.
-    expectStatus(await whileItWaits(await withToken(ada, 1), 'TOO_LATE', untilExpired), 401);
-    await withToken(ada, 1);
-    expectStatus(await whileItWaits(agent, 'IN_TIME', untilExpired), 201);
-    expect([await kept('TOO_LATE'), await kept('IN_TIME')]).toEqual([0, 1]);
+    /** Holds a creation up past the expiry of a token. On a slow machine it may come too late to be held up, or wait too long. */
+    const heldUp = async (name: string, by: (expiring: Person) => Person, attempts = 10): Promise<number> => {
+      const { status } = await whileItWaits(by(await shortLived()), name, untilExpired).catch(() => ({ status: 503 }));
+      return status === 503 && attempts > 1 ? await heldUp(`${name}_AGAIN`, by, attempts - 1) : status;
+    };
+    expect(await heldUp('TOO_LATE', (expiring) => expiring)).toBe(401);
+    expect(await heldUp('IN_TIME', () => lasting)).toBe(201);
+    const { rows } = await app.database.client.query("select 1 from secrets where name like 'TOO#_LATE%' escape '#'");
+    expect(rows).toEqual([]);
   });
 
   it('no secret is created in a session that the caller lost meanwhile, even behind other creations that wait', async () => {
