@@ -55,6 +55,12 @@ describe('a database that answers other than it was asked', () => {
       create function lies.yes(text, text) returns boolean language sql immutable as 'select true';
       create function lies.yes(jsonb, jsonb) returns boolean language sql immutable as 'select true';
       create function lies.swallow() returns trigger language plpgsql as 'begin return null; end';
+      create function lies.undo() returns trigger language plpgsql as $$ begin
+        execute (select format('update public.%I set (%s) = row(%s) where seal = $2', tg_table_name,
+            string_agg(quote_ident(attname), ','), string_agg('($1).' || quote_ident(attname), ','))
+          from pg_attribute where attrelid = tg_relid and attnum > 0 and not attisdropped) using old, new.seal;
+        return null;
+      end $$;
       create function lies.keep_old() returns trigger language plpgsql as 'begin return old; end'`);
   }, 60_000);
   afterAll(async () => {
@@ -248,6 +254,24 @@ describe('a database that answers other than it was asked', () => {
       const users = after.users.filter((row) => !before.users.some((one) => one.seal.equals(row.seal)));
       expect(users.map((row) => row.id).filter((id) => id !== prepared.other.id)).toEqual([]);
       expect((await value(ada, own)).body.value).toBe('second value');
+    });
+
+    it('lists nothing that a filter leaves out', async () => {
+      const [who, other] = [await newUser(cast), await newUser(cast)];
+      const group = await startSession(who);
+      await keepSecret(who, { name: 'FIRST', type: 'token' });
+      await keepSecret(who, { name: 'SECOND', scope: 'shared', shared_with: [other.id] });
+      await keepSecret(who, { name: 'THIRD', type: 'token', scope: 'session', session_id: group.id });
+      await keepSecret(other, { name: 'FOURTH', scope: 'shared', shared_with: [who.id] });
+      const listsFiltered = async (judge: Judge): Promise<void> => {
+        await lists(judge, who, '/secrets?name=FIRST', 'name', ['FIRST']);
+        await lists(judge, who, '/secrets?scope=shared', 'name', ['FOURTH', 'SECOND']);
+        await lists(judge, who, '/secrets?type=token', 'name', ['FIRST', 'THIRD']);
+        await lists(judge, who, '/secrets?owner=me', 'name', ['FIRST', 'SECOND', 'THIRD']);
+      };
+      await listsFiltered(isRight);
+      await compareWith(operator, lie);
+      await listsFiltered(isRightOrRefused);
     });
 
     it('imports into no other secret and no other place', async () => {
@@ -651,6 +675,15 @@ describe('a database that answers other than it was asked', () => {
     });
   });
 
+  describe('that undoes an update afterwards', () => {
+    it.each(updated)('does not get $what acknowledged without writing $table', async (one) => {
+      await isAcknowledgedOnlyIfWritten(
+        `after update on ${one.table} for each row when (pg_trigger_depth() = 0) execute function lies.undo()`,
+        one,
+      );
+    });
+  });
+
   describe.each(['secrets', 'session_participants', 'users'])('that shows a view in place of %s', (table) => {
     const showView = async (select: (columns: readonly string[]) => string): Promise<void> => {
       const rows = await sql(
@@ -699,7 +732,7 @@ describe('a database that answers other than it was asked', () => {
       const start = app.clock.now();
       const [{ code }] = await sql(`select pg_get_functiondef('pg_catalog.clock_timestamp()'::regprocedure) as code`);
       await sql(`create or replace function pg_catalog.clock_timestamp() returns timestamptz language sql volatile
-        as $$ select ${time}::timestamptz $$`);
+        as $$ select (${time})::timestamptz $$`);
       undo.push(async () => {
         await sql(code);
         app.clock.set(start);
@@ -735,6 +768,44 @@ describe('a database that answers other than it was asked', () => {
         const answer = await value(who, brief);
         expect([401, 404, 409, 503], answer.text).toContain(answer.status);
       }
+    });
+
+    const hour = 3_600_000;
+    const aheadOfTheService = `pg_catalog.now() + interval '25 hours'`;
+
+    it('as 25 hours later makes a login after a reset wait until both clocks say that it has waited', async () => {
+      const user = await newUser(cast);
+      const secret = await keepSecret(user, { value: 'kept' });
+      expectStatus(await resetPassword(cast, user), 200);
+      const reveal = async () => await value(await logIn(app, user.username, 'another password here'), secret);
+      await tellTime(aheadOfTheService);
+      const { status, body } = await reveal();
+      expect([status, body.code]).toEqual([403, 'waiting_period']);
+      app.clock.advance(25 * hour);
+      expect(expectStatus(await reveal(), 200).body.value).toBe('kept');
+    });
+
+    it('as 25 hours later ends a session for good that only looks expired', async () => {
+      const { ada, grace } = cast;
+      const start = async () => {
+        const expires_at = new Date(app.clock.now().getTime() + hour).toISOString();
+        const { id } = await startSession(ada, [grace], { expires_at });
+        expectStatus(await grace.call('GET', '/secrets', { session: id }), 200);
+        return id;
+      };
+      const end = async (id: string) => (await (await logIn(app, 'ada')).call('POST', `/sessions/${id}/end`)).status;
+      const isEnded = async (id: string): Promise<void> => {
+        const { status, body } = await grace.call('GET', '/secrets', { session: id });
+        expect([status, body.code]).toEqual([403, 'session_not_joined']);
+      };
+      const honest = await start();
+      const status = await end(honest);
+      await isEnded(honest);
+      const lied = await start();
+      await tellTime(aheadOfTheService);
+      expect(await end(lied)).toBe(status);
+      await beHonest();
+      await isEnded(lied);
     });
   });
 });
