@@ -624,7 +624,7 @@ describe('a database that answers other than it was asked', () => {
       what: 'erasing a user',
       inserts: ['closed_identities'],
       updates: ['users', 'closed_identity_count'],
-      deletes: ['secrets', 'owner_keys', 'logins', 'tokens'],
+      deletes: ['secrets', 'secret_versions', 'owner_keys', 'logins', 'tokens'],
       prepare: async (all) => {
         const user = await userWithEverything(all);
         return () => all.admin.call('DELETE', `/users/${user.id}`);
@@ -684,7 +684,7 @@ describe('a database that answers other than it was asked', () => {
     });
   });
 
-  describe.each(['secrets', 'session_participants', 'users'])('that shows a view in place of %s', (table) => {
+  describe.each(['secrets', 'session_participants', 'logins', 'users'])('that shows a view in place of %s', (table) => {
     const showView = async (select: (columns: readonly string[]) => string): Promise<void> => {
       const rows = await sql(
         `select column_name as name from information_schema.columns
