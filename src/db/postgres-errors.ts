@@ -1,13 +1,10 @@
+import pg from 'pg';
 import { KeyholdError } from '../core/errors.ts';
 
-/**
- * SQLSTATE classes and codes that say "not now" rather than "wrong": connection, resources, operator, system, and a schema
- * whose types are not those that our statements were written for.
- */
-const passingClasses = new Set(['08', '22', '42', '53', '54', '57', '58', 'XX']);
+/** A value of ours that a column does not accept, or a second one where there can be one: NOT NULL, unique, CHECK. */
+const wrongValues = new Set(['23502', '23505', '23514']);
 /** A statement was prepared before the schema changed. A new connection prepares it again. */
 const stalePlan = '0A000';
-const passingCodes = new Set(['55P03', '25P03', '25006', '40001', '40P01', '26000', stalePlan]);
 const socketCodes = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -37,9 +34,13 @@ export const isLockTimeout = (error: unknown): boolean => ['55P03', '57014'].inc
 export const violatedIndex = (error: unknown): string | undefined =>
   sqlState(error) === '23505' ? (error as { constraint?: string }).constraint : undefined;
 
+/**
+ * Says "not now" rather than "wrong": the server cannot be reached, is busy or stopping, or its schema is not the one that our
+ * statements were written for. PostgreSQL reports the latter in many classes, depending on what was altered.
+ */
 const isPassing = (error: unknown): boolean => {
+  if (error instanceof pg.DatabaseError) return !wrongValues.has(error.code ?? '');
   const code = sqlState(error);
-  if (code !== undefined && (passingClasses.has(code.slice(0, 2)) || passingCodes.has(code))) return true;
   if (code !== undefined && socketCodes.has(code)) return true;
   return error instanceof Error && driverSentences.test(error.message);
 };
