@@ -25,6 +25,8 @@ const kept = async (name: string): Promise<number> =>
 const recordsOf = async (id: string): Promise<{ action: string; outcome: string }[]> =>
   (await app.database.client.query('select action, outcome from audit_log where target_id = $1', [id])).rows;
 
+const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
 /** Sends a creation, and does something else once it waits to write, before it looks at its credential again. */
 const whileItWaits = async (person: Person, name: string, meanwhile: () => Promise<unknown>) => {
   const { client } = app.database;
@@ -109,36 +111,41 @@ describe('a secret that is created in one statement', () => {
 
   it('no secret is created in a session that the caller lost meanwhile, even behind other creations that wait', async () => {
     const agent = await withToken(ada);
-    const session = await startSession(grace, [ada]);
     const { client } = app.database;
-    await client.query('begin');
-    await client.query('select 1 from tokens where user_id = $1 for update', [ada.id]);
-    const answers: Promise<{ status: number }>[] = [];
-    const ask = (name: string, where: object = {}) => {
-      const body = { name, type: 'other', value: 'v' };
-      answers.push(agent.call('POST', '/secrets', { body, ...where }));
-    };
-    try {
-      // The first ones are under way and wait; what comes then is written with the next.
-      for (const name of ['AHEAD_1', 'AHEAD_2']) {
-        ask(name);
-        await new Promise((resolve) => setTimeout(resolve, 100));
+    /** On a slow machine the lock may be held for too long, which is answered with 503. */
+    const statuses = async (round: number): Promise<number[]> => {
+      const session = await startSession(grace, [ada]);
+      await client.query('begin');
+      await client.query('select 1 from tokens where user_id = $1 for update', [ada.id]);
+      const answers: Promise<{ status: number }>[] = [];
+      const ask = (name: string, where: object = {}) => {
+        const body = { name: `${name}_${round}`, type: 'other', value: 'v' };
+        answers.push(agent.call('POST', '/secrets', { body, ...where }));
+      };
+      try {
+        // The first ones are under way and wait; what comes then is written with the next.
+        for (const name of ['AHEAD_1', 'AHEAD_2']) {
+          ask(name);
+          await pause(100);
+        }
+        ask('PLAIN');
+        ask('IN_THE_SESSION', { session: session.id });
+        await pause(300);
+        expectStatus(await grace.call('DELETE', `/sessions/${session.id}/participants/${ada.id}`), 204);
+      } finally {
+        await client.query('rollback');
       }
-      ask('PLAIN');
-      ask('IN_THE_SESSION', { session: session.id });
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      expectStatus(await grace.call('DELETE', `/sessions/${session.id}/participants/${ada.id}`), 204);
-    } finally {
-      await client.query('rollback');
-    }
-    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([201, 201, 201, 403]);
-    expect([await kept('PLAIN'), await kept('IN_THE_SESSION')]).toEqual([1, 0]);
+      const found = (await Promise.all(answers)).map(({ status }) => status);
+      return found.includes(503) && round < 5 ? await statuses(round + 1) : found;
+    };
+    expect(await statuses(1)).toEqual([201, 201, 201, 403]);
+    const { rows } = await client.query("select 1 from secrets where name like 'IN#_THE#_SESSION%' escape '#'");
+    expect(rows).toEqual([]);
   });
 
   it('a creation that waits behind those of others is refused for its own caller, and for nobody else', async () => {
     const { client } = app.database;
     const mine = await withToken(ada);
-    const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
     /** On a slow machine the lock may be held for too long, which is answered with 503. */
     const statuses = async (round: number): Promise<number[]> => {
       const hers = await withToken(grace);
