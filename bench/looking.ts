@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { createApp } from '../src/app.ts';
 import { readConfig } from '../src/config/config.ts';
-import { loadRootKeys } from '../src/config/root-keys.ts';
+import { rootKeySource } from '../src/config/root-keys.ts';
 import { systemClock } from '../src/core/clock.ts';
 import { plansOf, statementsOf } from './plans.ts';
 import type { person, World } from './world.ts';
@@ -23,7 +23,7 @@ const requests = ({ ids }: Person) =>
 export const mostLookedAt = async (world: World, who: Person): Promise<number> => {
   const database = await world.open();
   const config = readConfig(world.env);
-  const rootKeys = loadRootKeys(world.env, '/nonexistent');
+  const rootKeys = rootKeySource(world.env, '/nonexistent');
   const logger = pino({ level: 'silent' });
   const app = await createApp({ config, rootKeys, clock: systemClock, database, logger });
   const url = await app.listen();

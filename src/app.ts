@@ -12,7 +12,7 @@ import {
   createTokens,
 } from './auth/index.ts';
 import type { Config } from './config/config.ts';
-import type { RootKeys } from './config/root-keys.ts';
+import type { RootKeySource } from './config/root-keys.ts';
 import type { Clock } from './core/clock.ts';
 import { digestKey } from './crypto/derive.ts';
 import type { Database } from './db/database.ts';
@@ -24,7 +24,7 @@ import { createReadiness } from './http/readiness.ts';
 import { registerRoutes } from './http/routes/index.ts';
 import { createServer } from './http/server.ts';
 import { createIdempotency } from './idempotency/index.ts';
-import { createOwnerKeys, createSeals, openServiceKeys } from './keys/index.ts';
+import { createOwnerKeys, createSeals, type KeyRing, openKeyRing } from './keys/index.ts';
 import { createErase } from './lifecycle/index.ts';
 import { createSecrets } from './secrets/index.ts';
 import { createSessions } from './sessions/index.ts';
@@ -38,7 +38,7 @@ import {
 
 export interface AppDeps {
   readonly config: Config;
-  readonly rootKeys: RootKeys;
+  readonly rootKeys: RootKeySource;
   readonly clock: Clock;
   readonly database: Database;
   readonly logger: FastifyBaseLogger;
@@ -56,6 +56,7 @@ export interface App {
   /** The way in and what lies behind it, for callers that come by another protocol than HTTP. */
   readonly gate: Gate;
   readonly domains: Domains;
+  readonly keys: KeyRing;
   /** Makes the first administrator; null when there are users already. */
   bootstrap(): Promise<Bootstrapped | null>;
   /** Listens where the configuration says; resolves to the service’s address. */
@@ -67,15 +68,20 @@ export interface App {
 const maxWaiting = 500;
 const minuteMs = 60_000;
 
+const openKeys = ({ rootKeys: source, clock, database: { db } }: DomainDeps, log: (message: string) => void) =>
+  openKeyRing({ db, clock, source, onNewLookupKey: beginClosedIdentities(clock), log });
+
+type DomainDeps = Omit<AppDeps, 'logger'>;
+
 /** Wires the domains, written out: a service can reach only what it is given here. */
-const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps, 'logger'>, metrics: Metrics) => {
+const createDomains = ({ config, clock, database }: DomainDeps, keys: KeyRing, metrics: Metrics) => {
   const { db } = database;
   const now = createNow(clock);
-  const { sealKeys, lookupKey } = await openServiceKeys(db, clock, rootKeys, beginClosedIdentities(clock));
-  const digest = digestKey((sealKeys.at(-1) ?? sealKeys[0]).key);
+  const { lookupKey } = keys.held();
+  const digest = digestKey(lookupKey);
   const watch = createIntegrityWatch(clock);
-  const seals = createSeals(sealKeys, watch.note);
-  const ownerKeys = createOwnerKeys({ clock, rootKeys, seals });
+  const seals = createSeals(() => keys.held().sealKeys, watch.note);
+  const ownerKeys = createOwnerKeys({ clock, rootKeys: () => keys.held().rootKeys, seals });
   const audit = createAudit({ clock, seals, onRecord: metrics.recorded });
   watch.recordTo(db, audit);
   const callerState = createCallerState({ db, seals, clock });
@@ -98,8 +104,8 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
     waitingMs: config.waitingMs,
   });
   const sessions = createSessions({ db, clock, now, seals, audit, mutate, idempotency, callerState, users });
-  const accessTokens = createAccessTokens({ rootKeys: rootKeys.keys, issuer: config.issuer, clock });
-  const refreshTokens = createRefreshTokens(rootKeys.keys);
+  const accessTokens = createAccessTokens({ loginKeys: () => keys.held(), issuer: config.issuer, clock });
+  const refreshTokens = createRefreshTokens(() => keys.held());
   const logins = createLogins({
     db,
     clock,
@@ -148,13 +154,18 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
 /** What the operator's commands work with: the same domains on the same database, without the HTTP server. */
 export type OperatorApp = Pick<Domains, 'users' | 'secrets'>;
 
-/** The domains for the operator's commands. The database is the caller's to close. */
-export const createOperatorApp = async (deps: Omit<AppDeps, 'logger'>): Promise<OperatorApp> => {
-  const { users, secrets } = await createDomains(deps, createMetrics(deps.database.waiting));
-  return { users, secrets };
+/** Runs `work` with the domains for the operator's commands. The database is the caller's to close. */
+export const withOperatorApp = async <T>(deps: DomainDeps, work: (app: OperatorApp) => Promise<T>): Promise<T> => {
+  const keys = await openKeys(deps, () => undefined);
+  try {
+    const { users, secrets } = createDomains(deps, keys, createMetrics(deps.database.waiting));
+    return await work({ users, secrets });
+  } finally {
+    await keys.close();
+  }
 };
 
-type Domains = Awaited<ReturnType<typeof createDomains>>;
+type Domains = ReturnType<typeof createDomains>;
 
 /** Records each minute what the limits turned away. Returns how to stop, which records the rest. */
 const recordTurnedAway = (limits: Limits, logger: FastifyBaseLogger): (() => Promise<void>) => {
@@ -180,7 +191,8 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
   const { config, clock, database, logger } = deps;
   const { db } = database;
   const metrics = createMetrics(database.waiting);
-  const domains = await createDomains(deps, metrics);
+  const keys = await openKeys(deps, (message) => logger.warn(message));
+  const domains = createDomains(deps, keys, metrics);
   const { audit, authenticate } = domains;
   const limits = createLimits({ db, audit, perSecond: config.rateLimit });
   const gate = createGate({ db, audit, authenticate, limits });
@@ -194,7 +206,7 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
   const httpGate = createHttpGate(gate);
   // On the whole server and before any route's own hooks, so that the limits act before authentication.
   http.addHook('onRequest', async (request) => httpGate.admit(request));
-  await registerRoutes(http, httpGate, { ...domains, metrics, readiness: createReadiness({ db, clock }) });
+  await registerRoutes(http, httpGate, { ...domains, metrics, readiness: createReadiness({ db, clock, keys }) });
   const metricsServer = await createMetricsServer({ config, logger, metrics });
   const { listen, close } = createListening(http, metricsServer, config);
   const stopRecording = recordTurnedAway(limits, logger);
@@ -203,11 +215,13 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
     metrics,
     gate,
     domains,
+    keys,
     bootstrap: () => bootstrapUser(deps, domains),
     listen,
     close: async () => {
       await close();
       await stopRecording();
+      await keys.close();
     },
   };
 };

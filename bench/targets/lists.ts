@@ -1,5 +1,5 @@
 import { readConfig } from '../../src/config/config.ts';
-import { loadRootKeys } from '../../src/config/root-keys.ts';
+import { rootKeySource } from '../../src/config/root-keys.ts';
 import { grow } from '../grow.ts';
 import { type Load, run } from '../load-process.ts';
 import { mostLookedAt } from '../looking.ts';
@@ -16,7 +16,7 @@ const fewEnough = 300;
 const fill = async (world: World, { grown, say }: Options): Promise<void> => {
   const database = await world.open();
   try {
-    const rootKeys = loadRootKeys(world.env, '/nonexistent');
+    const rootKeys = rootKeySource(world.env, '/nonexistent');
     const owners = grown.secrets / own - 1;
     say(`filling the table with ${owners * own} secrets of others, among ${grown.users} users`);
     await grow({

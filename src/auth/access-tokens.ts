@@ -1,16 +1,16 @@
 import { createPrivateKey, createPublicKey, type KeyObject, randomUUID } from 'node:crypto';
 import { type JWK, SignJWT } from 'jose';
 import { invalidCredential } from '../access/index.ts';
-import type { RootKey, RootKeys } from '../config/root-keys.ts';
 import type { Clock } from '../core/clock.ts';
 import { isUuid, type LoginId, toId, type UserId } from '../core/ids.ts';
-import { jwtSeed } from '../crypto/derive.ts';
+import type { HeldKeys, LoginKey } from '../keys/index.ts';
 import { type JwtForm, readJwtForm } from './jwt-form.ts';
 import { expiryOf, isValidAt } from './validity.ts';
 import { createVerifiedSignatures, thumbprint } from './verified-signatures.ts';
 
 interface Deps {
-  readonly rootKeys: RootKeys['keys'];
+  /** The keys of the root keys as they are now. */
+  readonly loginKeys: () => Pick<HeldKeys, 'loginKeys' | 'signing'>;
   /** The `iss` of our own tokens. No external issuer may have it. */
   readonly issuer: string;
   readonly clock: Clock;
@@ -29,20 +29,21 @@ const lifetimeSeconds = 15 * 60;
 const leewaySeconds = 10;
 
 /**
- * The access tokens of a login: JWTs (RFC 9068) signed with EdDSA (RFC 8037) and valid for 15 minutes. The first root key
- * signs, and all of them verify. A token proves who logged in and until when it is valid, not that the login or the user is
+ * The access tokens of a login: JWTs (RFC 9068) signed with EdDSA (RFC 8037) and valid for 15 minutes. The key of one root key
+ * signs, and those of all verify. A token proves who logged in and until when it is valid, not that the login or the user is
  * still active: the caller looks both up.
  */
-export const createAccessTokens = ({ rootKeys, issuer, clock }: Deps) => {
-  const [signer, ...others] = [signingKey(rootKeys[0]), ...rootKeys.slice(1).map(signingKey)] as const;
-  const keys = new Map([signer, ...others].map((key) => [key.identity, key]));
+export const createAccessTokens = ({ loginKeys, issuer, clock }: Deps) => {
   const signatures = createVerifiedSignatures();
+
+  const current = (): readonly SigningKey[] => loginKeys().loginKeys.map(signingKeyOf);
 
   /** Signs a new token. `expiresInSeconds` counts from now. */
   const sign = async ({
     userId,
     loginId,
   }: AccessTokenSubject): Promise<{ token: string; expiresInSeconds: number }> => {
+    const signer = signingKeyOf(loginKeys().signing);
     const issuedAt = Math.floor(clock.now().getTime() / 1000);
     const token = await new SignJWT({ login_id: loginId })
       .setProtectedHeader({ alg: algorithm, typ: type, kid: signer.identity })
@@ -60,14 +61,14 @@ export const createAccessTokens = ({ rootKeys, issuer, clock }: Deps) => {
   const verify = async (token: string): Promise<AccessTokenSubject & { expiresAt: Date }> => {
     const form = readJwtForm(token);
     const subject = form && subjectOf(form, issuer);
-    const key = keys.get(form?.header.kid ?? '');
+    const key = form && current().find(({ identity }) => identity === form.header.kid);
     if (!form || !subject || !key || !isValidAt(form.payload, clock.now(), leewaySeconds)) throw invalidCredential();
     if (!(await signatures.verify(token, algorithm, key))) throw invalidCredential();
     return { ...subject, expiresAt: expiryOf(form.payload) };
   };
 
-  /** The public halves of all configured keys, as a JWK Set (RFC 7517). */
-  const jwks = (): { keys: JWK[] } => ({ keys: [...keys.values()].map(({ jwk }) => ({ ...jwk })) });
+  /** The public halves of the keys of all root keys in use, as a JWK Set (RFC 7517). */
+  const jwks = (): { keys: JWK[] } => ({ keys: current().map(({ jwk }) => ({ ...jwk })) });
 
   return { sign, verify, jwks };
 };
@@ -92,8 +93,16 @@ interface SigningKey {
   readonly jwk: JWK;
 }
 
-const signingKey = (rootKey: RootKey): SigningKey => {
-  const der = Buffer.concat([pkcs8Prefix, jwtSeed(rootKey.key.expose())]);
+const signingKeys = new WeakMap<LoginKey, SigningKey>();
+
+const signingKeyOf = (loginKey: LoginKey): SigningKey => {
+  const made = signingKeys.get(loginKey) ?? makeSigningKey(loginKey);
+  signingKeys.set(loginKey, made);
+  return made;
+};
+
+const makeSigningKey = ({ jwtSeed }: LoginKey): SigningKey => {
+  const der = Buffer.concat([pkcs8Prefix, jwtSeed]);
   const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
   const key = createPublicKey(privateKey);
   const { x } = key.export({ format: 'jwk' }) as { x: string };

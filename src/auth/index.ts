@@ -45,7 +45,7 @@ export const createLogins = (deps: Deps) => {
   const queries = createQueries(seals);
   const issueTokens = createIssueTokens({ accessTokens, refreshTokens });
   return {
-    login: createLogin({ db, clock, now, audit, users, passwords, throttle, issueTokens, refreshMs }),
+    login: createLogin({ db, clock, now, audit, users, passwords, throttle, issueTokens, refreshTokens, refreshMs }),
     refresh: createRefresh({ db, clock, seals, audit, callerState, queries, refreshTokens, issueTokens, refreshMs }),
     ...createLoginList({ db, clock, seals, audit, mutate, queries }),
   };

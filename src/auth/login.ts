@@ -9,6 +9,7 @@ import type { UserRow } from '../db/tables/index.ts';
 import type { Now } from '../db/time.ts';
 import type { Unsealed } from '../keys/index.ts';
 import type { Passwords, Throttle, Users } from '../users/index.ts';
+import type { RefreshTokens } from './refresh-token.ts';
 import type { CommittedLogin, IssueTokens, TokenResponse } from './token-response.ts';
 
 interface Deps {
@@ -20,6 +21,7 @@ interface Deps {
   readonly passwords: Passwords;
   readonly throttle: Throttle;
   readonly issueTokens: IssueTokens;
+  readonly refreshTokens: RefreshTokens;
   /** How long a login lasts after its last refresh, in milliseconds. */
   readonly refreshMs: number;
 }
@@ -28,9 +30,13 @@ interface Deps {
  * Logs in with a password. Throws the same `login_failed` for a wrong password, an unknown user and a disabled one, and
  * `rate_limited` after too many failures.
  */
-export const createLogin = ({ db, clock, now, audit, users, passwords, throttle, issueTokens, refreshMs }: Deps) => {
+export const createLogin = (deps: Deps) => {
+  const { db, clock, now, audit, users, passwords, throttle, issueTokens, refreshTokens, refreshMs } = deps;
+
   const insert = async (tx: Tx, origin: RequestOrigin, user: UserRow): Promise<CommittedLogin> => {
-    const login = newLogin(origin, user, await now(tx), new Date(clock.now().getTime() + refreshMs));
+    const expires_at = new Date(clock.now().getTime() + refreshMs);
+    const root_key_id = refreshTokens.rootKeyId();
+    const login = { ...newLogin(origin, user, await now(tx)), expires_at, root_key_id };
     const entry = {
       action: 'login.create',
       target: { type: 'login', id: login.id },
@@ -82,13 +88,16 @@ const failureOf = ({ user, right }: VerifiedPassword): 'unknown_user' | 'wrong_p
 
 const loginFailed = (): KeyholdError => new KeyholdError('login_failed', 'The username or the password is wrong.');
 
-const newLogin = (origin: RequestOrigin, user: UserRow, now: Date, expiresAt: Date): Unsealed<'logins'> => ({
+const newLogin = (
+  origin: RequestOrigin,
+  user: UserRow,
+  now: Date,
+): Omit<Unsealed<'logins'>, 'expires_at' | 'root_key_id'> => ({
   id: newId<LoginId>(),
   user_id: user.id,
   refresh_generation: 0,
   // Not before an administrator's reset of the password, even if another replica's clock is ahead: it has to wait.
   created_at: user.password_reset_at === null ? now : later(now, user.password_reset_at),
-  expires_at: expiresAt,
   ended_at: null,
   ip: boundedText(origin.ip, 64),
   user_agent: boundedText(origin.userAgent, 256),

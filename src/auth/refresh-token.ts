@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { RootKeys } from '../config/root-keys.ts';
 import { type LoginId, uuidBytes, uuidFromBytes } from '../core/ids.ts';
-import { lengthPrefixed, refreshKey } from '../crypto/derive.ts';
+import { lengthPrefixed } from '../crypto/derive.ts';
+import type { HeldKeys } from '../keys/index.ts';
 
 /** The login that a refresh token belongs to and its generation; only the latest generation is accepted. */
 export interface RefreshToken {
@@ -17,24 +17,25 @@ const macLength = 32;
 export type RefreshTokens = ReturnType<typeof createRefreshTokens>;
 
 /**
- * Refresh tokens consist of a login's id, a generation and a MAC over both, under a key from the root key. The service can
- * thus tell an old token from a forged one without storing either, and reading or writing the database is not enough to
- * make one.
+ * Refresh tokens consist of a login's id, a generation and a MAC over both, under a key from a root key. The service can thus
+ * tell an old token from a forged one without storing either, and reading or writing the database is not enough to make one.
  */
-export const createRefreshTokens = (rootKeys: RootKeys['keys']) => {
-  const newest = refreshKey(rootKeys[0].key.expose());
-  const keys = [newest, ...rootKeys.slice(1).map(({ key }) => refreshKey(key.expose()))];
-
+export const createRefreshTokens = (loginKeys: () => Pick<HeldKeys, 'loginKeys'>) => {
   return {
-    /** A new token, under the first root key. */
-    mint: ({ loginId, generation }: RefreshToken): string => {
+    /** The root key for new tokens: the primary one. The login's row names it. */
+    rootKeyId: (): string => loginKeys().loginKeys[0].rootKeyId,
+
+    /** A new token, under the root key that the login's row names. */
+    mint: ({ loginId, generation }: RefreshToken, rootKeyId: string | null): string => {
+      const { loginKeys: all } = loginKeys();
+      const { refreshKey } = all.find((one) => one.rootKeyId === rootKeyId) ?? all[0];
       const count = Buffer.alloc(generationLength);
       count.writeUInt32BE(generation);
       const id = uuidBytes(loginId);
-      return `${prefix}${Buffer.concat([id, count, mac(newest, id, count)]).toString('base64url')}`;
+      return `${prefix}${Buffer.concat([id, count, mac(refreshKey, id, count)]).toString('base64url')}`;
     },
 
-    /** Reads a token that we minted under any configured root key; null for anything else. */
+    /** Reads a token that we minted under any root key in use; null for anything else. */
     read: (text: string): RefreshToken | null => {
       const bytes = Buffer.from(text.slice(prefix.length), 'base64url');
       if (bytes.length !== idLength + generationLength + macLength) return null;
@@ -42,7 +43,8 @@ export const createRefreshTokens = (rootKeys: RootKeys['keys']) => {
       const id = bytes.subarray(0, idLength);
       const count = bytes.subarray(idLength, idLength + generationLength);
       const given = bytes.subarray(idLength + generationLength);
-      if (!keys.some((key) => timingSafeEqual(mac(key, id, count), given))) return null;
+      const isOurs = loginKeys().loginKeys.some(({ refreshKey }) => timingSafeEqual(mac(refreshKey, id, count), given));
+      if (!isOurs) return null;
       return { loginId: uuidFromBytes(id) as LoginId, generation: count.readUInt32BE() };
     },
   };

@@ -47,6 +47,7 @@ export const createRefresh = (deps: Deps) => {
     const { user, now } = valid;
     const login = await seals.update(tx, 'logins', row, {
       refresh_generation: row.refresh_generation + 1,
+      root_key_id: refreshTokens.rootKeyId(),
       // By the service's own time: a database whose clock is ahead must not make it last longer.
       expires_at: new Date(clock.now().getTime() + refreshMs),
       last_used_at: now,

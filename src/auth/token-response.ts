@@ -15,7 +15,7 @@ export interface TokenResponse {
 
 /** A login as it was committed: what its tokens are made of. */
 export interface CommittedLogin {
-  readonly login: Pick<LoginRow, 'id' | 'refresh_generation'>;
+  readonly login: Pick<LoginRow, 'id' | 'refresh_generation' | 'root_key_id'>;
   readonly user: UserRow;
 }
 
@@ -35,7 +35,7 @@ export const createIssueTokens =
       access_token: token,
       token_type: 'Bearer',
       expires_in: expiresInSeconds,
-      refresh_token: refreshTokens.mint({ loginId: login.id, generation: login.refresh_generation }),
+      refresh_token: refreshTokens.mint({ loginId: login.id, generation: login.refresh_generation }, login.root_key_id),
       user: viewOf(user),
     };
   };

@@ -15,6 +15,8 @@ export interface LaterColumn {
   readonly since: number;
   /** The value that the migration gave to existing rows, as the driver reads it. */
   readonly default: unknown;
+  /** Why nothing is lost when a migration that is taken back drops what the column holds. */
+  readonly expendable?: string;
 }
 
 /** A column that no seal covers, with the reason why it decides nothing. */
@@ -226,8 +228,11 @@ const encode = ({ head, columns }: Layout, row: Row): number => {
   return at;
 };
 
-const holdsDefaults = ({ later }: Layout, row: Row): boolean =>
-  later.every(({ column, asDefault }) => Buffer.compare(encoded(column, row[column.name]), asDefault) === 0);
+const holdsDefaults = ({ later }: Layout, row: Row, isAsked: (column: string) => boolean = () => true): boolean =>
+  later.every(
+    ({ column, asDefault }) =>
+      !isAsked(column.name) || Buffer.compare(encoded(column, row[column.name]), asDefault) === 0,
+  );
 
 const mac = (key: SealKey, layout: Layout, row: Row): Buffer => {
   const length = encode(layout, row);
@@ -246,10 +251,11 @@ const keyIdOf = (key: SealKey): Buffer => {
 export const formatOf = (seal: unknown): number | null =>
   seal instanceof Uint8Array && seal.length === sealLength ? (seal[0] ?? null) : null;
 
-/** True when every column later than this format holds its default, so that the row loses nothing without them. */
+/** True when every column later than this format holds its default or is expendable, so that the row loses nothing without them. */
 export const fitsFormat = (table: SealedTable, row: Row, format: number): boolean => {
   try {
-    return holdsDefaults(layoutIn(table, format), row);
+    const isKept = (name: string): boolean => (table.sealed[name] as LaterColumn).expendable === undefined;
+    return holdsDefaults(layoutIn(table, format), row, isKept);
   } catch {
     return false;
   }

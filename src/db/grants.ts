@@ -8,7 +8,7 @@ export const serviceRole = 'keyhold_service';
 
 const all = 'SELECT, INSERT, UPDATE, DELETE';
 
-/** What the service may do with each table. It can only add and read audit records and closed identities. */
+/** What the service may do with each table. It can only add and read audit records. */
 const privileges: Record<keyof Tables, string> = {
   users: 'SELECT, INSERT, UPDATE',
   logins: all,
@@ -20,9 +20,13 @@ const privileges: Record<keyof Tables, string> = {
   secret_versions: all,
   idempotency_keys: all,
   login_failures: all,
-  closed_identities: 'SELECT, INSERT',
+  // A rotation of the seal key replaces the seals of closed identities, and nothing else about them.
+  closed_identities: 'SELECT, INSERT, UPDATE (seal)',
   closed_identity_count: 'SELECT, INSERT, UPDATE',
-  service_keys: 'SELECT, INSERT',
+  root_keys: 'SELECT, INSERT, UPDATE',
+  heartbeats: all,
+  // The purpose, the root key and the generation of a service key never change.
+  service_keys: 'SELECT, INSERT, DELETE, UPDATE (state, promoted_at, wrapped_key)',
   audit_log: 'SELECT, INSERT',
 };
 

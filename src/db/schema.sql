@@ -32,6 +32,17 @@ CREATE TABLE closed_identity_count (
   entries bigint NOT NULL,
   seal bytea NOT NULL
 );
+CREATE TABLE heartbeats (
+  service_id uuid NOT NULL,
+  host character varying(255) NOT NULL,
+  pid integer NOT NULL,
+  root_key_ids jsonb NOT NULL,
+  known_generation integer NOT NULL,
+  sealing_generation integer NOT NULL,
+  started_at timestamp with time zone NOT NULL,
+  seen_at timestamp with time zone NOT NULL,
+  seal bytea NOT NULL
+);
 CREATE TABLE idempotency_keys (
   user_id uuid NOT NULL,
   route character varying(256) NOT NULL,
@@ -64,7 +75,8 @@ CREATE TABLE logins (
   ip character varying(64),
   user_agent character varying(256),
   last_used_at timestamp with time zone NOT NULL,
-  seal bytea NOT NULL
+  seal bytea NOT NULL,
+  root_key_id character varying(16)
 );
 CREATE TABLE owner_keys (
   id uuid NOT NULL,
@@ -73,6 +85,15 @@ CREATE TABLE owner_keys (
   root_key_id character varying(16) NOT NULL,
   state character varying(10) NOT NULL DEFAULT 'active'::character varying,
   created_at timestamp with time zone NOT NULL,
+  seal bytea NOT NULL
+);
+CREATE TABLE root_keys (
+  id character varying(16) NOT NULL,
+  state character varying(10) NOT NULL,
+  added_at timestamp with time zone NOT NULL,
+  last_signed_at timestamp with time zone,
+  unused_since timestamp with time zone,
+  retired_at timestamp with time zone,
   seal bytea NOT NULL
 );
 CREATE TABLE secret_versions (
@@ -115,7 +136,10 @@ CREATE TABLE service_keys (
   root_key_id character varying(16) NOT NULL,
   purpose character varying(20) NOT NULL,
   wrapped_key text NOT NULL,
-  created_at timestamp with time zone NOT NULL
+  created_at timestamp with time zone NOT NULL,
+  generation integer NOT NULL DEFAULT 1,
+  state character varying(10) NOT NULL DEFAULT 'active'::character varying,
+  promoted_at timestamp with time zone
 );
 CREATE TABLE session_participants (
   session_id uuid NOT NULL,
@@ -181,6 +205,7 @@ ALTER TABLE closed_identities ADD CONSTRAINT ck_closed_identities_kind CHECK (((
 ALTER TABLE closed_identities ADD CONSTRAINT ck_closed_identities_state CHECK (((state)::text = ANY ((ARRAY['closed'::character varying, 'open'::character varying])::text[])));
 ALTER TABLE closed_identity_count ADD CONSTRAINT closed_identity_count_pkey PRIMARY KEY (id);
 ALTER TABLE closed_identity_count ADD CONSTRAINT ck_closed_identity_count_id CHECK ((id = 1));
+ALTER TABLE heartbeats ADD CONSTRAINT heartbeats_pkey PRIMARY KEY (service_id);
 ALTER TABLE idempotency_keys ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (user_id, route, key);
 ALTER TABLE idempotency_keys ADD CONSTRAINT idempotency_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE;
 ALTER TABLE kysely_migration ADD CONSTRAINT kysely_migration_pkey PRIMARY KEY (name);
@@ -191,6 +216,9 @@ ALTER TABLE logins ADD CONSTRAINT logins_user_id_fkey FOREIGN KEY (user_id) REFE
 ALTER TABLE owner_keys ADD CONSTRAINT owner_keys_pkey PRIMARY KEY (id);
 ALTER TABLE owner_keys ADD CONSTRAINT owner_keys_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id);
 ALTER TABLE owner_keys ADD CONSTRAINT ck_owner_keys_state CHECK (((state)::text = ANY ((ARRAY['active'::character varying, 'retiring'::character varying])::text[])));
+ALTER TABLE root_keys ADD CONSTRAINT root_keys_pkey PRIMARY KEY (id);
+ALTER TABLE root_keys ADD CONSTRAINT ck_root_keys_retired CHECK ((((state)::text = 'retired'::text) = (retired_at IS NOT NULL)));
+ALTER TABLE root_keys ADD CONSTRAINT ck_root_keys_state CHECK (((state)::text = ANY ((ARRAY['current'::character varying, 'retired'::character varying])::text[])));
 ALTER TABLE secret_versions ADD CONSTRAINT secret_versions_pkey PRIMARY KEY (secret_id, version);
 ALTER TABLE secret_versions ADD CONSTRAINT secret_versions_key_id_fkey FOREIGN KEY (key_id) REFERENCES owner_keys(id);
 ALTER TABLE secret_versions ADD CONSTRAINT secret_versions_secret_id_fkey FOREIGN KEY (secret_id) REFERENCES secrets(id) ON DELETE CASCADE;
@@ -208,6 +236,7 @@ CASE
 END);
 ALTER TABLE secrets ADD CONSTRAINT ck_secrets_tags CHECK ((jsonb_typeof(tags) = 'array'::text));
 ALTER TABLE service_keys ADD CONSTRAINT service_keys_pkey PRIMARY KEY (id, root_key_id);
+ALTER TABLE service_keys ADD CONSTRAINT ck_service_keys_state CHECK (((state)::text = ANY ((ARRAY['announced'::character varying, 'active'::character varying, 'retired'::character varying])::text[])));
 ALTER TABLE session_participants ADD CONSTRAINT session_participants_pkey PRIMARY KEY (session_id, user_id);
 ALTER TABLE session_participants ADD CONSTRAINT session_participants_session_id_fkey FOREIGN KEY (session_id) REFERENCES sessions(id) ON DELETE CASCADE;
 ALTER TABLE session_participants ADD CONSTRAINT session_participants_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id);
@@ -230,6 +259,7 @@ CREATE INDEX ix_closed_identities_mac ON public.closed_identities USING btree (m
 CREATE INDEX ix_closed_identities_user_id ON public.closed_identities USING btree (user_id);
 CREATE INDEX ix_idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
 CREATE INDEX ix_login_failures_window ON public.login_failures USING btree (window_started_at);
+CREATE INDEX ix_logins_root_key_id ON public.logins USING btree (root_key_id);
 CREATE INDEX ix_logins_user_id ON public.logins USING btree (user_id);
 CREATE INDEX ix_owner_keys_owner_id ON public.owner_keys USING btree (owner_id);
 CREATE INDEX ix_owner_keys_root_key_id ON public.owner_keys USING btree (root_key_id);
@@ -281,14 +311,16 @@ ALTER TABLE audit_log ENABLE ALWAYS TRIGGER audit_log_no_truncate;
 GRANT INSERT, SELECT ON audit_log TO keyhold_service;
 GRANT INSERT, SELECT ON closed_identities TO keyhold_service;
 GRANT INSERT, SELECT, UPDATE ON closed_identity_count TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON heartbeats TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON idempotency_keys TO keyhold_service;
 GRANT SELECT ON kysely_migration TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON login_failures TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON logins TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON owner_keys TO keyhold_service;
+GRANT INSERT, SELECT, UPDATE ON root_keys TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON secret_versions TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON secrets TO keyhold_service;
-GRANT INSERT, SELECT ON service_keys TO keyhold_service;
+GRANT DELETE, INSERT, SELECT ON service_keys TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON session_participants TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON sessions TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON tokens TO keyhold_service;

@@ -2,9 +2,8 @@ import type { Config } from '../config/config.ts';
 import type { Env } from '../config/env.ts';
 import type { RootKeys } from '../config/root-keys.ts';
 import type { Clock } from '../core/clock.ts';
-import type { SealKey } from '../crypto/seal.ts';
 import type { Database, Db } from '../db/database.ts';
-import { createOwnerKeys, createSeals } from '../keys/index.ts';
+import { createOwnerKeys, createSeals, rootKeyInMemory, type SealKeys } from '../keys/index.ts';
 import { checkClock, checkDatabase, checkMigrations, checkSchema } from './database.ts';
 import { checkDisk, checkFiles } from './files.ts';
 import { type Check, completed, found } from './finding.ts';
@@ -50,21 +49,22 @@ export async function* examineDatabase({ db }: Database, target: DoctorTarget): 
 const isWrong = ({ findings }: Check): boolean => findings.length > 0;
 
 async function* examineRows(db: Db, target: DoctorTarget, rootKeys: RootKeys): AsyncGenerator<Check> {
-  let sealKeys: readonly SealKey[] = [];
+  let sealKeys: SealKeys | null = null;
   yield await completed('keys', async () => {
     const result = await checkServiceKeys(db, rootKeys);
     ({ sealKeys } = result);
     return result.check;
   });
   yield await completed('owner keys', () => checkOwnerKeys(db, rootKeys));
-  const [first, ...rest] = sealKeys;
-  if (first === undefined) {
+  const known: SealKeys | null = sealKeys;
+  const [primary, ...others] = rootKeys.keys.map(rootKeyInMemory);
+  if (known === null || !primary) {
     yield notChecked('seals', 'no seal key opens');
     return;
   }
-  const seals = createSeals([first, ...rest]);
+  const seals = createSeals(() => known);
   yield await completed('seals', () => checkSeals(db, seals.isIntact));
-  const ownerKeys = createOwnerKeys({ clock: target.clock, rootKeys, seals });
+  const ownerKeys = createOwnerKeys({ clock: target.clock, rootKeys: () => [primary, ...others], seals });
   yield await completed('values', () => checkValues(db, ownerKeys, target.full));
 }
 

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { SecretId } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
 import type { OwnerKeyRow, SecretRow, SecretVersionRow } from '../db/tables/index.ts';
-import type { OwnerKeys } from '../keys/index.ts';
+import type { OpenOwnerKey, OwnerKeys } from '../keys/index.ts';
 import { type Check, found, listed, reasonOf } from './finding.ts';
 import { readRows } from './rows.ts';
 
@@ -78,21 +78,21 @@ const brokenAmong = async (
   try {
     const keyIds = values.map(({ keyId }) => keyId);
     const keys = await ownerKeys.byId(db, keyIds);
-    return values.flatMap((value) => complaintAbout(value, keys.get(value.keyId), ownerKeys));
+    return values.flatMap((value) => complaintAbout(value, keys.get(value.keyId)));
   } catch (error) {
     return [`Some owner keys cannot be read, so their values were not opened: ${reasonOf(error)}`];
   }
 };
 
-const complaintAbout = (value: StoredValue, key: OwnerKeyRow | undefined, ownerKeys: OwnerKeys): string[] => {
-  if (key !== undefined && opens(value, key, ownerKeys)) return [];
+const complaintAbout = (value: StoredValue, key: OpenOwnerKey | undefined): string[] => {
+  if (key !== undefined && opens(value, key)) return [];
   const why = key === undefined ? `: its owner key ${value.keyId} is missing or broken` : '';
   return [`The value of secret ${value.secretId}, version ${value.version}, does not open${why}.`];
 };
 
-const opens = (value: StoredValue, key: OwnerKeyRow, ownerKeys: OwnerKeys): boolean => {
+const opens = (value: StoredValue, key: OpenOwnerKey): boolean => {
   try {
-    return ownerKeys.decrypt(key, value, value.token) !== null;
+    return key.decrypt(value, value.token) !== null;
   } catch {
     return false;
   }

@@ -1,36 +1,46 @@
-import type { RootKeys } from '../config/root-keys.ts';
-import type { SealKey } from '../crypto/seal.ts';
+import type { ConfiguredRootKey } from '../config/root-keys.ts';
 import type { Db } from '../db/database.ts';
 import type { OwnerKeyRow, ServiceKeyRow } from '../db/tables/index.ts';
-import { type ServiceKeyPurpose, wrapPurpose } from './service-keys.ts';
-import { unwrapKey } from './wrapping.ts';
+import { opensOwnerKey as opens } from './owner-keys.ts';
+import { sealKeysOf } from './prove.ts';
+import { type RootKey, rootKeyInMemory } from './root-key.ts';
+import type { SealKeys } from './seal-keys.ts';
+import { copiesOf, type ServiceKey, type ServiceKeyPurpose, wrapPurpose } from './service-keys.ts';
 
 export interface ServiceKeysFound {
-  /** Those that a configured root key opens, newest first. */
-  readonly sealKeys: readonly SealKey[];
+  /** Those that a configured root key opens; null when none of them seals. */
+  readonly sealKeys: SealKeys | null;
+  /** How many of them are retired: kept for the audit records that they sealed. */
+  readonly retired: number;
   /** Sentences about keys that are missing, that none opens, and about copies that are not what they say. */
   readonly problems: readonly string[];
 }
 
 /** Opens the service's own keys with the configured root keys, as a start does, but changes nothing and goes on. */
-export const inspectServiceKeys = async (db: Db, rootKeys: RootKeys): Promise<ServiceKeysFound> => {
+export const inspectServiceKeys = async (
+  db: Db,
+  configured: readonly ConfiguredRootKey[],
+): Promise<ServiceKeysFound> => {
+  const rootKeys = configured.map(rootKeyInMemory);
   const rows = await db.selectFrom('service_keys').selectAll().orderBy('created_at', 'desc').execute();
   if (rows.length === 0)
-    return { sealKeys: [], problems: ['The database holds no seal key: table service_keys is empty.'] };
-  const seal = inspectPurpose('seal', rows, rootKeys);
-  const lookup = inspectPurpose('lookup', rows, rootKeys);
-  return { sealKeys: seal.keys, problems: [...seal.problems, ...lookup.problems] };
+    return { sealKeys: null, retired: 0, problems: ['The database holds no seal key: table service_keys is empty.'] };
+  const found = [await inspectPurpose('seal', rows, rootKeys), await inspectPurpose('lookup', rows, rootKeys)];
+  const seal = found[0]?.keys ?? [];
+  const isUsable = seal.some(({ state }) => state === 'active');
+  return {
+    sealKeys: isUsable ? sealKeysOf(seal) : null,
+    retired: seal.filter(({ state }) => state === 'retired').length,
+    problems: found.flatMap(({ problems }) => problems),
+  };
 };
 
 /** True when the configured root keys open this owner key. */
-export const opensOwnerKey = (rootKeys: RootKeys, row: OwnerKeyRow): boolean => {
-  const root = rootKeys.keys.find((one) => one.id === row.root_key_id);
-  const of = { purpose: 'owner', rowId: row.id, ownerId: row.owner_id } as const;
-  return root !== undefined && unwrapKey(root, of, row.wrapped_key) !== null;
-};
+export const opensOwnerKey = (configured: readonly ConfiguredRootKey[], row: OwnerKeyRow): Promise<boolean> =>
+  opens(configured.map(rootKeyInMemory), row);
 
 interface Inspected {
-  readonly keys: readonly SealKey[];
+  readonly keys: readonly ServiceKey[];
   readonly problems: readonly string[];
 }
 
@@ -40,29 +50,26 @@ const absent: Record<ServiceKeyPurpose, string> = {
     'The database holds no lookup key. The service creates it when it first starts. If the service has started before, restore service_keys from a backup.',
 };
 
-const inspectPurpose = (purpose: ServiceKeyPurpose, rows: readonly ServiceKeyRow[], rootKeys: RootKeys): Inspected => {
-  const stored = rows.filter((row) => row.purpose === purpose);
-  if (stored.length === 0) return { keys: [], problems: [absent[purpose]] };
-  const ids = [...new Set(stored.map((row) => row.id))];
-  const found = ids.map((id) =>
-    inspectOne(
-      id,
-      stored.filter((row) => row.id === id),
-      rootKeys,
-    ),
-  );
-  const several = purpose === 'lookup' && ids.length > 1 ? ['The database holds several lookup keys.'] : [];
+const inspectPurpose = async (
+  purpose: ServiceKeyPurpose,
+  rows: readonly ServiceKeyRow[],
+  rootKeys: readonly RootKey[],
+): Promise<Inspected> => {
+  const keys = copiesOf(rows.filter((row) => row.purpose === purpose));
+  if (keys.length === 0) return { keys: [], problems: [absent[purpose]] };
+  const found = await Promise.all(keys.map((copies) => inspectOne(copies, rootKeys)));
+  const several = purpose === 'lookup' && keys.length > 1 ? ['The database holds several lookup keys.'] : [];
   return { keys: found.flatMap((one) => one.keys), problems: [...found.flatMap((one) => one.problems), ...several] };
 };
 
-const inspectOne = (id: string, rows: readonly ServiceKeyRow[], rootKeys: RootKeys): Inspected => {
-  const copies = rows.map((row) => ({ row, key: openCopy(row, rootKeys) }));
+const inspectOne = async (rows: readonly ServiceKeyRow[], rootKeys: readonly RootKey[]): Promise<Inspected> => {
+  const copies = await Promise.all(rows.map(async (row) => ({ row, key: await openCopy(row, rootKeys) })));
   const broken = copies.filter(({ key }) => key === null).map(({ row }) => row.root_key_id);
-  const key = copies.flatMap((copy) => (Buffer.isBuffer(copy.key) ? [copy.key] : []))[0];
+  const key = copies.flatMap((copy) => (Buffer.isBuffer(copy.key) ? [{ ...copy.row, key: copy.key }] : []))[0];
   const known = rows.map((row) => row.root_key_id).join(', ');
-  const name = `${rows[0]?.purpose ?? 'seal'} key ${id}`;
+  const name = `${rows[0]?.purpose ?? 'seal'} key ${rows[0]?.id ?? ''}`;
   return {
-    keys: key === undefined ? [] : [{ id, key }],
+    keys: key === undefined ? [] : [key],
     problems: [
       ...broken.map((root) => `Root key ${root} does not open its copy of the ${name}.`),
       ...(key === undefined ? [`No configured root key opens the ${name}; it needs root key ${known}.`] : []),
@@ -70,7 +77,10 @@ const inspectOne = (id: string, rows: readonly ServiceKeyRow[], rootKeys: RootKe
   };
 };
 
-const openCopy = (row: ServiceKeyRow, rootKeys: RootKeys): Buffer | 'not-configured' | null => {
-  const root = rootKeys.keys.find((one) => one.id === row.root_key_id);
-  return root ? unwrapKey(root, wrapPurpose(row.purpose, row.id), row.wrapped_key) : 'not-configured';
+const openCopy = async (
+  row: ServiceKeyRow,
+  rootKeys: readonly RootKey[],
+): Promise<Buffer | 'not-configured' | null> => {
+  const root = rootKeys.find((one) => one.id === row.root_key_id);
+  return root ? await root.unwrap(wrapPurpose(row), row.wrapped_key) : 'not-configured';
 };

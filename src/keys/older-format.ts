@@ -1,14 +1,14 @@
 import { type Kysely, sql } from 'kysely';
 import { KeyholdError } from '../core/errors.ts';
-import { fitsFormat, formatOf, type SealKey, sealHolds, sealRow } from '../crypto/seal.ts';
+import { fitsFormat, formatOf, sealHolds, sealRow } from '../crypto/seal.ts';
 import { jsonOfRows, type RawRow } from '../db/json-rows.ts';
 import type { SealFormats } from '../db/migrations/index.ts';
 import { scanRows } from '../db/scan.ts';
 import { type SealedTableName, sealedTables } from '../db/tables/index.ts';
+import { type SealKeys, verifyingKeys } from './seal-keys.ts';
 import { notWritten, relation } from './write.ts';
 
 type AnyDb = Kysely<unknown>;
-type Keys = readonly [SealKey, ...SealKey[]];
 
 const countThatWouldLose = async (db: AnyDb, table: SealedTableName, format: number): Promise<number> => {
   let count = 0;
@@ -44,13 +44,19 @@ const withoutTriggers = async (db: AnyDb, table: SealedTableName, work: () => Pr
   for (const { name, enabled } of rows) await set(modes[enabled] ?? 'enable', name);
 };
 
-const resealTable = (db: AnyDb, keys: Keys, table: SealedTableName, format: number): Promise<void> =>
+/** Reads the keys that verify and seal. It is called only where there are rows to seal. */
+export type ReadSealKeys = () => Promise<SealKeys>;
+
+const resealTable = (db: AnyDb, readKeys: ReadSealKeys, table: SealedTableName, format: number): Promise<void> =>
   withoutTriggers(db, table, async () => {
     const columns = sealedTables[table];
     for await (const rows of scanRows(db, table)) {
-      const newer = rows.filter((row) => (formatOf(row['seal']) ?? 0) > format && sealHolds(keys, columns, row));
+      const keys = await readKeys();
+      const newer = rows.filter(
+        (row) => (formatOf(row['seal']) ?? 0) > format && sealHolds(verifyingKeys(keys, table), columns, row),
+      );
       const key = (row: RawRow) => Object.fromEntries(columns.key.map((column) => [column, row[column]]));
-      const resealed = newer.map((row) => ({ ...key(row), seal: sealRow(keys[0], columns, row, format) }));
+      const resealed = newer.map((row) => ({ ...key(row), seal: sealRow(keys.sealing, columns, row, format) }));
       await writeSeals(db, table, resealed);
     }
   });
@@ -67,7 +73,7 @@ const wouldLose = (lost: readonly string[]): KeyholdError =>
  * `state_conflict`, with the count for each table, where a row holds anything else in a new column. It locks the tables
  * until the transaction ends, so that nothing is written between count and seal.
  */
-export const sealInOlderFormat = async (db: AnyDb, keys: Keys, formats: SealFormats): Promise<void> => {
+export const sealInOlderFormat = async (db: AnyDb, readKeys: ReadSealKeys, formats: SealFormats): Promise<void> => {
   const tables = Object.entries(formats) as [SealedTableName, number][];
   const lost: string[] = [];
   for (const [table] of tables) await sql`lock table ${relation(table)} in access exclusive mode`.execute(db);
@@ -76,5 +82,5 @@ export const sealInOlderFormat = async (db: AnyDb, keys: Keys, formats: SealForm
     if (count > 0) lost.push(`${table} (${count} ${count === 1 ? 'row' : 'rows'})`);
   }
   if (lost.length > 0) throw wouldLose(lost);
-  for (const [table, format] of tables) await resealTable(db, keys, table, format - 1);
+  for (const [table, format] of tables) await resealTable(db, readKeys, table, format - 1);
 };

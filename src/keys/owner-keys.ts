@@ -1,14 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import type { RootKeys } from '../config/root-keys.ts';
 import type { Clock } from '../core/clock.ts';
 import { newId, type OwnerKeyId, type SecretId, type UserId } from '../core/ids.ts';
 import { secretKey } from '../crypto/derive.ts';
 import { decryptFernet, encryptFernet } from '../crypto/fernet-token.ts';
 import type { Db } from '../db/database.ts';
 import type { OwnerKeyRow } from '../db/tables/index.ts';
+import type { RootKey } from './root-key.ts';
 import { integrityBroken, type Seals, type Unsealed } from './seals.ts';
-import { unwrapKey, wrapKey } from './wrapping.ts';
 
 /** Which version of which secret a value belongs to. */
 export interface ValuePlace {
@@ -16,25 +15,38 @@ export interface ValuePlace {
   readonly version: number;
 }
 
-export interface OwnerKeys {
-  /** A new user's first owner key, to be written together with the user. */
-  newKey(ownerId: UserId): Unsealed<'owner_keys'>;
-  /** The key that encrypts this user's new values. Throws `integrity_broken` when it was tampered with. */
-  active(db: Db, ownerId: UserId): Promise<OwnerKeyRow>;
-  /** The active key as it was last read, or null. It may no longer be active, so write only if its version is unchanged. */
-  recent(ownerId: UserId): OwnerKeyRow | null;
-  /** The owner keys with these ids whose seals hold. */
-  byId(db: Db, ids: readonly OwnerKeyId[]): Promise<ReadonlyMap<OwnerKeyId, OwnerKeyRow>>;
-  encrypt(key: OwnerKeyRow, place: ValuePlace, value: Buffer): string;
+/** An owner key that was unwrapped. */
+export interface OpenOwnerKey {
+  readonly row: OwnerKeyRow;
+  /** The value as a Fernet token that opens as this secret's, this version's and this owner's only. */
+  encrypt(place: ValuePlace, value: Buffer): string;
   /** The value, or null when the token is not this secret's, this version's and this owner's. */
-  decrypt(key: OwnerKeyRow, place: ValuePlace, token: string): Buffer | null;
+  decrypt(place: ValuePlace, token: string): Buffer | null;
+}
+
+export interface OwnerKeys {
+  /** A new key of this user, wrapped under the primary root key. */
+  newKey(ownerId: UserId): Promise<Unsealed<'owner_keys'>>;
+  /** The key that encrypts this user's new values. Throws `integrity_broken` when it was tampered with. */
+  active(db: Db, ownerId: UserId): Promise<OpenOwnerKey>;
+  /** The active key as it was last read, or null. It may no longer be active, so write only if its version is unchanged. */
+  recent(ownerId: UserId): OpenOwnerKey | null;
+  /** The owner keys with these ids whose seals hold and that a root key opens. */
+  byId(db: Db, ids: readonly OwnerKeyId[]): Promise<ReadonlyMap<OwnerKeyId, OpenOwnerKey>>;
+  /** Unwraps a verified row; null when no root key opens it. */
+  open(row: OwnerKeyRow): Promise<OpenOwnerKey | null>;
+  /** The same key wrapped under the primary root key; null when no root key opens the row. */
+  rewrapped(row: OwnerKeyRow): Promise<Pick<OwnerKeyRow, 'wrapped_key' | 'root_key_id'> | null>;
 }
 
 const cachedKeys = 10_000;
 
+/** The root keys as they are now, the primary first. */
+export type CurrentRootKeys = () => readonly [RootKey, ...RootKey[]];
+
 interface Deps {
   readonly clock: Clock;
-  readonly rootKeys: RootKeys;
+  readonly rootKeys: CurrentRootKeys;
   readonly seals: Seals;
 }
 
@@ -44,18 +56,26 @@ const isVersion = (version: number): boolean => Number.isInteger(version) && ver
 const purposeOf = (row: Pick<OwnerKeyRow, 'id' | 'owner_id'>) =>
   ({ purpose: 'owner', rowId: row.id, ownerId: row.owner_id }) as const;
 
+const unwrap = async (rootKeys: readonly RootKey[], row: OwnerKeyRow): Promise<Buffer | null> => {
+  const root = rootKeys.find((candidate) => candidate.id === row.root_key_id);
+  return root ? await root.unwrap(purposeOf(row), row.wrapped_key) : null;
+};
+
+/** True when one of the root keys opens this owner key. */
+export const opensOwnerKey = async (rootKeys: readonly RootKey[], row: OwnerKeyRow): Promise<boolean> =>
+  (await unwrap(rootKeys, row)) !== null;
+
 export const createOwnerKeys = ({ clock, rootKeys, seals }: Deps): OwnerKeys => {
   // Unwrapping costs an HKDF and a Fernet token; the wrapped text is part of the cache key, so a changed row misses.
   const opened = new LRUCache<string, Buffer>({ max: cachedKeys });
 
-  const actives = new LRUCache<UserId, OwnerKeyRow>({ max: cachedKeys });
+  const actives = new LRUCache<UserId, OpenOwnerKey>({ max: cachedKeys });
 
-  const open = (row: OwnerKeyRow): Buffer | null => {
-    const cacheKey = `${row.id}.${row.owner_id}.${row.wrapped_key}`;
+  const keyOf = async (row: OwnerKeyRow): Promise<Buffer | null> => {
+    const cacheKey = `${row.id}.${row.owner_id}.${row.root_key_id}.${row.wrapped_key}`;
     const cached = opened.get(cacheKey);
     if (cached) return cached;
-    const root = rootKeys.keys.find((candidate) => candidate.id === row.root_key_id);
-    const key = root ? unwrapKey(root, purposeOf(row), row.wrapped_key) : null;
+    const key = await unwrap(rootKeys(), row);
     if (key) opened.set(cacheKey, key);
     return key;
   };
@@ -63,9 +83,8 @@ export const createOwnerKeys = ({ clock, rootKeys, seals }: Deps): OwnerKeys => 
   // Cached because deriving one costs an HKDF. They give away no more than the owner keys that are cached above.
   const derived = new LRUCache<string, { readonly from: Buffer; readonly key: Buffer }>({ max: cachedKeys });
 
-  const fernetKey = (row: OwnerKeyRow, { secretId, version }: ValuePlace): Buffer | null => {
-    const ownerKey = isVersion(version) ? open(row) : null;
-    if (!ownerKey) return null;
+  const fernetKey = (row: OwnerKeyRow, ownerKey: Buffer, { secretId, version }: ValuePlace): Buffer | null => {
+    if (!isVersion(version)) return null;
     const name = `${row.id}.${secretId}.${version}`;
     const known = derived.get(name);
     if (known?.from === ownerKey) return known.key;
@@ -74,20 +93,50 @@ export const createOwnerKeys = ({ clock, rootKeys, seals }: Deps): OwnerKeys => 
     return key;
   };
 
+  const encrypt = (row: OwnerKeyRow, ownerKey: Buffer, place: ValuePlace, value: Buffer): string => {
+    const key = fernetKey(row, ownerKey, place);
+    if (!key) throw integrityBroken();
+    return encryptFernet({ key, plaintext: value, now: clock.now(), iv: randomBytes(16) });
+  };
+
+  const decrypt = (row: OwnerKeyRow, ownerKey: Buffer, place: ValuePlace, token: string): Buffer | null => {
+    const key = fernetKey(row, ownerKey, place);
+    if (!key) return null;
+    try {
+      return decryptFernet({ key, token });
+    } catch {
+      return null;
+    }
+  };
+
+  const open: OwnerKeys['open'] = async (row) => {
+    const key = await keyOf(row);
+    if (!key) return null;
+    return {
+      row,
+      encrypt: (place, value) => encrypt(row, key, place, value),
+      decrypt: (place, token) => decrypt(row, key, place, token),
+    };
+  };
+
+  const wrapped = async (of: Pick<OwnerKeyRow, 'id' | 'owner_id'>, key: Buffer, now: Date) => {
+    const [primary] = rootKeys();
+    return { wrapped_key: await primary.wrap(purposeOf(of), key, now), root_key_id: primary.id };
+  };
+
   return {
-    newKey: (ownerId) => {
-      const root = rootKeys.keys[0];
+    newKey: async (ownerId) => {
       const row = { id: newId<OwnerKeyId>(), owner_id: ownerId };
       const created_at = clock.now();
-      const wrapped_key = wrapKey(root, purposeOf(row), randomBytes(32), created_at);
-      return { ...row, wrapped_key, root_key_id: root.id, state: 'active', created_at };
+      return { ...row, ...(await wrapped(row, randomBytes(32), created_at)), state: 'active', created_at };
     },
 
     active: async (db, ownerId) => {
       const row = await seals.loadOne(db, 'owner_keys', { owner_id: ownerId, state: 'active' });
-      if (!row) throw integrityBroken();
-      actives.set(ownerId, row);
-      return row;
+      const key = row && (await open(row));
+      if (!key) throw integrityBroken();
+      actives.set(ownerId, key);
+      return key;
     },
 
     recent: (ownerId) => actives.get(ownerId) ?? null,
@@ -95,23 +144,15 @@ export const createOwnerKeys = ({ clock, rootKeys, seals }: Deps): OwnerKeys => 
     byId: async (db, ids) => {
       if (ids.length === 0) return new Map();
       const rows = await seals.load(db, 'owner_keys', { id: [...new Set(ids)] });
-      return new Map(rows.map((row) => [row.id, row]));
+      const keys = await Promise.all(rows.map(open));
+      return new Map(keys.flatMap((key) => (key === null ? [] : [[key.row.id, key]])));
     },
 
-    encrypt: (row, place, value) => {
-      const key = fernetKey(row, place);
-      if (!key) throw integrityBroken();
-      return encryptFernet({ key, plaintext: value, now: clock.now(), iv: randomBytes(16) });
-    },
+    open,
 
-    decrypt: (row, place, token) => {
-      const key = fernetKey(row, place);
-      if (!key) return null;
-      try {
-        return decryptFernet({ key, token });
-      } catch {
-        return null;
-      }
+    rewrapped: async (row) => {
+      const key = await unwrap(rootKeys(), row);
+      return key && (await wrapped(row, key, clock.now()));
     },
   };
 };

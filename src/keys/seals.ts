@@ -1,12 +1,13 @@
 import { type RawBuilder, sql } from 'kysely';
 import { KeyholdError } from '../core/errors.ts';
 import type { RowVersion } from '../core/row-version.ts';
-import { defaultsOf, kindOf, type SealedTable, type SealKey, sealHolds, sealRow } from '../crypto/seal.ts';
+import { defaultsOf, kindOf, type SealedTable, sealHolds, sealRow } from '../crypto/seal.ts';
 import type { Db, Tx } from '../db/database.ts';
 import { jsonOfRows, type RawRow } from '../db/json-rows.ts';
 import { columnNames } from '../db/tables/columns.ts';
 import { type SealedTableName, sealedTables, type Tables } from '../db/tables/index.ts';
 import { type Asked, conditionOf, matcherOf, type Narrowing } from './asked.ts';
+import { type CurrentSealKeys, verifyingKeys } from './seal-keys.ts';
 import { insertRows, notWritten, relation, type Unchanged } from './write.ts';
 
 export type Unsealed<T extends SealedTableName> = Omit<Tables[T], 'seal'>;
@@ -129,18 +130,24 @@ const only = <Row>(rows: readonly Row[]): Row | null => (rows.length === 1 ? (ro
 const isSeal = (value: unknown, seal: Uint8Array): boolean =>
   value instanceof Uint8Array && Buffer.compare(value, seal) === 0;
 
-/** The first key seals, all verify. `onBroken` sees every row whose seal does not hold. */
+/**
+ * The keys are asked for anew for every row, so that a service which may not use them any more neither reads nor writes.
+ * `onBroken` sees every row whose seal does not hold.
+ */
 export const createSeals = (
-  keys: readonly [SealKey, ...SealKey[]],
+  keys: CurrentSealKeys,
   onBroken: (table: SealedTableName, row: object) => void = () => undefined,
 ): Seals => {
   const sealed = <T extends SealedTableName>(table: T, given: Unsealed<T>): Tables[T] => {
     const row = { ...defaultsOf(sealedTables[table]), ...given };
-    return { ...row, seal: sealRow(keys[0], sealedTables[table], row) } as unknown as Tables[T];
+    return { ...row, seal: sealRow(keys().sealing, sealedTables[table], row) } as unknown as Tables[T];
   };
 
+  const holds = (table: SealedTableName, row: RawRow): boolean =>
+    sealHolds(verifyingKeys(keys(), table), sealedTables[table], row);
+
   const isIntact: Seals['isIntact'] = (table, row) => {
-    const intact = sealHolds(keys, sealedTables[table], row);
+    const intact = holds(table, row);
     if (!intact) onBroken(table, row);
     return intact;
   };
@@ -182,9 +189,12 @@ export const createSeals = (
       await insertRows(db, [{ table, rows: [whole] }]);
       return whole;
     },
-    insertAll: (db, inserts, unchanged) => {
+    insertAll: async (db, inserts, unchanged) => {
       const whole = inserts.map(({ table, rows }) => ({ table, rows: rows.map((row) => sealed(table, row as never)) }));
-      return insertRows(db, whole, unchanged);
+      const written = await insertRows(db, whole, unchanged);
+      // A service that was stopped in between may have sealed with a key that is no longer accepted: nothing is acknowledged.
+      keys();
+      return written;
     },
     update: async (tx, table, row, changes) => {
       if (!isIntact(table, row as unknown as RawRow)) throw integrityBroken();
@@ -200,7 +210,7 @@ export const createSeals = (
       // Read back by a statement of its own: a trigger may have changed the row once more.
       const found = await sql<RawRow>`select ${everyColumn(table)} from ${relation(table)} where ${key}`.execute(tx);
       const [read] = found.rows;
-      if (!read || !isSeal(read['seal'], seal) || !sealHolds(keys, sealedTables[table], read)) throw notWritten(table);
+      if (!read || !isSeal(read['seal'], seal) || !holds(table, read)) throw notWritten(table);
       return whole;
     },
     remove: async (tx, table, rows) => {

@@ -61,7 +61,7 @@ export const createCreateBatched = ({ db, clock, ownerKeys, newSecrets }: Deps):
     if (unchanged === null || key === null || !reliesOnCallerAlone(caller, input)) return null;
     const row = newSecrets.rowOf(key, input, null);
     if (isExpired({ expiresAt: row.expires_at }, now)) return null;
-    const rows = [...unchanged.rows, exactVersionOf('owner_keys', key)];
+    const rows = [...unchanged.rows, exactVersionOf('owner_keys', key.row)];
     const isWritten = await written({ caller, row, unchanged: { ...unchanged, rows } });
     return isWritten ? viewOf(row, 'owner', caller.userId, now) : null;
   };

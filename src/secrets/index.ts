@@ -57,7 +57,7 @@ export const createSecrets = (deps: SecretsDeps) => {
   const lookAt = createLookAt({ db, audit, load });
   const changes = createChanges({ clock, seals, audit, mutate, load });
   const placement = createPlacement({ sessions, users });
-  const newSecrets = createNewSecrets({ clock, audit, ownerKeys });
+  const newSecrets = createNewSecrets({ clock, audit });
   const createBatched = createCreateBatched({ db, clock, ownerKeys, newSecrets });
   const writer = createImportWriter({ ownerKeys, newSecrets });
   const { setValueIn, ...versions } = createVersions({

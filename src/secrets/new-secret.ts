@@ -3,8 +3,7 @@ import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { newId, type SecretId, type VerifiedSessionId } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
-import type { OwnerKeyRow } from '../db/tables/index.ts';
-import type { OwnerKeys, Unchanged, Unsealed } from '../keys/index.ts';
+import type { OpenOwnerKey, Unchanged, Unsealed } from '../keys/index.ts';
 import { type CreateSecret, valueBytes } from './input.ts';
 
 export type NewSecretRow = Unsealed<'secrets'>;
@@ -18,7 +17,7 @@ export interface NewSecret {
 /** Makes and writes the rows of new secrets, whichever way they come. */
 export interface NewSecrets {
   /** The row of a new secret of the key's owner, its value encrypted under a key of its own. */
-  rowOf(key: OwnerKeyRow, input: CreateSecret, session: VerifiedSessionId | null): NewSecretRow;
+  rowOf(key: OpenOwnerKey, input: CreateSecret, session: VerifiedSessionId | null): NewSecretRow;
   /** Writes new secrets with their records in one statement, if `unchanged` still holds; resolves to whether it did. */
   insert(db: Db, secrets: readonly NewSecret[], reason: 'owner' | 'import', unchanged?: Unchanged): Promise<boolean>;
 }
@@ -26,23 +25,22 @@ export interface NewSecrets {
 interface Deps {
   readonly clock: Clock;
   readonly audit: Audit;
-  readonly ownerKeys: OwnerKeys;
 }
 
-export const createNewSecrets = ({ clock, audit, ownerKeys }: Deps): NewSecrets => ({
+export const createNewSecrets = ({ clock, audit }: Deps): NewSecrets => ({
   rowOf: (key, input, session) => {
     const id = newId<SecretId>();
     const now = clock.now();
     const value = valueBytes('value', input.value);
     return {
       id,
-      owner_id: key.owner_id,
+      owner_id: key.row.owner_id,
       name: input.name,
       type: input.type,
       scope: input.scope ?? 'user',
       session_id: session,
       shared_with: input.shared_with ?? [],
-      encrypted_value: ownerKeys.encrypt(key, { secretId: id, version: 1 }, value),
+      encrypted_value: key.encrypt({ secretId: id, version: 1 }, value),
       description: input.description ?? null,
       tags: input.tags ?? [],
       expires_at: input.expires_at ?? null,
@@ -51,7 +49,7 @@ export const createNewSecrets = ({ clock, audit, ownerKeys }: Deps): NewSecrets 
       created_at: now,
       updated_at: now,
       version: 1,
-      key_id: key.id,
+      key_id: key.row.id,
       exposure: input.exposure ?? 'reveal',
       rotate_after: input.rotate_after ?? null,
       deleted_at: null,

@@ -49,12 +49,13 @@ interface Deps {
 const maxCandidates = 10_000;
 
 export const createReveal = ({ db, clock, audit, ownerKeys, load }: Deps) => {
-  const open = (id: SecretId, evaluation: Evaluation): Opened => {
+  const open = async (id: SecretId, evaluation: Evaluation): Promise<Opened> => {
     if (evaluation.kind !== 'allowed')
       return { item: { asked: id, error: evaluation.error }, entry: refusalEntry('secret.reveal', id, evaluation) };
     const { loaded, basis } = evaluation;
     const { row, key } = loaded;
-    const bytes = key && ownerKeys.decrypt(key, { secretId: row.id, version: row.version }, row.encrypted_value);
+    const opened = key && (await ownerKeys.open(key));
+    const bytes = opened?.decrypt({ secretId: row.id, version: row.version }, row.encrypted_value);
     if (!bytes) {
       const error = basis === 'owner' ? integrityBroken() : notFound();
       return { item: { asked: id, error }, entry: valueBrokenEntry(id) };
@@ -70,7 +71,7 @@ export const createReveal = ({ db, clock, audit, ownerKeys, load }: Deps) => {
   const revealAll = async (pending: readonly PendingReveal[]): Promise<RevealItem[]> => {
     const questions = pending.map((one) => ({ ...one, action: 'reveal' as const }));
     const evaluations = await mapDbErrors(load.evaluateAll(db, questions, { value: true }));
-    const opened = pending.map(({ id }, at) => open(id, evaluations[at] as Evaluation));
+    const opened = await Promise.all(pending.map(({ id }, at) => open(id, evaluations[at] as Evaluation)));
     const records = pending.map(({ caller }, at) => ({ actor: caller, entry: (opened[at] as Opened).entry }));
     await audit.commit(db, records);
     return opened.map(({ item }) => item);

@@ -65,8 +65,8 @@ export const createVersionWriter = ({ clock, seals, ownerKeys, versionsKept }: V
     const key = await ownerKeys.active(locked.tx, row.owner_id);
     await keepCurrent(locked);
     await destroyOld(locked, version);
-    const encrypted_value = ownerKeys.encrypt(key, { secretId: row.id, version }, value);
-    const written = { encrypted_value, key_id: key.id, version, value_set_at: clock.now() };
+    const encrypted_value = key.encrypt({ secretId: row.id, version }, value);
+    const written = { encrypted_value, key_id: key.row.id, version, value_set_at: clock.now() };
     return { ok: await locked.write(written, details(version)) };
   };
 };

@@ -43,8 +43,8 @@ export const createVersions = (deps: Deps) => {
   const decryptOld = async (locked: LockedValue, row: SecretVersionRow): Promise<Buffer | null> => {
     if (row.encrypted_value === null) return null;
     const key = (await ownerKeys.byId(locked.tx, [row.key_id])).get(row.key_id);
-    if (!key || key.owner_id !== locked.loaded.row.owner_id) return null;
-    return ownerKeys.decrypt(key, { secretId: row.secret_id, version: row.version }, row.encrypted_value);
+    if (!key || key.row.owner_id !== locked.loaded.row.owner_id) return null;
+    return key.decrypt({ secretId: row.secret_id, version: row.version }, row.encrypted_value);
   };
 
   const restoreLocked = async (

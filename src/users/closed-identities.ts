@@ -154,7 +154,7 @@ export const createClosedIdentities = ({ seals, clock, lookupKey }: Deps) => {
   };
 };
 
-/** Begins the register of closed identities where `openServiceKeys` makes the lookup key. */
+/** Begins the register of closed identities where the lookup key is made. */
 export const beginClosedIdentities =
   (clock: Clock): OnNewLookupKey =>
   (tx, { sealKeys, lookupKey }) =>

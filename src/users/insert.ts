@@ -59,7 +59,7 @@ export const createInsertUser =
     } as const;
     const rows = [
       { table: 'users', rows: [rowOf(user, clock.now())] },
-      { table: 'owner_keys', rows: [ownerKeys.newKey(user.id)] },
+      { table: 'owner_keys', rows: [await ownerKeys.newKey(user.id)] },
     ] as const;
     try {
       await audit.insert(tx, rows, [{ actor, entry }]);

@@ -2,10 +2,9 @@ import { createPrivateKey, createPublicKey, type KeyObject, randomBytes, randomU
 import { calculateJwkThumbprint, createLocalJWKSet, jwtVerify } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { createAccessTokens } from '../../src/auth/access-tokens.ts';
-import type { RootKey } from '../../src/config/root-keys.ts';
 import type { LoginId, UserId } from '../../src/core/ids.ts';
-import { Redacted } from '../../src/core/redacted.ts';
-import { jwtSeed } from '../../src/crypto/derive.ts';
+import { jwtSeed, refreshKey } from '../../src/crypto/derive.ts';
+import type { LoginKey } from '../../src/keys/index.ts';
 import { settableClock } from '../support/clock.ts';
 import {
   encode,
@@ -22,15 +21,21 @@ const issuer = 'https://keyhold.test';
 const refusal = { code: 'unauthenticated', message: 'The access token is not valid. Log in again.' };
 const someone = { userId: randomUUID() as UserId, loginId: randomUUID() as LoginId };
 
-const newRootKey = (): RootKey => {
+const newRootKey = (): LoginKey => {
   const key = randomBytes(32);
-  return { id: key.toString('hex', 0, 8), key: new Redacted(key) };
+  return { rootKeyId: key.toString('hex', 0, 8), jwtSeed: jwtSeed(key), refreshKey: refreshKey(key) };
+};
+
+/** The keys of a service whose first root key signs. */
+const holding = (signing: LoginKey, ...others: LoginKey[]) => {
+  const held = { signing, loginKeys: [signing, ...others] as const };
+  return () => held;
 };
 
 /** The signing key as the design derives it, made apart from the code under test. */
-const privateKeyOf = (rootKey: RootKey): KeyObject =>
+const privateKeyOf = (rootKey: LoginKey): KeyObject =>
   createPrivateKey({
-    key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), jwtSeed(rootKey.key.expose())]),
+    key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), rootKey.jwtSeed]),
     format: 'der',
     type: 'pkcs8',
   });
@@ -42,7 +47,7 @@ const decoded = (token: string, part: number): Members =>
 const world = async () => {
   const clock = settableClock(new Date('2027-03-01T10:00:00.400Z'));
   const rootKey = newRootKey();
-  const tokens = createAccessTokens({ rootKeys: [rootKey], issuer, clock });
+  const tokens = createAccessTokens({ loginKeys: holding(rootKey), issuer, clock });
   const { token } = await tokens.sign(someone);
   const [header, payload] = [decoded(token, 0), decoded(token, 1)];
   const privateKey = privateKeyOf(rootKey);
@@ -118,8 +123,8 @@ describe('access tokens under several root keys', () => {
   it('the first root key signs access tokens, and those that any configured root key signed are accepted', async () => {
     const clock = settableClock();
     const [old, next] = [newRootKey(), newRootKey()] as const;
-    const before = createAccessTokens({ rootKeys: [old, next], issuer, clock });
-    const after = createAccessTokens({ rootKeys: [next, old], issuer, clock });
+    const before = createAccessTokens({ loginKeys: holding(old, next), issuer, clock });
+    const after = createAccessTokens({ loginKeys: holding(next, old), issuer, clock });
     const [first, second] = [await before.sign(someone), await after.sign(someone)];
     for (const tokens of [before, after]) {
       expect(await tokens.verify(first.token)).toMatchObject(someone);
@@ -132,11 +137,11 @@ describe('access tokens under several root keys', () => {
   it('an access token is refused if its root key is not configured', async () => {
     const ours = await world();
     const stranger = newRootKey();
-    const foreign = createAccessTokens({ rootKeys: [stranger], issuer, clock: ours.clock });
+    const foreign = createAccessTokens({ loginKeys: holding(stranger), issuer, clock: ours.clock });
     const { token } = await foreign.sign(someone);
     await expectRefused(ours, token);
     await expectRefused(ours, forge(ours.header, ours.payload, signer('EdDSA', privateKeyOf(stranger))));
-    const both = createAccessTokens({ rootKeys: [ours.rootKey, stranger], issuer, clock: ours.clock });
+    const both = createAccessTokens({ loginKeys: holding(ours.rootKey, stranger), issuer, clock: ours.clock });
     expect(await both.verify(token)).toMatchObject(someone);
     await expectAccepted(ours, ours.token);
   });

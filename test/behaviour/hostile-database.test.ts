@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type ColumnKind, kindOf, type SealedTable } from '../../src/crypto/seal.ts';
+import { type ColumnKind, kindOf, type LaterColumn, type SealedTable } from '../../src/crypto/seal.ts';
 import { type SealedTableName, sealedTables } from '../../src/db/tables/index.ts';
-import { createSeals, openServiceKeys, type Seals } from '../../src/keys/index.ts';
-import { beginClosedIdentities } from '../../src/users/index.ts';
+import { createSeals, type Seals } from '../../src/keys/index.ts';
 import { startApp, type TestApp } from '../support/app.ts';
 import { type Answer, withoutRequestId } from '../support/http.ts';
 import {
@@ -62,8 +61,7 @@ describe('a hostile database gives nothing away', () => {
     admin = await logInAdmin(app);
     ({ ada, grace, mallory } = await people(app, admin, 'ada', 'grace', 'mallory'));
     session = await startSession(ada, [grace, mallory]);
-    const begin = beginClosedIdentities(app.clock);
-    seals = createSeals((await openServiceKeys(app.db.db, app.clock, app.rootKeys, begin)).sealKeys);
+    seals = createSeals(() => app.app.keys.held().sealKeys);
     await becomeHostile();
   });
   afterAll(() => app.close());
@@ -135,8 +133,9 @@ describe('a hostile database gives nothing away', () => {
     holds: (column: string, forged: Json) => Promise<void>,
   ): Promise<void> => {
     const before = await read(table, where);
-    const columns = Object.entries(sealedTables[table].sealed) as [string, ColumnKind][];
-    for (const [column, kind] of columns) {
+    const columns = Object.entries(sealedTables[table].sealed) as [string, ColumnKind | LaterColumn][];
+    for (const [column, spec] of columns) {
+      const kind = kindOf(spec);
       const forged = { ...before, [column]: temptations[`${table}.${column}`] ?? byKind[kind](before[column]) };
       if (JSON.stringify(forged[column]) === JSON.stringify(before[column])) throw new Error(`${column} is unchanged`);
       await replace(table, before, forged);

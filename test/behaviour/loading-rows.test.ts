@@ -3,8 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toId, type UserId } from '../../src/core/ids.ts';
 import { inTransaction } from '../../src/db/database.ts';
 import type { RawRow } from '../../src/db/json-rows.ts';
-import { createSeals, openServiceKeys, type Seals } from '../../src/keys/index.ts';
-import { beginClosedIdentities } from '../../src/users/index.ts';
+import { createSeals, type Seals } from '../../src/keys/index.ts';
 import { startApp, type TestApp } from '../support/app.ts';
 import { logInAdmin, people } from '../support/people.ts';
 
@@ -17,8 +16,7 @@ beforeAll(async () => {
   app = await startApp();
   const made = await people(app, await logInAdmin(app), 'ada', 'grace');
   [ada, grace] = [toId(made.ada.id), toId(made.grace.id)];
-  const { db } = app.db;
-  seals = createSeals((await openServiceKeys(db, app.clock, app.rootKeys, beginClosedIdentities(app.clock))).sealKeys);
+  seals = createSeals(() => app.app.keys.held().sealKeys);
 });
 afterAll(() => app.close());
 

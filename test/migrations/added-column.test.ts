@@ -20,7 +20,7 @@ const added = vi.hoisted(() => ({
   tokens: { labels: { kind: 'json', since: 2, default: [] } },
   session_participants: { noted_at: { kind: 'time', since: 2, default: null } },
   audit_log: { flagged: { kind: 'bool', since: 2, default: false } },
-  logins: { device: { kind: 'bytes', since: 2, default: null } },
+  logins: { device: { kind: 'bytes', since: 3, default: null } },
 }));
 
 vi.mock('../../src/db/tables/index.ts', async (original) => {
@@ -59,7 +59,12 @@ vi.mock('../../src/db/migrations/index.ts', async (original) => {
           ALTER TABLE audit_log DROP COLUMN flagged;
           ALTER TABLE logins DROP COLUMN device`)
         .execute(db),
-    formats: Object.fromEntries(Object.keys(added).map((table) => [table, 2])),
+    formats: Object.fromEntries(
+      Object.entries(added).map(([table, columns]) => [
+        table,
+        Math.max(...Object.values(columns).map(({ since }) => since)),
+      ]),
+    ),
   };
   return { migrations: { ...migrations, '9000-later': later } };
 });
@@ -67,6 +72,10 @@ vi.mock('../../src/db/migrations/index.ts', async (original) => {
 const addedColumns = Object.entries(added).flatMap(([table, columns]) =>
   Object.keys(columns).map((column) => [table as SealedTableName, column] as const),
 );
+
+/** The format of the version before. */
+const earlierFormat = (table: string): number =>
+  Math.max(...Object.values(added[table as keyof typeof added]).map(({ since }) => since)) - 1;
 
 /** What somebody would write into a new column, as SQL. */
 const anything: Readonly<Record<string, string>> = {
@@ -113,12 +122,12 @@ describe('a column that is added to tables with rows in them', () => {
     );
 
   const sealKeys = async () => {
-    const [first, ...rest] = (await inspectServiceKeys(app.db.db, app.rootKeys)).sealKeys;
-    if (!first) throw new Error('there is no seal key');
-    return [first, ...rest] as const;
+    const found = await inspectServiceKeys(app.db.db, app.rootKeys.read()?.keys ?? []);
+    if (!found.sealKeys) throw new Error('there is no seal key');
+    return found.sealKeys;
   };
 
-  const reseal: SealInOlderFormat = async (db, formats) => sealInOlderFormat(db, await sealKeys(), formats);
+  const reseal: SealInOlderFormat = async (db, formats) => sealInOlderFormat(db, sealKeys, formats);
 
   /** The rows of a table that are broken, and in which formats its rows are sealed. */
   const stateOf = async (table: SealedTableName): Promise<{ broken: number; formats: number[] }> => {
@@ -146,7 +155,8 @@ describe('a column that is added to tables with rows in them', () => {
     await before.stop();
     await asOwnerOfSchema(migrateUp);
     app = await startApp({ database, rootKey });
-    seals = createSeals(await sealKeys());
+    const keys = await sealKeys();
+    seals = createSeals(() => keys);
   }, 120_000);
   afterAll(async () => {
     await app.close();
@@ -159,7 +169,7 @@ describe('a column that is added to tables with rows in them', () => {
   it('an added column leaves every earlier row of every table intact', async () => {
     for (const table of Object.keys(sealedTables) as SealedTableName[])
       expect((await stateOf(table)).broken, table).toBe(0);
-    for (const [table] of addedColumns) expect((await stateOf(table)).formats, table).toContain(1);
+    for (const [table] of addedColumns) expect((await stateOf(table)).formats, table).toContain(earlierFormat(table));
   });
 
   it('earlier users, logins, tokens, sessions and secrets still work after a column is added', async () => {
@@ -173,7 +183,9 @@ describe('a column that is added to tables with rows in them', () => {
   });
 
   it.each(addedColumns)('a value planted in %s.%s of an earlier row is found out', async (table, column) => {
-    const [row] = await sql(`select ctid, seal from ${table} where get_byte(seal, 0) = 1 limit 1`);
+    const [row] = await sql(`select ctid, seal from ${table} where get_byte(seal, 0) = $1 limit 1`, [
+      earlierFormat(table),
+    ]);
     expect(row).toBeDefined();
     const before = (await stateOf(table)).broken;
     await sql('alter table audit_log disable trigger all');
@@ -267,7 +279,7 @@ describe('a column that is added to tables with rows in them', () => {
     expectStatus(await again.call('GET', '/auth/me'), 200);
     for (const [table] of addedColumns) {
       const formats = await sql(`select distinct get_byte(seal, 0) as format from ${table} where seal is not null`);
-      const left = formats.map((row) => row.format).filter((format) => format !== 1);
+      const left = formats.map((row) => row.format).filter((format) => format !== earlierFormat(table));
       expect(left, table).toEqual(table === 'secrets' ? [2] : []);
     }
     const kept = await sql('select id from audit_log where id = any($1)', [records.map((row) => row.id)]);

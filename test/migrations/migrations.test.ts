@@ -290,7 +290,13 @@ describe('the rights of the service', () => {
     expect((await service.query('select current_user as me')).rows).toEqual([{ me: serviceRole }]);
     const record = `insert into audit_log (id, recorded_at, request_id, action, outcome, nonce, seal)
       values (gen_random_uuid(), now(), 'r', 'secret.get', 'allowed', '', '')`;
-    for (const statement of ['select * from audit_log', record, 'select * from users', 'delete from secrets'])
+    for (const statement of [
+      'select * from audit_log',
+      record,
+      'select * from users',
+      'delete from secrets',
+      'delete from service_keys',
+    ])
       expect(await attempt(service, statement), statement).toBeUndefined();
     for (const statement of [
       `update audit_log set outcome = 'allowed'`,
@@ -303,7 +309,7 @@ describe('the rights of the service', () => {
       'truncate secrets',
       'delete from users',
       'update service_keys set purpose = purpose',
-      'delete from service_keys',
+      "update service_keys set root_key_id = 'x'",
       'update closed_identities set state = state',
       'delete from closed_identities',
       'delete from closed_identity_count',

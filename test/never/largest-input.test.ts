@@ -4,8 +4,7 @@ import { operator } from '../../src/core/caller.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { newId, type UserId } from '../../src/core/ids.ts';
 import { inTransaction } from '../../src/db/database.ts';
-import { createOwnerKeys, createSeals, openServiceKeys } from '../../src/keys/index.ts';
-import { beginClosedIdentities } from '../../src/users/index.ts';
+import { createOwnerKeys, createSeals } from '../../src/keys/index.ts';
 import { createInsertUser } from '../../src/users/insert.ts';
 import { startApp, type TestApp } from '../support/app.ts';
 import {
@@ -32,11 +31,11 @@ afterAll(() => app.close());
 
 /** Users written as the service writes them, in one transaction: 1,000 requests would take longer than all the rest. */
 const insertMany = async (size: number): Promise<string[]> => {
-  const { rootKeys, db } = app;
-  const { sealKeys } = await openServiceKeys(db.db, systemClock, rootKeys, beginClosedIdentities(systemClock));
-  const seals = createSeals(sealKeys);
+  const { db } = app;
+  const { keys } = app.app;
+  const seals = createSeals(() => keys.held().sealKeys);
   const audit = createAudit({ clock: systemClock, seals, onRecord: () => undefined });
-  const ownerKeys = createOwnerKeys({ clock: systemClock, rootKeys, seals });
+  const ownerKeys = createOwnerKeys({ clock: systemClock, rootKeys: () => keys.held().rootKeys, seals });
   const insertUser = createInsertUser({ clock: systemClock, audit, ownerKeys });
   const ids = Array.from({ length: size }, () => newId<UserId>());
   await inTransaction(db.db, async (tx) => {

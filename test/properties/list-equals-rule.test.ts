@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decide, type Subject, visibleBranches } from '../../src/access/index.ts';
-import { loadRootKeys } from '../../src/config/root-keys.ts';
+import { rootKeySource } from '../../src/config/root-keys.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { pageOf, readCursor } from '../../src/core/page.ts';
 import type { Database } from '../../src/db/database.ts';
-import { createSeals, openServiceKeys, type Seals } from '../../src/keys/index.ts';
+import { createSeals, type KeyRing, openKeyRing, type Seals } from '../../src/keys/index.ts';
 import { countVisible, type SecretFilter, visibleIds } from '../../src/secrets/queries.ts';
 import { beginClosedIdentities } from '../../src/users/index.ts';
 import { newRootKey } from '../support/app.ts';
@@ -68,15 +68,22 @@ const countsOf = (world: World, subject: Subject, secrets: readonly WorldSecret[
 describe('what a list shows', () => {
   let database: TestDatabase;
   let service: Database;
+  let keys: KeyRing;
   let seals: Seals;
   beforeAll(async () => {
     database = await freshDatabase();
     service = database.open();
-    const rootKeys = loadRootKeys({ KEYHOLD_ROOT_KEYS: newRootKey() }, '/nonexistent');
-    const begin = beginClosedIdentities(systemClock);
-    seals = createSeals((await openServiceKeys(service.db, systemClock, rootKeys, begin)).sealKeys);
+    keys = await openKeyRing({
+      db: service.db,
+      clock: systemClock,
+      source: rootKeySource({ KEYHOLD_ROOT_KEYS: newRootKey() }, '/nonexistent'),
+      onNewLookupKey: beginClosedIdentities(systemClock),
+      log: () => undefined,
+    });
+    seals = createSeals(() => keys.held().sealKeys);
   });
   afterAll(async () => {
+    await keys.close();
     await service.close();
     await database.drop();
   });

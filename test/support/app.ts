@@ -1,10 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { type App, createApp } from '../../src/app.ts';
 import { type Config, readConfig } from '../../src/config/config.ts';
-import type { RootKeys } from '../../src/config/root-keys.ts';
-import { loadRootKeys } from '../../src/config/root-keys.ts';
+import { generateRootKey, type RootKeySource, rootKeySource } from '../../src/config/root-keys.ts';
 import type { Database } from '../../src/db/database.ts';
 import { settableClock } from './clock.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
@@ -20,7 +18,7 @@ export interface TestApp {
   readonly db: Database;
   readonly clock: ReturnType<typeof settableClock>;
   readonly config: Config;
-  readonly rootKeys: RootKeys;
+  readonly rootKeys: RootKeySource;
   /** Everything that was logged. */
   readonly logged: () => string;
   /** Sends a request to `/api/v1` + path. */
@@ -33,9 +31,11 @@ export interface StartOptions {
   readonly clock?: ReturnType<typeof settableClock>;
   readonly database?: TestDatabase;
   readonly rootKey?: string;
+  /** In place of `rootKey`: keys that can change while the service runs. */
+  readonly rootKeys?: RootKeySource;
 }
 
-export const newRootKey = (): string => `${randomBytes(32).toString('base64url')}=`;
+export const newRootKey = generateRootKey;
 
 /** The whole service in this process, on a database of its own, over a real socket. */
 export const startApp = async (options: StartOptions = {}): Promise<TestApp> => {
@@ -49,7 +49,7 @@ export const startApp = async (options: StartOptions = {}): Promise<TestApp> => 
     ...options.env,
   };
   const config = readConfig(env);
-  const rootKeys = loadRootKeys(env, '/nonexistent');
+  const rootKeys = options.rootKeys ?? rootKeySource(env, '/nonexistent');
   const lines: string[] = [];
   const sink = new Writable({
     write: (chunk, _encoding, done) => {

@@ -18,7 +18,7 @@ afterAll(() => app.close());
 export const sql = async (text: string, values: unknown[] = []) => (await app.database.client.query(text, values)).rows;
 
 export const examine = async ({ db, config, rootKeys } = app, full = true): Promise<readonly Check[]> => {
-  const target = { env: {}, config, rootKeys, clock: systemClock, full };
+  const target = { env: {}, config, rootKeys: rootKeys.read(), clock: systemClock, full };
   const checks: Check[] = [];
   for await (const check of examineDatabase(db, target)) checks.push(check);
   return checks;

@@ -1,20 +1,18 @@
 import { inTransaction } from '../../src/db/database.ts';
 import type { Tables } from '../../src/db/tables/index.ts';
-import { type Asked, createSeals, openServiceKeys } from '../../src/keys/index.ts';
-import { beginClosedIdentities } from '../../src/users/index.ts';
+import { type Asked, createSeals } from '../../src/keys/index.ts';
 import type { TestApp } from './app.ts';
 
 type Stored = 'users' | 'tokens';
 
 /** Changes a stored row as an earlier version of the service could have written it, with a seal that holds. */
 export const storeAs = async <T extends Stored>(
-  { db: { db }, clock, rootKeys }: TestApp,
+  { app: { keys }, db: { db } }: TestApp,
   table: T,
   id: string,
   changes: Partial<Tables[T]>,
 ): Promise<void> => {
-  const { sealKeys } = await openServiceKeys(db, clock, rootKeys, beginClosedIdentities(clock));
-  const seals = createSeals(sealKeys);
+  const seals = createSeals(() => keys.held().sealKeys);
   await inTransaction(db, async (tx) => {
     const row = await seals.loadOne(tx, table, { id } as unknown as Asked<T>, { lock: 'update' });
     if (row === null) throw new Error(`no row of ${table} has the id ${id}`);

@@ -94,7 +94,7 @@ describe('a seal', () => {
 const covered: Record<string, string> = {
   users:
     'id username username_key email display_name password_hash previous_password_hash password_reset_at issuer subject role status secrets_from metadata revision created_at',
-  logins: 'id user_id refresh_generation created_at expires_at ended_at ip user_agent',
+  logins: 'id user_id refresh_generation created_at expires_at ended_at ip user_agent root_key_id',
   tokens: 'id user_id name token_hash permissions agent session_id created_at expires_at revoked_at',
   sessions: 'id external_id owner_id title status expires_at ended_at metadata created_at',
   session_participants: 'session_id user_id role joined_at left_at named_since',
@@ -107,6 +107,8 @@ const covered: Record<string, string> = {
   idempotency_keys: 'user_id route key body_mac resource_ids created_at',
   closed_identities: 'entry mac kind user_id state created_at',
   closed_identity_count: 'id entries',
+  root_keys: 'id state added_at last_signed_at unused_since retired_at',
+  heartbeats: 'service_id host pid root_key_ids known_generation sealing_generation started_at seen_at',
 };
 
 describe('the seals of our tables', () => {

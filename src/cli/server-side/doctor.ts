@@ -1,6 +1,6 @@
 import { type Config, readConfig } from '../../config/config.ts';
 import { readEnv } from '../../config/env.ts';
-import { findRootKeys } from '../../config/root-keys.ts';
+import { rootKeySource } from '../../config/root-keys.ts';
 import { systemClock } from '../../core/clock.ts';
 import { KeyholdError } from '../../core/errors.ts';
 import { withServiceDatabase } from '../../db/attach.ts';
@@ -46,7 +46,7 @@ export const doctor = async (context: CliContext, { full }: { readonly full: boo
   const env = readEnv();
   const config = readConfig(env);
   const json = context.options().json === true;
-  const target = { env, config, rootKeys: findRootKeys(env, config.configDir), clock: systemClock, full };
+  const target = { env, config, rootKeys: rootKeySource(env, config.configDir).read(), clock: systemClock, full };
   const checks: Check[] = [];
   const report = async (check: Check): Promise<void> => {
     checks.push(check);

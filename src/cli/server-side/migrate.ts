@@ -1,6 +1,6 @@
 import { readConfig } from '../../config/config.ts';
 import { readEnv } from '../../config/env.ts';
-import { findRootKeys } from '../../config/root-keys.ts';
+import { rootKeySource } from '../../config/root-keys.ts';
 import type { Db } from '../../db/database.ts';
 import {
   type MigrationStatus,
@@ -10,7 +10,7 @@ import {
   whatIsStored,
 } from '../../db/migrate.ts';
 import { type Migrator, withMigrator } from '../../db/open.ts';
-import { inspectServiceKeys, sealInOlderFormat } from '../../keys/index.ts';
+import { inspectServiceKeys, type ReadSealKeys, sealInOlderFormat } from '../../keys/index.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
@@ -48,12 +48,15 @@ const noRootKey = (): CliFailure =>
 
 /** Seals rows for the previous version with the seal keys that the configured root keys unwrap. */
 const resealWithRootKeys: SealInOlderFormat = async (db, formats) => {
-  const env = readEnv();
-  const rootKeys = findRootKeys(env, readConfig(env).configDir);
-  if (rootKeys === null) throw noRootKey();
-  const [first, ...rest] = (await inspectServiceKeys(db as unknown as Db, rootKeys)).sealKeys;
-  if (!first) throw noRootKey();
-  await sealInOlderFormat(db, [first, ...rest], formats);
+  const readKeys: ReadSealKeys = async () => {
+    const env = readEnv();
+    const rootKeys = rootKeySource(env, readConfig(env).configDir).read();
+    if (rootKeys === null) throw noRootKey();
+    const { sealKeys } = await inspectServiceKeys(db as unknown as Db, rootKeys.keys);
+    if (!sealKeys) throw noRootKey();
+    return sealKeys;
+  };
+  await sealInOlderFormat(db, readKeys, formats);
 };
 
 /** `migrate up|down|status`, with or without a running service; it joins a running embedded server. */

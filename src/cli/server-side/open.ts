@@ -1,7 +1,7 @@
-import { createOperatorApp, type OperatorApp } from '../../app.ts';
+import { type OperatorApp, withOperatorApp } from '../../app.ts';
 import { readConfig } from '../../config/config.ts';
 import { readEnv } from '../../config/env.ts';
-import { findRootKeys } from '../../config/root-keys.ts';
+import { rootKeySource } from '../../config/root-keys.ts';
 import { type Caller, operator } from '../../core/caller.ts';
 import { systemClock } from '../../core/clock.ts';
 import { KeyholdError } from '../../core/errors.ts';
@@ -27,14 +27,15 @@ export const asOperator = async <T>(
 ): Promise<T> => {
   const env = readEnv();
   const config = readConfig(env);
-  const rootKeys = findRootKeys(env, config.configDir);
-  if (rootKeys === null) throw noRootKey(config.configDir);
+  const rootKeys = rootKeySource(env, config.configDir);
+  if (rootKeys.read() === null) throw noRootKey(config.configDir);
   return await withServiceDatabase(
     config,
     () => undefined,
     async (database) => {
       if (!(await isCurrentSchema(database.db))) throw wrongSchema();
-      return await work(await createOperatorApp({ config, rootKeys, clock: systemClock, database }), operator(command));
+      const deps = { config, rootKeys, clock: systemClock, database };
+      return await withOperatorApp(deps, (app) => work(app, operator(command)));
     },
   );
 };

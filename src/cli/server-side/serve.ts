@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import type { App, Bootstrapped } from '../../app.ts';
 import { type Config, readConfig } from '../../config/config.ts';
 import { readEnv } from '../../config/env.ts';
-import { loadRootKeys, type RootKeys } from '../../config/root-keys.ts';
+import { type RootKeySource, type RootKeys, rootKeySource } from '../../config/root-keys.ts';
 import { systemClock } from '../../core/clock.ts';
 import { type OpenDatabase, openConfigured } from '../../db/open.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -15,11 +15,18 @@ const print = (line: string): void => console.log(line);
 
 const loopback = new Set(['127.0.0.1', '::1', 'localhost']);
 
-const printRootKey = ({ created, source }: RootKeys): void => {
-  print(`Root key: ${source}`);
-  if (created) {
-    print('  This is a new key. Back it up now, separately from the database. Without it no secret can be read again.');
-  }
+/** Says where the root keys are, and when the first one is made that it has to be backed up. */
+const announced = (source: RootKeySource): RootKeySource => {
+  print(`Root key: ${source.place}`);
+  const create = (): RootKeys | null => {
+    const made = source.create();
+    if (made?.created)
+      print(
+        '  This is a new key. Back it up now, separately from the database. Without it no secret can be read again.',
+      );
+    return made;
+  };
+  return { ...source, create };
 };
 
 const printAdmin = (first: Bootstrapped | null): void => {
@@ -56,7 +63,7 @@ interface Running {
   readonly database: OpenDatabase;
 }
 
-const start = async (config: Config, rootKeys: RootKeys): Promise<Running> => {
+const start = async (config: Config, rootKeys: RootKeySource): Promise<Running> => {
   const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
   const log = (message: string, details: object = {}): void => logger.info(details, message);
   const onLost = (error: Error): void => {
@@ -93,9 +100,7 @@ const releaseMemory = (): void => {
 /** `serve`: reads the configuration, starts the service, and shuts it down cleanly on SIGTERM or Ctrl-C. */
 export const serve = async (): Promise<void> => {
   const config = readConfig(readEnv());
-  const rootKeys = loadRootKeys(readEnv(), config.configDir);
-  printRootKey(rootKeys);
-  const running = start(config, rootKeys);
+  const running = start(config, announced(rootKeySource(readEnv(), config.configDir)));
   // A signal during start-up waits for it to finish, so that everything is closed in order.
   const stopped = stopOnSignals(async () => {
     const { app, database } = await running;

@@ -1,10 +1,10 @@
 import type { Migration } from 'kysely/migration';
-import type { SealedTableName } from '../tables/index.ts';
 import * as foundation from './0001-foundation.ts';
 import * as closedIdentities from './0002-closed-identities.ts';
+import * as keyRotation from './0004-key-rotation.ts';
+import type { SealFormats } from './formats.ts';
 
-/** The seal formats that a migration introduces: for each table to which it adds sealed columns, their `since`. */
-export type SealFormats = Readonly<Partial<Record<SealedTableName, number>>>;
+export type { SealFormats } from './formats.ts';
 
 export interface KeyholdMigration extends Migration {
   /** Taking the migration back first seals the rows of these tables in the format before. */
@@ -15,4 +15,5 @@ export interface KeyholdMigration extends Migration {
 export const migrations: Readonly<Record<string, KeyholdMigration>> = {
   '0001-foundation': foundation,
   '0002-closed-identities': closedIdentities,
+  '0004-key-rotation': keyRotation,
 };

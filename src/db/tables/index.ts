@@ -6,11 +6,13 @@ import {
   closed_identities,
   closed_identity_count,
 } from './closed-identities.ts';
+import { type HeartbeatRow, heartbeats } from './heartbeats.ts';
 import { type IdempotencyRow, idempotency_keys } from './idempotency-keys.ts';
 import type { LoginFailureRow } from './login-failures.ts';
 import { type LoginRow, logins } from './logins.ts';
 import { type OwnerKeyRow, owner_keys } from './owner-keys.ts';
 import { type ParticipantRow, session_participants } from './participants.ts';
+import { type RootKeyRow, root_keys } from './root-keys.ts';
 import { type SecretVersionRow, secret_versions } from './secret-versions.ts';
 import { type SecretRow, secrets } from './secrets.ts';
 import type { ServiceKeyRow } from './service-keys.ts';
@@ -20,10 +22,12 @@ import { type UserRow, users } from './users.ts';
 
 export type { AuditRow } from './audit-log.ts';
 export type { ClosedIdentityCountRow, ClosedIdentityRow } from './closed-identities.ts';
+export type { HeartbeatRow } from './heartbeats.ts';
 export type { IdempotencyRow } from './idempotency-keys.ts';
 export type { LoginRow } from './logins.ts';
 export type { OwnerKeyRow } from './owner-keys.ts';
 export type { ParticipantRow } from './participants.ts';
+export type { RootKeyRow } from './root-keys.ts';
 export type { SecretVersionRow } from './secret-versions.ts';
 export type { SecretRow } from './secrets.ts';
 export type { ServiceKeyRow } from './service-keys.ts';
@@ -45,6 +49,8 @@ export interface Tables {
   idempotency_keys: IdempotencyRow;
   closed_identities: ClosedIdentityRow;
   closed_identity_count: ClosedIdentityCountRow;
+  root_keys: RootKeyRow;
+  heartbeats: HeartbeatRow;
   service_keys: ServiceKeyRow;
   login_failures: LoginFailureRow;
 }
@@ -73,6 +79,8 @@ export const sealedTables = {
   idempotency_keys,
   closed_identities,
   closed_identity_count,
+  root_keys,
+  heartbeats,
 } as const;
 
 export type SealedTableName = keyof typeof sealedTables;

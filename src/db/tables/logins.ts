@@ -11,6 +11,8 @@ export interface LoginRow {
   ip: string | null;
   user_agent: string | null;
   last_used_at: Date;
+  /** The root key of the refresh token; null for a login that was last refreshed before this column was there. */
+  root_key_id: string | null;
   seal: Buffer;
 }
 
@@ -26,6 +28,7 @@ export const logins: SealedTableOf<LoginRow, 'last_used_at'> = {
     ended_at: 'time',
     ip: 'text',
     user_agent: 'text',
+    root_key_id: { kind: 'text', since: 2, default: null, expendable: 'it only helps to count what needs a root key' },
   },
   unsealed: { last_used_at: { kind: 'time', why: 'shown only' } },
 };

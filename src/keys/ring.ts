@@ -1,0 +1,335 @@
+import { randomUUID } from 'node:crypto';
+import type { RootKeySource, RootKeys } from '../config/root-keys.ts';
+import type { Clock } from '../core/clock.ts';
+import { KeyholdError } from '../core/errors.ts';
+import { databaseNow } from '../db/checks.ts';
+import { type Db, inTransaction, type Tx } from '../db/database.ts';
+import type { HeartbeatRow, RootKeyRow } from '../db/tables/index.ts';
+import {
+  conflictWith,
+  enterHeartbeat,
+  type Heartbeat,
+  liveMs,
+  liveServices,
+  lockKeys,
+  removeHeartbeat,
+} from './heartbeats.ts';
+import { isNotedLately, type LoginKey, loginKeyOf, signingKeyOf } from './login-keys.ts';
+import {
+  type OnNewLookupKey,
+  type ProvedKeys,
+  proveKeys,
+  readServiceKeys,
+  rootKeyStates,
+  sealKeysOf,
+} from './prove.ts';
+import type { RootKey } from './root-key.ts';
+import type { SealKeys } from './seal-keys.ts';
+import { createSeals, type Seals } from './seals.ts';
+import { openServiceKeys, type ServiceKey } from './service-keys.ts';
+
+/** The keys that a service holds at one moment. */
+export interface HeldKeys {
+  /** The primary first: it wraps. All of them unwrap. */
+  readonly rootKeys: readonly [RootKey, ...RootKey[]];
+  readonly sealKeys: SealKeys;
+  readonly lookupKey: Uint8Array;
+  /** In the order of the root keys. */
+  readonly loginKeys: readonly [LoginKey, ...LoginKey[]];
+  /** The one that signs access tokens. */
+  readonly signing: LoginKey;
+  /** Where the root keys were read. */
+  readonly configured: RootKeys;
+}
+
+export interface KeyRing {
+  /** This service, as its heartbeat names it. */
+  readonly serviceId: string;
+  /** The keys as they are now. Throws `unavailable` while this service may not use them. */
+  held(): HeldKeys;
+  /**
+   * Reads the root keys again and uses them from now on. All or nothing: throws `state_conflict` or `invalid_request`, and
+   * keeps the keys that it has, for keys that cannot be used, that another live service does not hold, or without which
+   * something here no longer opens. `first` runs before the keys are read, while no other service changes its keys.
+   */
+  reload(first?: () => void | Promise<void>): Promise<HeldKeys>;
+  /** Tells that this service lives and takes up what others changed. Called every few seconds, and by tests. */
+  beat(): Promise<void>;
+  /** Says that this service has ended. */
+  close(): Promise<void>;
+}
+
+interface Deps {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly source: RootKeySource;
+  readonly onNewLookupKey: OnNewLookupKey;
+  /** Told what the operator should know of keys that changed or could not be taken up. */
+  readonly log: (message: string) => void;
+}
+
+/** Others count this service as ended after 30 s. It stops using its keys before, and its transactions end by then. */
+const maxSilenceMs = 20_000;
+/** A heartbeat this old is not renewed but entered anew, since others may have ceased to reckon with this service. */
+const renewableMs = liveMs - 5000;
+const beatEveryMs = 5000;
+const retryEveryMs = 1000;
+
+/** Time that passed, also while the process or the machine was suspended. */
+const stopwatch = (): (() => number) => {
+  const wall = Date.now();
+  const monotonic = performance.now();
+  return () => Math.max(Date.now() - wall, performance.now() - monotonic);
+};
+
+const idsOf = (keys: readonly { readonly id: string }[]): readonly string[] => keys.map(({ id }) => id);
+
+const sameList = (a: readonly string[], b: readonly string[]): boolean => a.join() === b.join();
+
+/** The keys with what they were made from: while that is the same, they are not opened again. */
+interface Snapshot {
+  readonly held: HeldKeys;
+  readonly serviceKeys: readonly ServiceKey[];
+  readonly rows: string;
+  readonly states: string;
+}
+
+const textOfStates = (states: readonly RootKeyRow[]): string => states.map(({ id, state }) => `${id} ${state}`).join();
+
+const suspended = (reason: string | null): KeyholdError =>
+  new KeyholdError(
+    'unavailable',
+    `This service may not use its keys at the moment. ${reason ?? 'Try again shortly.'}`,
+    {
+      retryAfterSeconds: 1,
+    },
+  );
+
+/**
+ * Opens the key ring of a service: proves its root keys, checks that it can run beside every other live service, and keeps
+ * both true until it is closed. Throws `state_conflict` with what is wrong with the keys and what to do.
+ */
+export const openKeyRing = async (deps: Deps): Promise<KeyRing> => {
+  const ring = new Ring(deps);
+  await ring.reload();
+  ring.start();
+  return ring;
+};
+
+class Ring implements KeyRing {
+  readonly serviceId = randomUUID();
+  readonly #deps: Deps;
+  readonly #startedAt: Date;
+  #snapshot: Snapshot | null = null;
+  /** Since the beginning of the last heartbeat that was written. */
+  #silence = stopwatch();
+  /** Why the last heartbeat was not written; null for no reason that concerns the operator. */
+  #trouble: string | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #beating: Promise<void> | null = null;
+  #closed = false;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+    this.#startedAt = deps.clock.now();
+  }
+
+  held(): HeldKeys {
+    if (this.#snapshot === null || this.#silence() > maxSilenceMs) throw suspended(this.#trouble);
+    return this.#snapshot.held;
+  }
+
+  reload(first?: () => void | Promise<void>): Promise<HeldKeys> {
+    return this.#enter(this.#deps.source, first);
+  }
+
+  start(): void {
+    this.#schedule(beatEveryMs);
+  }
+
+  beat(): Promise<void> {
+    this.#beating ??= this.#beatOnce().finally(() => {
+      this.#beating = null;
+    });
+    return this.#beating;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#timer) clearTimeout(this.#timer);
+    await this.#beating?.catch(() => undefined);
+    await inTransaction(this.#deps.db, (tx) => removeHeartbeat(tx, this.serviceId)).catch(() => undefined);
+  }
+
+  #schedule(ms: number): void {
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => {
+      this.beat().then(
+        () => this.#schedule(beatEveryMs),
+        (error: unknown) => {
+          this.#note(error);
+          this.#schedule(retryEveryMs);
+        },
+      );
+    }, ms).unref();
+  }
+
+  /** Keeps why this service cannot go on, and tells the operator once. A database that does not answer is told elsewhere. */
+  #note(error: unknown): void {
+    const reason = error instanceof KeyholdError && error.code !== 'unavailable' ? error.message : null;
+    if (reason !== null && reason !== this.#trouble) this.#deps.log(`The keys cannot be used: ${reason}`);
+    this.#trouble = reason;
+  }
+
+  /** Proves the keys that `source` holds, and enters this service among the live ones if it fits in with them. */
+  async #enter(source: RootKeySource, first?: () => void | Promise<void>): Promise<HeldKeys> {
+    const { db, clock, onNewLookupKey, log } = this.#deps;
+    const silence = stopwatch();
+    const snapshot = await inTransaction(db, async (tx) => {
+      await lockKeys(tx);
+      await first?.();
+      const keys = await proveKeys(tx, { clock, source, onNewLookupKey });
+      const { serviceKeys, sealKeys, states } = keys;
+      const seals = createSeals(() => sealKeys);
+      const now = await databaseNow(tx);
+      refuseConflicts(idsOf(keys.rootKeys), await this.#others(tx, seals, now));
+      const held = await heldKeys(keys, clock.now());
+      await enterHeartbeat(tx, seals, this.#heartbeat(held, serviceKeys, now));
+      await noteSigning(tx, seals, held, states, clock.now());
+      return { held, serviceKeys, rows: JSON.stringify(await readServiceKeys(tx)), states: textOfStates(states) };
+    });
+    this.#take(snapshot, silence);
+    const { rootKeys, configured } = snapshot.held;
+    if (rootKeys.length < configured.keys.length)
+      log(`Root keys that are retired are still in ${configured.source}; they are not used.`);
+    return snapshot.held;
+  }
+
+  async #others(tx: Tx, seals: Seals, now: Date): Promise<readonly HeartbeatRow[]> {
+    return (await liveServices(tx, seals, now)).filter((row) => row.service_id !== this.serviceId);
+  }
+
+  #heartbeat({ rootKeys }: HeldKeys, serviceKeys: readonly ServiceKey[], now: Date): Heartbeat {
+    const seal = serviceKeys.filter(({ purpose, state }) => purpose === 'seal' && state !== 'retired');
+    const active = seal.filter(({ state }) => state === 'active');
+    return {
+      service_id: this.serviceId,
+      root_key_ids: idsOf(rootKeys),
+      known_generation: Math.max(...seal.map(({ generation }) => generation)),
+      sealing_generation: Math.max(...active.map(({ generation }) => generation)),
+      started_at: this.#startedAt,
+      seen_at: now,
+    };
+  }
+
+  #take(snapshot: Snapshot, silence: () => number): void {
+    this.#snapshot = snapshot;
+    this.#silence = silence;
+    this.#trouble = null;
+  }
+
+  async #beatOnce(): Promise<void> {
+    const silence = stopwatch();
+    const before = this.#snapshot;
+    const renewed = before && (await inTransaction(this.#deps.db, (tx) => this.#renew(tx, before)));
+    // Suspended for too long, or removed: others may have changed what this service relied on.
+    if (!renewed) return void (await this.#enter(this.#configuredAgain()));
+    this.#take(renewed.snapshot, silence);
+    if (renewed.behind) await this.#catchUp();
+  }
+
+  /** Renews the heartbeat, with the keys as others left them; null when it has lapsed. */
+  async #renew(tx: Tx, before: Snapshot): Promise<{ snapshot: Snapshot; behind: boolean } | null> {
+    const { clock } = this.#deps;
+    const { rootKeys, configured } = before.held;
+    const stored = await readServiceKeys(tx);
+    const rows = JSON.stringify(stored);
+    const serviceKeys =
+      rows === before.rows ? before.serviceKeys : await openServiceKeys(stored, rootKeys, configured.source);
+    const sealKeys = rows === before.rows ? before.held.sealKeys : sealKeysOf(serviceKeys);
+    const seals = createSeals(() => sealKeys);
+    const now = await databaseNow(tx);
+    const own = await seals.loadOne(tx, 'heartbeats', { service_id: this.serviceId }, { lock: 'update' });
+    if (own === null || now.getTime() - own.seen_at.getTime() > renewableMs) return null;
+    const states = await rootKeyStates(tx, seals);
+    const held = await renewedKeys(before, { sealKeys, states }, clock.now());
+    await seals.update(tx, 'heartbeats', own, this.#heartbeat(held, serviceKeys, now));
+    await noteSigning(tx, seals, held, states, clock.now());
+    const behind = isBehind(held, states, await this.#others(tx, seals, now));
+    return { snapshot: { held, serviceKeys, rows, states: textOfStates(states) }, behind };
+  }
+
+  /** Another service holds or prefers a root key that this one does not: the file may have been changed for both. */
+  async #catchUp(): Promise<void> {
+    const { source, log } = this.#deps;
+    const before = this.#snapshot?.held.configured;
+    if (!before || before.file === null) return;
+    try {
+      const now = source.read();
+      if (now === null || sameList(idsOf(now.keys), idsOf(before.keys))) return;
+      await this.reload();
+      log(`The root keys were read again from ${before.file}, since another service uses others.`);
+    } catch (error) {
+      // The keys that it has still work.
+      if (error instanceof KeyholdError && error.code !== 'unavailable' && error.message !== this.#trouble) {
+        log(`The root keys could not be read again: ${error.message}`);
+        this.#trouble = error.message;
+      }
+    }
+  }
+
+  /** The keys that were configured when they were last read, whatever the file holds by now. */
+  #configuredAgain(): RootKeySource {
+    const configured = this.#snapshot?.held.configured;
+    if (!configured) return this.#deps.source;
+    return { read: () => configured, create: () => null, place: configured.source };
+  }
+}
+
+type Made = Pick<ProvedKeys, 'rootKeys' | 'sealKeys' | 'lookupKey' | 'configured' | 'states'>;
+
+const heldKeys = async ({ rootKeys, sealKeys, lookupKey, configured, states }: Made, now: Date): Promise<HeldKeys> => {
+  const [first, ...rest] = rootKeys;
+  const loginKeys = [await loginKeyOf(first), ...(await Promise.all(rest.map(loginKeyOf)))] as const;
+  return { rootKeys, sealKeys, lookupKey, loginKeys, signing: signingKeyOf(loginKeys, states, now), configured };
+};
+
+/** The keys after what other services changed: a new seal key, a root key that is retired, another one that signs. */
+const renewedKeys = async (
+  { held, states: textBefore }: Snapshot,
+  { sealKeys, states }: Pick<Made, 'sealKeys' | 'states'>,
+  now: Date,
+): Promise<HeldKeys> => {
+  const signing = signingKeyOf(held.loginKeys, states, now);
+  const isSame = sealKeys === held.sealKeys && signing === held.signing && textOfStates(states) === textBefore;
+  if (isSame) return held;
+  const retired = new Set(states.filter(({ state }) => state === 'retired').map(({ id }) => id));
+  const [primary, ...others] = held.rootKeys.filter(({ id }) => !retired.has(id));
+  if (!primary) throw new KeyholdError('state_conflict', 'Every root key of this service is retired.');
+  return await heldKeys({ ...held, rootKeys: [primary, ...others], sealKeys, states }, now);
+};
+
+const refuseConflicts = (rootKeyIds: readonly string[], others: readonly HeartbeatRow[]): void => {
+  const conflicts = others.flatMap((other) => conflictWith(rootKeyIds, other) ?? []);
+  if (conflicts.length > 0) throw new KeyholdError('state_conflict', `${conflicts.join(' ')} Nothing was changed.`);
+};
+
+const isBehind = (held: HeldKeys, states: readonly RootKeyRow[], others: readonly HeartbeatRow[]): boolean => {
+  const mine = new Set(idsOf(held.rootKeys));
+  const isNew = states.some(({ id, state }) => state === 'current' && !mine.has(id));
+  return isNew || others.some(({ root_key_ids: [primary] }) => primary !== held.rootKeys[0].id);
+};
+
+/** Notes that a root key signs, so that it is known when its last access token expires. */
+const noteSigning = async (
+  tx: Tx,
+  seals: Seals,
+  { signing }: HeldKeys,
+  states: readonly RootKeyRow[],
+  now: Date,
+): Promise<void> => {
+  const state = states.find(({ id }) => id === signing.rootKeyId);
+  if (!state || isNotedLately(state, now)) return;
+  const row = await seals.loadOne(tx, 'root_keys', { id: state.id }, { lock: 'update' });
+  if (row) await seals.update(tx, 'root_keys', row, { last_signed_at: now });
+};
