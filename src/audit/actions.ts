@@ -60,6 +60,14 @@ export interface AuditDetails {
   'token.refused': NoDetails;
   'request.refused': NoDetails | { readonly route: string };
   'request.limited': { readonly count: number };
+  'key.reload': NoDetails;
+  'key.rotate_root': { readonly root_key_id: string; readonly step: 'added' | 'promoted' };
+  'key.rewrap': { readonly job_id: string };
+  'key.reencrypt': { readonly job_id: string; readonly owner_id?: string };
+  'key.rotate_seal': { readonly job_id: string; readonly seal_key_id: string; readonly generation: number };
+  'key.logins_end': { readonly root_key_id: string; readonly logins: number };
+  'key.retire': { readonly root_key_id: string };
+  'key.give_up': { readonly table: string; readonly key: string };
   'row.integrity_broken': {
     readonly table: string;
     /** The primary key of the row, where the record has no target. */
@@ -77,4 +85,4 @@ export type AuditAction = keyof AuditDetails;
 
 export type AuditTarget =
   | { readonly type: 'secret' | 'session' | 'user' | 'login' | 'token'; readonly id: string }
-  | { readonly type: 'secrets' | 'route'; readonly id: null };
+  | { readonly type: 'secrets' | 'route' | 'keys'; readonly id: null };

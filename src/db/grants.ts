@@ -26,7 +26,7 @@ const privileges: Record<keyof Tables, string> = {
   root_keys: 'SELECT, INSERT, UPDATE',
   heartbeats: all,
   // The purpose, the root key and the generation of a service key never change.
-  service_keys: 'SELECT, INSERT, DELETE, UPDATE (state, promoted_at, wrapped_key)',
+  service_keys: 'SELECT, INSERT, DELETE, UPDATE (state, promoted_at)',
   audit_log: 'SELECT, INSERT',
 };
 

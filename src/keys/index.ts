@@ -1,11 +1,14 @@
 export type { Asked } from './asked.ts';
+export { type LiveService, liveServices, lockKeys, serviceName } from './heartbeats.ts';
 export { createIdentityMac } from './identity-mac.ts';
 export { inspectServiceKeys, opensOwnerKey } from './inspect.ts';
-export type { LoginKey } from './login-keys.ts';
+export { type LoginKey, lastTokenExpires } from './login-keys.ts';
 export { type ReadSealKeys, sealInOlderFormat } from './older-format.ts';
 export { createOwnerKeys, type OpenOwnerKey, type OwnerKeys } from './owner-keys.ts';
-export { countOwnerKeys, type OnNewLookupKey } from './prove.ts';
-export { type HeldKeys, type KeyRing, openKeyRing } from './ring.ts';
+export { countOwnerKeys, type OnNewLookupKey, rootKeyStates } from './prove.ts';
+export { type Resealed, resealBatch, resealedTables } from './reseal.ts';
+export { type HeldKeys, type KeyRing, openKeyRing, type SealGeneration } from './ring.ts';
+export { announceSealKey, promoteSealKey, removeCopies, retireSealKeys } from './seal-rotation.ts';
 export { type RootKey, rootKeyInMemory } from './root-key.ts';
 export { type CurrentSealKeys, fixedSealKeys, type SealKeys } from './seal-keys.ts';
 export {

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import type { RootKeySource, RootKeys } from '../config/root-keys.ts';
+import { type ConfiguredRootKey, type RootKeySource, type RootKeys, writeRootKeyFile } from '../config/root-keys.ts';
 import type { Clock } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { databaseNow } from '../db/checks.ts';
 import { type Db, inTransaction, type Tx } from '../db/database.ts';
-import type { HeartbeatRow, RootKeyRow } from '../db/tables/index.ts';
+import type { HeartbeatRow, RootKeyRow, ServiceKeyRow } from '../db/tables/index.ts';
 import {
   conflictWith,
   enterHeartbeat,
@@ -26,7 +26,10 @@ import {
 import type { RootKey } from './root-key.ts';
 import type { SealKeys } from './seal-keys.ts';
 import { createSeals, type Seals } from './seals.ts';
-import { openServiceKeys, type ServiceKey } from './service-keys.ts';
+import { copyServiceKeys, openServiceKeys, type ServiceKey } from './service-keys.ts';
+
+/** A seal key, without the key itself. */
+export type SealGeneration = Pick<ServiceKey, 'id' | 'generation' | 'state' | 'created_at' | 'promoted_at'>;
 
 /** The keys that a service holds at one moment. */
 export interface HeldKeys {
@@ -34,6 +37,8 @@ export interface HeldKeys {
   readonly rootKeys: readonly [RootKey, ...RootKey[]];
   readonly sealKeys: SealKeys;
   readonly lookupKey: Uint8Array;
+  /** Every seal key, without the keys themselves. */
+  readonly sealGenerations: readonly SealGeneration[];
   /** In the order of the root keys. */
   readonly loginKeys: readonly [LoginKey, ...LoginKey[]];
   /** The one that signs access tokens. */
@@ -50,9 +55,15 @@ export interface KeyRing {
   /**
    * Reads the root keys again and uses them from now on. All or nothing: throws `state_conflict` or `invalid_request`, and
    * keeps the keys that it has, for keys that cannot be used, that another live service does not hold, or without which
-   * something here no longer opens. `first` runs before the keys are read, while no other service changes its keys.
+   * something here no longer opens.
    */
-  reload(first?: () => void | Promise<void>): Promise<HeldKeys>;
+  reload(): Promise<HeldKeys>;
+  /**
+   * Replaces the keys in the file by what `change` makes of them, and uses them from now on. All or nothing, as `reload`: where
+   * the keys cannot be used, the file is put back. Throws `state_conflict` where there is no file, where it cannot be
+   * written, and where it was edited since it was read.
+   */
+  rewriteFile(change: (keys: readonly ConfiguredRootKey[]) => readonly ConfiguredRootKey[]): Promise<HeldKeys>;
   /** Tells that this service lives and takes up what others changed. Called every few seconds, and by tests. */
   beat(): Promise<void>;
   /** Says that this service has ended. */
@@ -105,6 +116,15 @@ const suspended = (reason: string | null): KeyholdError =>
     },
   );
 
+const noFile = (source: string): KeyholdError =>
+  new KeyholdError(
+    'state_conflict',
+    `The root keys come from ${source}, which the service cannot change. Add a new key as the last one and restart every service, then make it the first one and restart them again; then run "keyhold keys rewrap".`,
+  );
+
+const wasEdited = (file: string): KeyholdError =>
+  new KeyholdError('state_conflict', `${file} was edited since it was read. Run "keyhold keys reload" first.`);
+
 /**
  * Opens the key ring of a service: proves its root keys, checks that it can run beside every other live service, and keeps
  * both true until it is closed. Throws `state_conflict` with what is wrong with the keys and what to do.
@@ -139,8 +159,29 @@ class Ring implements KeyRing {
     return this.#snapshot.held;
   }
 
-  reload(first?: () => void | Promise<void>): Promise<HeldKeys> {
-    return this.#enter(this.#deps.source, first);
+  reload(): Promise<HeldKeys> {
+    return this.#enter(this.#deps.source);
+  }
+
+  async rewriteFile(
+    change: (keys: readonly ConfiguredRootKey[]) => readonly ConfiguredRootKey[],
+  ): Promise<HeldKeys> {
+    const { source } = this.#deps;
+    const { configured } = this.held();
+    const { file, keys: before } = configured;
+    if (file === null) throw noFile(configured.source);
+    let written = false;
+    try {
+      // While no other service changes its keys, so that of two rewritings one sees what the other did.
+      return await this.#enter(source, () => {
+        if (!sameList(idsOf(source.read()?.keys ?? []), idsOf(before))) throw wasEdited(file);
+        writeRootKeyFile(file, change(before));
+        written = true;
+      });
+    } catch (error) {
+      if (written) writeRootKeyFile(file, before);
+      throw error;
+    }
   }
 
   start(): void {
@@ -182,18 +223,18 @@ class Ring implements KeyRing {
   }
 
   /** Proves the keys that `source` holds, and enters this service among the live ones if it fits in with them. */
-  async #enter(source: RootKeySource, first?: () => void | Promise<void>): Promise<HeldKeys> {
+  async #enter(source: RootKeySource, first?: () => void): Promise<HeldKeys> {
     const { db, clock, onNewLookupKey, log } = this.#deps;
     const silence = stopwatch();
     const snapshot = await inTransaction(db, async (tx) => {
       await lockKeys(tx);
-      await first?.();
+      first?.();
       const keys = await proveKeys(tx, { clock, source, onNewLookupKey });
       const { serviceKeys, sealKeys, states } = keys;
       const seals = createSeals(() => sealKeys);
       const now = await databaseNow(tx);
       refuseConflicts(idsOf(keys.rootKeys), await this.#others(tx, seals, now));
-      const held = await heldKeys(keys, clock.now());
+      const held = await heldKeys(keys, serviceKeys, clock.now());
       await enterHeartbeat(tx, seals, this.#heartbeat(held, serviceKeys, now));
       await noteSigning(tx, seals, held, states, clock.now());
       return { held, serviceKeys, rows: JSON.stringify(await readServiceKeys(tx)), states: textOfStates(states) };
@@ -241,22 +282,27 @@ class Ring implements KeyRing {
   /** Renews the heartbeat, with the keys as others left them; null when it has lapsed. */
   async #renew(tx: Tx, before: Snapshot): Promise<{ snapshot: Snapshot; behind: boolean } | null> {
     const { clock } = this.#deps;
-    const { rootKeys, configured } = before.held;
     const stored = await readServiceKeys(tx);
     const rows = JSON.stringify(stored);
-    const serviceKeys =
-      rows === before.rows ? before.serviceKeys : await openServiceKeys(stored, rootKeys, configured.source);
+    const serviceKeys = rows === before.rows ? before.serviceKeys : await this.#reopened(tx, stored, before.held);
     const sealKeys = rows === before.rows ? before.held.sealKeys : sealKeysOf(serviceKeys);
     const seals = createSeals(() => sealKeys);
     const now = await databaseNow(tx);
     const own = await seals.loadOne(tx, 'heartbeats', { service_id: this.serviceId }, { lock: 'update' });
     if (own === null || now.getTime() - own.seen_at.getTime() > renewableMs) return null;
     const states = await rootKeyStates(tx, seals);
-    const held = await renewedKeys(before, { sealKeys, states }, clock.now());
+    const held = await renewedKeys(before, { sealKeys, states, serviceKeys }, clock.now());
     await seals.update(tx, 'heartbeats', own, this.#heartbeat(held, serviceKeys, now));
     await noteSigning(tx, seals, held, states, clock.now());
     const behind = isBehind(held, states, await this.#others(tx, seals, now));
     return { snapshot: { held, serviceKeys, rows, states: textOfStates(states) }, behind };
+  }
+
+  /** Opens the service's keys again, and makes the copies that those of other services lack. */
+  async #reopened(tx: Tx, stored: readonly ServiceKeyRow[], { rootKeys, configured }: HeldKeys) {
+    const opened = await openServiceKeys(stored, rootKeys, configured.source);
+    await copyServiceKeys(tx, this.#deps.clock, rootKeys, opened, stored);
+    return opened;
   }
 
   /** Another service holds or prefers a root key that this one does not: the file may have been changed for both. */
@@ -288,16 +334,24 @@ class Ring implements KeyRing {
 
 type Made = Pick<ProvedKeys, 'rootKeys' | 'sealKeys' | 'lookupKey' | 'configured' | 'states'>;
 
-const heldKeys = async ({ rootKeys, sealKeys, lookupKey, configured, states }: Made, now: Date): Promise<HeldKeys> => {
+const heldKeys = async (
+  { rootKeys, sealKeys, lookupKey, configured, states }: Made,
+  serviceKeys: readonly ServiceKey[],
+  now: Date,
+): Promise<HeldKeys> => {
   const [first, ...rest] = rootKeys;
   const loginKeys = [await loginKeyOf(first), ...(await Promise.all(rest.map(loginKeyOf)))] as const;
-  return { rootKeys, sealKeys, lookupKey, loginKeys, signing: signingKeyOf(loginKeys, states, now), configured };
+  const sealGenerations = serviceKeys
+    .filter(({ purpose }) => purpose === 'seal')
+    .map(({ key: _secret, purpose: _purpose, ...generation }) => generation);
+  const signing = signingKeyOf(loginKeys, states, now);
+  return { rootKeys, sealKeys, lookupKey, sealGenerations, loginKeys, signing, configured };
 };
 
 /** The keys after what other services changed: a new seal key, a root key that is retired, another one that signs. */
 const renewedKeys = async (
   { held, states: textBefore }: Snapshot,
-  { sealKeys, states }: Pick<Made, 'sealKeys' | 'states'>,
+  { sealKeys, states, serviceKeys }: Pick<ProvedKeys, 'sealKeys' | 'states' | 'serviceKeys'>,
   now: Date,
 ): Promise<HeldKeys> => {
   const signing = signingKeyOf(held.loginKeys, states, now);
@@ -306,7 +360,7 @@ const renewedKeys = async (
   const retired = new Set(states.filter(({ state }) => state === 'retired').map(({ id }) => id));
   const [primary, ...others] = held.rootKeys.filter(({ id }) => !retired.has(id));
   if (!primary) throw new KeyholdError('state_conflict', 'Every root key of this service is retired.');
-  return await heldKeys({ ...held, rootKeys: [primary, ...others], sealKeys, states }, now);
+  return await heldKeys({ ...held, rootKeys: [primary, ...others], sealKeys, states }, serviceKeys, now);
 };
 
 const refuseConflicts = (rootKeyIds: readonly string[], others: readonly HeartbeatRow[]): void => {

@@ -8,7 +8,7 @@ import { columnNames } from '../db/tables/columns.ts';
 import { type SealedTableName, sealedTables, type Tables } from '../db/tables/index.ts';
 import { type Asked, conditionOf, matcherOf, type Narrowing } from './asked.ts';
 import { type CurrentSealKeys, verifyingKeys } from './seal-keys.ts';
-import { insertRows, notWritten, relation, type Unchanged } from './write.ts';
+import { insertRows, notWritten, relation, type Unchanged, updateTogether } from './write.ts';
 
 export type Unsealed<T extends SealedTableName> = Omit<Tables[T], 'seal'>;
 
@@ -73,6 +73,15 @@ export interface Seals {
     row: Tables[T],
     changes: Partial<Unsealed<T>>,
   ): Promise<Tables[T]>;
+  /**
+   * As `update`, for many rows of one table in one statement: each row with its changes. What the statement answers is compared
+   * with what it was told, but nothing is read back.
+   */
+  updateAll<T extends SealedTableName>(
+    tx: Tx,
+    table: T,
+    changed: readonly { readonly row: Tables[T]; readonly changes: Partial<Unsealed<T>> }[],
+  ): Promise<void>;
   /** Deletes rows that were loaded and locked in the same transaction. Throws `unavailable` when other rows were deleted. */
   remove<T extends SealedTableName>(tx: Tx, table: T, rows: readonly Tables[T][]): Promise<void>;
 }
@@ -212,6 +221,16 @@ export const createSeals = (
       const [read] = found.rows;
       if (!read || !isSeal(read['seal'], seal) || !holds(table, read)) throw notWritten(table);
       return whole;
+    },
+    updateAll: async (tx, table, changed) => {
+      if (changed.length === 0) return;
+      const whole = changed.map(({ row, changes }) => {
+        if (!isIntact(table, row as unknown as RawRow)) throw integrityBroken();
+        const { seal: _old, ...rest } = row as Tables[SealedTableName];
+        return sealed(table, { ...rest, ...changes } as unknown as Unsealed<typeof table>) as unknown as RawRow;
+      });
+      const columns = [...new Set(changed.flatMap(({ changes }) => Object.keys(changes)))];
+      await updateTogether(tx, table, columns, whole);
     },
     remove: async (tx, table, rows) => {
       if (rows.length === 0) return;

@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { RowVersion } from '../core/row-version.ts';
 import type { Db } from '../db/database.ts';
-import { jsonOfRows } from '../db/json-rows.ts';
+import { jsonOfRows, type RawRow } from '../db/json-rows.ts';
 import { sqlState, unavailable } from '../db/postgres-errors.ts';
 import { type SealedTableName, sealedTables } from '../db/tables/index.ts';
 import { conditionOf } from './asked.ts';
@@ -40,6 +40,23 @@ const conditionsOf = ({ rows, before = [] }: Unchanged): RawBuilder<unknown>[] =
 
 const source = ({ table, rows }: SealedInsert): RawBuilder<unknown> =>
   sql`json_populate_recordset(null::${relation(table)}, ${jsonOfRows(rows)}::json)`;
+
+/** Writes these columns and the seals of rows that are locked. Throws `unavailable` when other rows were written. */
+export const updateTogether = async (
+  db: Db,
+  table: SealedTableName,
+  columns: readonly string[],
+  rows: readonly RawRow[],
+): Promise<void> => {
+  const same = sealedTables[table].key.map((name) => sql`${sql.ref(`t.${name}`)} = ${sql.ref(`r.${name}`)}`);
+  const set = [...columns, 'seal'].map((name) => sql`${sql.ref(name)} = ${sql.ref(`r.${name}`)}`);
+  const { rows: written } = await sql<{ seal: unknown }>`update ${relation(table)} as t set ${sql.join(set)}
+    from ${source({ table, rows })} as r where ${sql.join(same, sql` and `)} returning t.seal`.execute(db);
+  const wanted = new Set(rows.map(({ seal }) => Buffer.from(seal as Uint8Array).toString('base64')));
+  const isWanted = ({ seal }: { seal: unknown }): boolean =>
+    seal instanceof Uint8Array && wanted.has(Buffer.from(seal).toString('base64'));
+  if (written.length !== rows.length || !written.every(isWanted)) throw notWritten(table);
+};
 
 const uniqueViolation = '23505';
 /** Raised by the statement itself where its counts are wrong. */

@@ -35,7 +35,10 @@ const editable = (list: string) => {
     create: () => null,
     place: 'the file',
   };
-  return { source, edit: (next: string) => void (now = next) };
+  const edit = (next: string): void => {
+    now = next;
+  };
+  return { source, edit };
 };
 
 let database: TestDatabase;

@@ -45,6 +45,7 @@ ALTER TABLE public.service_keys
 
 ALTER TABLE public.logins ADD root_key_id varchar(16);
 CREATE INDEX ix_logins_root_key_id ON public.logins (root_key_id);
+CREATE INDEX ix_owner_keys_retiring ON public.owner_keys (id) WHERE state = 'retiring';
 `;
 
 const downStatements = `
@@ -53,6 +54,7 @@ DO $$ BEGIN
     RAISE EXCEPTION 'the seal key was rotated, and the version before this migration cannot read what the newer one seals';
   END IF;
 END $$;
+DROP INDEX public.ix_owner_keys_retiring;
 DROP INDEX public.ix_logins_root_key_id;
 ALTER TABLE public.logins DROP root_key_id;
 ALTER TABLE public.service_keys DROP generation, DROP state, DROP promoted_at;
