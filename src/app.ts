@@ -24,6 +24,7 @@ import { createReadiness } from './http/readiness.ts';
 import { registerRoutes } from './http/routes/index.ts';
 import { createServer } from './http/server.ts';
 import { createIdempotency } from './idempotency/index.ts';
+import { createJobs, type JobKinds } from './jobs/index.ts';
 import { createOwnerKeys, createSeals, openServiceKeys } from './keys/index.ts';
 import { createErase } from './lifecycle/index.ts';
 import { createSecrets } from './secrets/index.ts';
@@ -58,9 +59,9 @@ export interface App {
   readonly domains: Domains;
   /** Makes the first administrator; null when there are users already. */
   bootstrap(): Promise<Bootstrapped | null>;
-  /** Listens where the configuration says; resolves to the service’s address. */
+  /** Listens where the configuration says and begins to work on jobs; resolves to the service’s address. */
   listen(): Promise<string>;
-  /** Answers the requests under way and stops. The database is the caller's to close. */
+  /** Answers the requests under way, finishes the step of a job that is under way, and stops. The database is the caller's to close. */
   close(): Promise<void>;
 }
 
@@ -80,6 +81,7 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
   watch.recordTo(db, audit);
   const callerState = createCallerState({ db, seals, clock });
   const mutate = createMutate({ db, callerState, audit });
+  const jobs = createJobs({ database, clock, seals, audit, mutate });
   const idempotency = createIdempotency({ audit, clock, seals, digestKey: digest });
   const passwords = createPasswords();
   const throttle = createThrottle({ db, clock, digestKey: digest });
@@ -142,16 +144,19 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
     versionsKept: config.versionsKept,
   });
   const erase = createErase({ audit, mutate, users, sessions, secrets });
-  return { audit, users, sessions, secrets, accessTokens, logins, tokens, authenticate, erase };
+  return { audit, jobs, users, sessions, secrets, accessTokens, logins, tokens, authenticate, erase };
 };
 
+/** Every kind of long work that this version knows. */
+const jobKinds = (): JobKinds => ({});
+
 /** What the operator's commands work with: the same domains on the same database, without the HTTP server. */
-export type OperatorApp = Pick<Domains, 'users' | 'secrets'>;
+export type OperatorApp = Pick<Domains, 'jobs' | 'users' | 'secrets'>;
 
 /** The domains for the operator's commands. The database is the caller's to close. */
 export const createOperatorApp = async (deps: Omit<AppDeps, 'logger'>): Promise<OperatorApp> => {
-  const { users, secrets } = await createDomains(deps, createMetrics(deps.database.waiting));
-  return { users, secrets };
+  const { jobs, users, secrets } = await createDomains(deps, createMetrics(deps.database.waiting));
+  return { jobs, users, secrets };
 };
 
 type Domains = Awaited<ReturnType<typeof createDomains>>;
@@ -198,15 +203,20 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
   const metricsServer = await createMetricsServer({ config, logger, metrics });
   const { listen, close } = createListening(http, metricsServer, config);
   const stopRecording = recordTurnedAway(limits, logger);
+  const runner = domains.jobs.runner(jobKinds(), logger);
   return {
     http,
     metrics,
     gate,
     domains,
     bootstrap: () => bootstrapUser(deps, domains),
-    listen,
+    listen: async () => {
+      const address = await listen();
+      runner.start();
+      return address;
+    },
     close: async () => {
-      await close();
+      await Promise.all([close(), runner.stop()]);
       await stopRecording();
     },
   };

@@ -107,6 +107,7 @@ const covered: Record<string, string> = {
   idempotency_keys: 'user_id route key body_mac resource_ids created_at',
   closed_identities: 'entry mac kind user_id state created_at',
   closed_identity_count: 'id entries',
+  jobs: 'id kind params state cancellable cursor total done failed counts attempts reason requested_by created_at started_at finished_at revision',
 };
 
 describe('the seals of our tables', () => {

@@ -7,6 +7,7 @@ import {
   closed_identity_count,
 } from './closed-identities.ts';
 import { type IdempotencyRow, idempotency_keys } from './idempotency-keys.ts';
+import { type JobRow, jobs } from './jobs.ts';
 import type { LoginFailureRow } from './login-failures.ts';
 import { type LoginRow, logins } from './logins.ts';
 import { type OwnerKeyRow, owner_keys } from './owner-keys.ts';
@@ -21,6 +22,7 @@ import { type UserRow, users } from './users.ts';
 export type { AuditRow } from './audit-log.ts';
 export type { ClosedIdentityCountRow, ClosedIdentityRow } from './closed-identities.ts';
 export type { IdempotencyRow } from './idempotency-keys.ts';
+export type { JobRow } from './jobs.ts';
 export type { LoginRow } from './logins.ts';
 export type { OwnerKeyRow } from './owner-keys.ts';
 export type { ParticipantRow } from './participants.ts';
@@ -45,6 +47,7 @@ export interface Tables {
   idempotency_keys: IdempotencyRow;
   closed_identities: ClosedIdentityRow;
   closed_identity_count: ClosedIdentityCountRow;
+  jobs: JobRow;
   service_keys: ServiceKeyRow;
   login_failures: LoginFailureRow;
 }
@@ -73,6 +76,7 @@ export const sealedTables = {
   idempotency_keys,
   closed_identities,
   closed_identity_count,
+  jobs,
 } as const;
 
 export type SealedTableName = keyof typeof sealedTables;
