@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startEmbedded } from '../src/db/embedded/index.ts';
 import { prepareSchema, serviceRole } from '../src/db/grants.ts';
+import { prepareJobs } from '../src/db/job-schema.ts';
 import { asMigrator, embeddedAccess } from '../src/db/open.ts';
 import { readSchemaObjects } from '../src/db/schema-objects.ts';
 import { schemaSnapshot } from '../src/db/schema-snapshot.ts';
@@ -28,6 +29,7 @@ const readMigrated = async (): Promise<{ readonly sql: string; readonly objects:
   try {
     return await asMigrator(embeddedAccess(server), async (db) => {
       await prepareSchema(db, serviceRole);
+      await prepareJobs(db);
       const objects = (await readSchemaObjects(db)).map((object) => `  ${JSON.stringify(object)},\n`);
       return { sql: await schemaSnapshot(db), objects: `[\n${objects.join('')}]` };
     });

@@ -24,8 +24,10 @@ import { createReadiness } from './http/readiness.ts';
 import { registerRoutes } from './http/routes/index.ts';
 import { createServer } from './http/server.ts';
 import { createIdempotency } from './idempotency/index.ts';
+import { createJobs, type JobKinds } from './jobs/index.ts';
 import { createOwnerKeys, createSeals, type KeyRing, openKeyRing } from './keys/index.ts';
 import { createErase } from './lifecycle/index.ts';
+import { createRotation } from './rotation/index.ts';
 import { createSecrets } from './secrets/index.ts';
 import { createSessions } from './sessions/index.ts';
 import {
@@ -59,9 +61,9 @@ export interface App {
   readonly keys: KeyRing;
   /** Makes the first administrator; null when there are users already. */
   bootstrap(): Promise<Bootstrapped | null>;
-  /** Listens where the configuration says; resolves to the service’s address. */
+  /** Listens where the configuration says and begins to work on jobs; resolves to the service’s address. */
   listen(): Promise<string>;
-  /** Answers the requests under way and stops. The database is the caller's to close. */
+  /** Answers the requests under way, finishes the step of a job that is under way, and stops. The database is the caller's to close. */
   close(): Promise<void>;
 }
 
@@ -86,6 +88,8 @@ const createDomains = ({ config, clock, database }: DomainDeps, keys: KeyRing, m
   watch.recordTo(db, audit);
   const callerState = createCallerState({ db, seals, clock });
   const mutate = createMutate({ db, callerState, audit });
+  const jobs = createJobs({ database, clock, seals, audit, mutate });
+  const rotation = createRotation({ db, clock, keys, seals, ownerKeys, audit, mutate, jobs });
   const idempotency = createIdempotency({ audit, clock, seals, digestKey: digest });
   const passwords = createPasswords();
   const throttle = createThrottle({ db, clock, digestKey: digest });
@@ -148,18 +152,21 @@ const createDomains = ({ config, clock, database }: DomainDeps, keys: KeyRing, m
     versionsKept: config.versionsKept,
   });
   const erase = createErase({ audit, mutate, users, sessions, secrets });
-  return { audit, users, sessions, secrets, accessTokens, logins, tokens, authenticate, erase };
+  return { audit, jobs, rotation, users, sessions, secrets, accessTokens, logins, tokens, authenticate, erase };
 };
 
+/** Every kind of long work that this version knows. */
+const jobKinds = ({ rotation }: Domains): JobKinds => ({ ...rotation.kinds });
+
 /** What the operator's commands work with: the same domains on the same database, without the HTTP server. */
-export type OperatorApp = Pick<Domains, 'users' | 'secrets'>;
+export type OperatorApp = Pick<Domains, 'jobs' | 'users' | 'secrets'>;
 
 /** Runs `work` with the domains for the operator's commands. The database is the caller's to close. */
 export const withOperatorApp = async <T>(deps: DomainDeps, work: (app: OperatorApp) => Promise<T>): Promise<T> => {
   const keys = await openKeys(deps, () => undefined);
   try {
-    const { users, secrets } = createDomains(deps, keys, createMetrics(deps.database.waiting));
-    return await work({ users, secrets });
+    const { jobs, users, secrets } = createDomains(deps, keys, createMetrics(deps.database.waiting));
+    return await work({ jobs, users, secrets });
   } finally {
     await keys.close();
   }
@@ -210,6 +217,7 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
   const metricsServer = await createMetricsServer({ config, logger, metrics });
   const { listen, close } = createListening(http, metricsServer, config);
   const stopRecording = recordTurnedAway(limits, logger);
+  const runner = domains.jobs.runner(jobKinds(domains), logger);
   return {
     http,
     metrics,
@@ -217,9 +225,13 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
     domains,
     keys,
     bootstrap: () => bootstrapUser(deps, domains),
-    listen,
+    listen: async () => {
+      const address = await listen();
+      runner.start();
+      return address;
+    },
     close: async () => {
-      await close();
+      await Promise.all([close(), runner.stop()]);
       await stopRecording();
       await keys.close();
     },

@@ -58,6 +58,9 @@ export interface AuditDetails {
   'token.create': { readonly permissions: readonly Permission[]; readonly session_id?: string };
   'token.revoke': NoDetails;
   'token.refused': NoDetails;
+  'job.start': { readonly kind: string };
+  'job.cancel': JobProgress;
+  'job.finish': JobProgress;
   'request.refused': NoDetails | { readonly route: string };
   'request.limited': { readonly count: number };
   'key.reload': NoDetails;
@@ -79,10 +82,18 @@ export interface AuditDetails {
 
 type NoDetails = Readonly<Record<string, never>>;
 
+/** How far a job came: rows worked on, rows that could not be, and what was done, by names of its kind. */
+type JobProgress = {
+  readonly kind: string;
+  readonly done: number;
+  readonly failed: number;
+  readonly counts: Readonly<Record<string, number>>;
+};
+
 type UserChange = Revised & { readonly fields: readonly string[]; readonly role?: string; readonly status?: string };
 
 export type AuditAction = keyof AuditDetails;
 
 export type AuditTarget =
-  | { readonly type: 'secret' | 'session' | 'user' | 'login' | 'token'; readonly id: string }
+  | { readonly type: 'secret' | 'session' | 'user' | 'login' | 'token' | 'job'; readonly id: string }
   | { readonly type: 'secrets' | 'route' | 'keys'; readonly id: null };

@@ -14,6 +14,7 @@ export type SessionId = Branded<'SessionId'>;
 export type LoginId = Branded<'LoginId'>;
 export type TokenId = Branded<'TokenId'>;
 export type OwnerKeyId = Branded<'OwnerKeyId'>;
+export type JobId = Branded<'JobId'>;
 
 /**
  * A session verified for this request: active, and the caller present in it. Only the sessions domain

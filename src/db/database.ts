@@ -13,8 +13,9 @@ import {
   WithSchemaPlugin,
 } from 'kysely';
 import type { KeyholdError } from '../core/errors.ts';
-import { CertainPool, type PoolSettings } from './pool.ts';
+import { CertainPool, type PoolSettings, startupOptions } from './pool.ts';
 import { asUnavailable, isRetryable } from './postgres-errors.ts';
+import { createQueueDatabase, type QueueDatabase } from './queue-database.ts';
 import type { Schema } from './tables/index.ts';
 
 export type Db = Kysely<Schema>;
@@ -25,6 +26,8 @@ export interface Database {
   readonly db: Db;
   /** How many requests wait for a connection now, which measures overload. */
   waiting(): number;
+  /** The connections of pg-boss, which carries the messages of jobs. */
+  readonly queue: QueueDatabase;
   close(): Promise<void>;
 }
 
@@ -49,7 +52,13 @@ export const openDatabase = (settings: PoolSettings): Database => {
   const pool = new CertainPool(settings);
   const dialect = new PostgresDialect({ pool: pool as unknown as PostgresPool });
   const db = new Kysely<Schema>({ dialect, plugins: [new NamesSchema()] });
-  return { db, waiting: () => pool.waiting, close: () => db.destroy() };
+  const { connection, role, onIdleError } = settings;
+  const queue = createQueueDatabase({ connection, options: startupOptions(role), onIdleError });
+  const close = async (): Promise<void> => {
+    await queue.close();
+    await db.destroy();
+  };
+  return { db, queue, waiting: () => pool.waiting, close };
 };
 
 const attempts = 4;

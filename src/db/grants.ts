@@ -23,6 +23,7 @@ const privileges: Record<keyof Tables, string> = {
   // A rotation of the seal key replaces the seals of closed identities, and nothing else about them.
   closed_identities: 'SELECT, INSERT, UPDATE (seal)',
   closed_identity_count: 'SELECT, INSERT, UPDATE',
+  jobs: 'SELECT, INSERT, UPDATE',
   root_keys: 'SELECT, INSERT, UPDATE',
   heartbeats: all,
   // The purpose, the root key and the generation of a service key never change.
@@ -36,7 +37,7 @@ const uniqueViolation = '23505';
 
 type AnyDb = Kysely<unknown>;
 
-const roleExists = async (db: AnyDb): Promise<boolean> =>
+export const roleExists = async (db: AnyDb): Promise<boolean> =>
   (await sql`select 1 from pg_roles where rolname = ${serviceRole}`.execute(db)).rows.length > 0;
 
 /** Creates the service's role unless it exists. Resolves to false where our login may not create roles. */
@@ -83,19 +84,25 @@ const grantMembership = async (db: AnyDb, login: string): Promise<boolean> => {
 
 const advisoryLock = 7_403_117_204;
 
+/** Runs `work` while no other process changes the schema. It gets the connection that holds the lock. */
+export const inOneProcess = <T>(db: AnyDb, work: (connection: AnyDb) => Promise<T>): Promise<T> =>
+  db.connection().execute(async (connection) => {
+    await sql`select pg_advisory_lock(${advisoryLock})`.execute(connection);
+    try {
+      return await work(connection);
+    } finally {
+      await sql`select pg_advisory_unlock(${advisoryLock})`.execute(connection);
+    }
+  });
+
 /**
  * Migrates and grants privileges, in one process at a time. Resolves to true if the service's login may work as the
  * service's role, and to false if the server has no such role, so that the service must work as the login itself.
  */
 export const prepareSchema = (db: AnyDb, serviceLogin: string): Promise<boolean> =>
-  db.connection().execute(async (connection) => {
-    await sql`select pg_advisory_lock(${advisoryLock})`.execute(connection);
-    try {
-      await migrateUp(connection);
-      if (!(await ensureRole(connection))) return false;
-      await grantTables(connection);
-      return serviceLogin === serviceRole || (await grantMembership(connection, serviceLogin));
-    } finally {
-      await sql`select pg_advisory_unlock(${advisoryLock})`.execute(connection);
-    }
+  inOneProcess(db, async (connection) => {
+    await migrateUp(connection);
+    if (!(await ensureRole(connection))) return false;
+    await grantTables(connection);
+    return serviceLogin === serviceRole || (await grantMembership(connection, serviceLogin));
   });

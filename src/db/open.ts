@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect } from 'kysely';
+import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely';
 import pg from 'pg';
 import { parse } from 'pg-connection-string';
 import type { Config } from '../config/config.ts';
@@ -8,6 +8,7 @@ import { checkConnection } from './connectivity.ts';
 import { type Database, openDatabase } from './database.ts';
 import { type ConnectionSettings, type EmbeddedServer, joinEmbedded, startEmbedded } from './embedded/index.ts';
 import { prepareSchema, serviceRole } from './grants.ts';
+import { prepareJobs } from './job-schema.ts';
 import { rowTypes } from './pool.ts';
 import { asUnavailable } from './postgres-errors.ts';
 import { lockService, type ServiceLock } from './service-lock.ts';
@@ -53,6 +54,30 @@ export const externalAccess = async (url: string, migrationUrl: string | undefin
   };
 };
 
+/**
+ * The pool with results that have the rows of every statement of a text, as pg-boss needs them. A connection on which
+ * something failed is closed: the text may have begun a transaction.
+ */
+const withAllRows = (pool: pg.Pool): PostgresPool => ({
+  connect: async () => {
+    const client = await pool.connect();
+    let failed = false;
+    const query = async (text: string, values: readonly unknown[] = []): Promise<pg.QueryResult> => {
+      try {
+        const result: pg.QueryResult | pg.QueryResult[] = await client.query(text, [...values]);
+        if (!Array.isArray(result)) return result;
+        return { ...(result.at(-1) as pg.QueryResult), rows: result.flatMap(({ rows }) => rows) };
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    };
+    return { query, release: () => client.release(failed) } as unknown as PostgresPoolClient;
+  },
+  end: () => pool.end(),
+  options: pool.options,
+});
+
 /** Runs `work` on connections of the migrator, without the time limits that statements of requests have. */
 export const asMigrator = async <T>(access: Access, work: (db: Kysely<unknown>) => Promise<T>): Promise<T> => {
   const pool = new pg.Pool({
@@ -63,7 +88,7 @@ export const asMigrator = async <T>(access: Access, work: (db: Kysely<unknown>) 
     options: '-c search_path=public',
   });
   pool.on('error', () => undefined);
-  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
+  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: withAllRows(pool) }) });
   try {
     return await work(db);
   } catch (error) {
@@ -79,11 +104,26 @@ const refuseRole = (login: string): KeyholdError =>
     `The login ${login} of KEYHOLD_DATABASE_URL is not a member of the role ${serviceRole}. Have an administrator of the database run: GRANT ${serviceRole} TO "${login}";`,
   );
 
+/** Prepares the schema of jobs. Without it the service works, so a start that may not create it only says so. */
+const prepareJobsOrWarn = async (db: Kysely<unknown>, log: Log): Promise<void> => {
+  try {
+    await prepareJobs(db);
+  } catch (error) {
+    log(`Jobs will not run: ${error instanceof Error ? error.message : String(error)}`);
+  }
+};
+
 /** Migrates and grants privileges. Resolves to the role that the service's connections switch to, undefined for none. */
-const prepare = (access: Access, sameLogin: boolean, log: Log): Promise<string | undefined> =>
+const prepare = (
+  access: Access,
+  sameLogin: boolean,
+  log: Log,
+  jobs: (db: Kysely<unknown>, log: Log) => Promise<void>,
+): Promise<string | undefined> =>
   asMigrator(access, async (db) => {
     const warning = await checkServer(db);
     const ready = await prepareSchema(db, access.serviceLogin);
+    await jobs(db, log);
     if (access.serviceLogin === serviceRole) return undefined;
     if (ready) return serviceRole;
     if (!sameLogin) throw refuseRole(access.serviceLogin);
@@ -104,7 +144,7 @@ export interface OpenOptions {
 }
 
 const openService = async (access: Access, sameLogin: boolean, { config, log }: OpenOptions): Promise<Database> => {
-  const role = await prepare(access, sameLogin, log);
+  const role = await prepare(access, sameLogin, log, prepareJobsOrWarn);
   return openDatabase({
     connection: access.service,
     size: config.database.connections,
@@ -149,7 +189,7 @@ export const openConfigured = async (options: OpenOptions): Promise<OpenDatabase
 /** What a migration command needs. */
 export interface Migrator {
   readonly db: Kysely<unknown>;
-  /** Migrates up and grants privileges, as a start of the service does. */
+  /** Migrates up, the schema of jobs included, and grants privileges, as a start of the service does. */
   prepare(): Promise<void>;
 }
 
@@ -164,7 +204,9 @@ export const withMigrator = async <T>(
 ): Promise<T> => {
   const { url, migrationUrl } = config.database;
   const onAccess = (access: Access, sameLogin: boolean): Promise<T> =>
-    asMigrator(access, (db) => work({ db, prepare: async () => void (await prepare(access, sameLogin, log)) }));
+    asMigrator(access, (db) =>
+      work({ db, prepare: async () => void (await prepare(access, sameLogin, log, prepareJobs)) }),
+    );
   if (url !== null) {
     return await onAccess(await externalAccess(url.expose(), migrationUrl?.expose()), migrationUrl === null);
   }

@@ -25,7 +25,7 @@ export const rowTypes: pg.CustomTypesConfig = {
  * `pg_catalog` is on the path: an operator or function that somebody puts into another schema is never chosen, however well
  * its argument types match. Our own relations are named with their schema.
  */
-const startupOptions = (role: string | undefined): string =>
+export const startupOptions = (role: string | undefined): string =>
   [
     'search_path=pg_catalog,pg_temp',
     'synchronous_commit=on',

@@ -52,6 +52,27 @@ CREATE TABLE idempotency_keys (
   created_at timestamp with time zone NOT NULL,
   seal bytea NOT NULL
 );
+CREATE TABLE jobs (
+  id uuid NOT NULL,
+  kind character varying(40) NOT NULL,
+  params jsonb NOT NULL,
+  state character varying(10) NOT NULL,
+  cancellable boolean NOT NULL,
+  cursor jsonb,
+  total integer,
+  done integer NOT NULL,
+  failed integer NOT NULL,
+  counts jsonb NOT NULL,
+  attempts integer NOT NULL,
+  reason character varying(40),
+  requested_by uuid,
+  created_at timestamp with time zone NOT NULL,
+  started_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  revision bigint NOT NULL,
+  updated_at timestamp with time zone NOT NULL,
+  seal bytea NOT NULL
+);
 CREATE TABLE kysely_migration (
   name character varying(255) NOT NULL,
   "timestamp" character varying(255) NOT NULL
@@ -208,6 +229,9 @@ ALTER TABLE closed_identity_count ADD CONSTRAINT ck_closed_identity_count_id CHE
 ALTER TABLE heartbeats ADD CONSTRAINT heartbeats_pkey PRIMARY KEY (service_id);
 ALTER TABLE idempotency_keys ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (user_id, route, key);
 ALTER TABLE idempotency_keys ADD CONSTRAINT idempotency_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE;
+ALTER TABLE jobs ADD CONSTRAINT jobs_pkey PRIMARY KEY (id);
+ALTER TABLE jobs ADD CONSTRAINT ck_jobs_finished CHECK ((((state)::text = ANY ((ARRAY['queued'::character varying, 'running'::character varying])::text[])) = (finished_at IS NULL)));
+ALTER TABLE jobs ADD CONSTRAINT ck_jobs_state CHECK (((state)::text = ANY ((ARRAY['queued'::character varying, 'running'::character varying, 'done'::character varying, 'cancelled'::character varying, 'failed'::character varying])::text[])));
 ALTER TABLE kysely_migration ADD CONSTRAINT kysely_migration_pkey PRIMARY KEY (name);
 ALTER TABLE kysely_migration_lock ADD CONSTRAINT kysely_migration_lock_pkey PRIMARY KEY (id);
 ALTER TABLE login_failures ADD CONSTRAINT login_failures_pkey PRIMARY KEY (subject);
@@ -215,7 +239,7 @@ ALTER TABLE logins ADD CONSTRAINT logins_pkey PRIMARY KEY (id);
 ALTER TABLE logins ADD CONSTRAINT logins_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE;
 ALTER TABLE owner_keys ADD CONSTRAINT owner_keys_pkey PRIMARY KEY (id);
 ALTER TABLE owner_keys ADD CONSTRAINT owner_keys_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id);
-ALTER TABLE owner_keys ADD CONSTRAINT ck_owner_keys_state CHECK (((state)::text = ANY ((ARRAY['active'::character varying, 'retiring'::character varying])::text[])));
+ALTER TABLE owner_keys ADD CONSTRAINT ck_owner_keys_state CHECK (((state)::text = ANY ((ARRAY['active'::character varying, 'retiring'::character varying, 'destroyed'::character varying])::text[])));
 ALTER TABLE root_keys ADD CONSTRAINT root_keys_pkey PRIMARY KEY (id);
 ALTER TABLE root_keys ADD CONSTRAINT ck_root_keys_retired CHECK ((((state)::text = 'retired'::text) = (retired_at IS NOT NULL)));
 ALTER TABLE root_keys ADD CONSTRAINT ck_root_keys_state CHECK (((state)::text = ANY ((ARRAY['current'::character varying, 'retired'::character varying])::text[])));
@@ -258,10 +282,13 @@ CREATE INDEX ix_audit_log_target_id ON public.audit_log USING btree (target_id, 
 CREATE INDEX ix_closed_identities_mac ON public.closed_identities USING btree (mac);
 CREATE INDEX ix_closed_identities_user_id ON public.closed_identities USING btree (user_id);
 CREATE INDEX ix_idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
+CREATE INDEX ix_jobs_requested_by ON public.jobs USING btree (requested_by);
+CREATE INDEX ix_jobs_unfinished ON public.jobs USING btree (id) WHERE ((state)::text = ANY ((ARRAY['queued'::character varying, 'running'::character varying])::text[]));
 CREATE INDEX ix_login_failures_window ON public.login_failures USING btree (window_started_at);
 CREATE INDEX ix_logins_root_key_id ON public.logins USING btree (root_key_id);
 CREATE INDEX ix_logins_user_id ON public.logins USING btree (user_id);
 CREATE INDEX ix_owner_keys_owner_id ON public.owner_keys USING btree (owner_id);
+CREATE INDEX ix_owner_keys_retiring ON public.owner_keys USING btree (id) WHERE ((state)::text = 'retiring'::text);
 CREATE INDEX ix_owner_keys_root_key_id ON public.owner_keys USING btree (root_key_id);
 CREATE UNIQUE INDEX ux_owner_keys_active ON public.owner_keys USING btree (owner_id) WHERE ((state)::text = 'active'::text);
 CREATE INDEX ix_secret_versions_key_id ON public.secret_versions USING btree (key_id);
@@ -313,6 +340,7 @@ GRANT INSERT, SELECT ON closed_identities TO keyhold_service;
 GRANT INSERT, SELECT, UPDATE ON closed_identity_count TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON heartbeats TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON idempotency_keys TO keyhold_service;
+GRANT INSERT, SELECT, UPDATE ON jobs TO keyhold_service;
 GRANT SELECT ON kysely_migration TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON login_failures TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON logins TO keyhold_service;

@@ -3,6 +3,7 @@ import { KeyholdError } from '../core/errors.ts';
 import { checkServer, databaseNow } from '../db/checks.ts';
 import type { Db } from '../db/database.ts';
 import { expectedSchema } from '../db/expected-schema.ts';
+import { type JobSchemaState, jobSchema, jobSchemaState } from '../db/job-schema.ts';
 import { isCurrentSchema } from '../db/migrate.ts';
 import { readSchemaObjects } from '../db/schema-objects.ts';
 import { type Check, fine, found, listed } from './finding.ts';
@@ -56,4 +57,19 @@ export const checkClock = async (db: Db, clock: Clock): Promise<Check> => {
       remedy: 'Synchronize both clocks by NTP. The service is not ready while they are more than 5 s apart.',
     },
   ]);
+};
+
+const jobsRemedy: Readonly<Record<Exclude<JobSchemaState, 'ready'>, string>> = {
+  missing: 'Run "keyhold migrate up".',
+  older: 'Run "keyhold migrate up".',
+  newer: 'Start the newer version of Keyhold.',
+  closed: 'Run "keyhold migrate up", which grants the service what it needs.',
+};
+
+/** Whether the service can work on jobs: the schema of pg-boss is there and of the version that this Keyhold uses. */
+export const checkJobs = async (db: Db): Promise<Check> => {
+  const state = await jobSchemaState(db);
+  if (state === 'ready') return fine('jobs', 'can run');
+  const what = `Jobs do not run: the schema ${jobSchema} is ${state === 'closed' ? 'closed to the service' : state}.`;
+  return found('jobs', 'cannot run', [{ what, remedy: jobsRemedy[state] }]);
 };

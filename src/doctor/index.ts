@@ -4,7 +4,7 @@ import type { RootKeys } from '../config/root-keys.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Database, Db } from '../db/database.ts';
 import { createOwnerKeys, createSeals, rootKeyInMemory, type SealKeys } from '../keys/index.ts';
-import { checkClock, checkDatabase, checkMigrations, checkSchema } from './database.ts';
+import { checkClock, checkDatabase, checkJobs, checkMigrations, checkSchema } from './database.ts';
 import { checkDisk, checkFiles } from './files.ts';
 import { type Check, completed, found } from './finding.ts';
 import { checkOwnerKeys, checkServiceKeys } from './keys.ts';
@@ -40,6 +40,7 @@ export async function* examineDatabase({ db }: Database, target: DoctorTarget): 
   yield migrations;
   const schema = await completed('schema', () => checkSchema(db));
   yield schema;
+  yield await completed('jobs', () => checkJobs(db));
   if (target.rootKeys === null) yield noRootKey(target);
   else if (isWrong(migrations) && isWrong(schema))
     yield notChecked('keys', 'the schema is not the one of this version');

@@ -25,7 +25,7 @@ export const lockKeys = async (tx: Tx): Promise<void> => {
 const lockId = 7_403_117_205;
 
 /** Whether this heartbeat still counts at `now`. */
-export const isLive = ({ seen_at }: Pick<HeartbeatRow, 'seen_at'>, now: Date): boolean =>
+const isLive = ({ seen_at }: Pick<HeartbeatRow, 'seen_at'>, now: Date): boolean =>
   now.getTime() - seen_at.getTime() < liveMs;
 
 /** The services whose heartbeat is at most 30 s old, by the database's clock, the oldest first. */

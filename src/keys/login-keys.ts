@@ -17,7 +17,7 @@ export const loginKeyOf = async (root: RootKey): Promise<LoginKey> => ({
 });
 
 /** Others may keep our published keys for this long (`Cache-Control` of the JWK Set). */
-export const publishedMs = 5 * 60_000;
+const publishedMs = 5 * 60_000;
 
 /** How often a key that signs is noted as doing so. */
 const notedEveryMs = 30_000;

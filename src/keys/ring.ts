@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type ConfiguredRootKey, type RootKeySource, type RootKeys, writeRootKeyFile } from '../config/root-keys.ts';
+import { type ConfiguredRootKey, type RootKeySource, writeRootKeyFile } from '../config/root-keys.ts';
 import type { Clock } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { databaseNow } from '../db/checks.ts';
@@ -14,38 +14,11 @@ import {
   lockKeys,
   removeHeartbeat,
 } from './heartbeats.ts';
-import { isNotedLately, type LoginKey, loginKeyOf, signingKeyOf } from './login-keys.ts';
-import {
-  type OnNewLookupKey,
-  type ProvedKeys,
-  proveKeys,
-  readServiceKeys,
-  rootKeyStates,
-  sealKeysOf,
-} from './prove.ts';
-import type { RootKey } from './root-key.ts';
-import type { SealKeys } from './seal-keys.ts';
+import { type HeldKeys, heldKeys, renewedKeys, type Snapshot, textOfStates } from './held-keys.ts';
+import { isNotedLately } from './login-keys.ts';
+import { type OnNewLookupKey, proveKeys, readServiceKeys, rootKeyStates, sealKeysOf } from './prove.ts';
 import { createSeals, type Seals } from './seals.ts';
 import { copyServiceKeys, openServiceKeys, type ServiceKey } from './service-keys.ts';
-
-/** A seal key, without the key itself. */
-export type SealGeneration = Pick<ServiceKey, 'id' | 'generation' | 'state' | 'created_at' | 'promoted_at'>;
-
-/** The keys that a service holds at one moment. */
-export interface HeldKeys {
-  /** The primary first: it wraps. All of them unwrap. */
-  readonly rootKeys: readonly [RootKey, ...RootKey[]];
-  readonly sealKeys: SealKeys;
-  readonly lookupKey: Uint8Array;
-  /** Every seal key, without the keys themselves. */
-  readonly sealGenerations: readonly SealGeneration[];
-  /** In the order of the root keys. */
-  readonly loginKeys: readonly [LoginKey, ...LoginKey[]];
-  /** The one that signs access tokens. */
-  readonly signing: LoginKey;
-  /** Where the root keys were read. */
-  readonly configured: RootKeys;
-}
 
 export interface KeyRing {
   /** This service, as its heartbeat names it. */
@@ -96,16 +69,6 @@ const stopwatch = (): (() => number) => {
 const idsOf = (keys: readonly { readonly id: string }[]): readonly string[] => keys.map(({ id }) => id);
 
 const sameList = (a: readonly string[], b: readonly string[]): boolean => a.join() === b.join();
-
-/** The keys with what they were made from: while that is the same, they are not opened again. */
-interface Snapshot {
-  readonly held: HeldKeys;
-  readonly serviceKeys: readonly ServiceKey[];
-  readonly rows: string;
-  readonly states: string;
-}
-
-const textOfStates = (states: readonly RootKeyRow[]): string => states.map(({ id, state }) => `${id} ${state}`).join();
 
 const suspended = (reason: string | null): KeyholdError =>
   new KeyholdError(
@@ -163,9 +126,7 @@ class Ring implements KeyRing {
     return this.#enter(this.#deps.source);
   }
 
-  async rewriteFile(
-    change: (keys: readonly ConfiguredRootKey[]) => readonly ConfiguredRootKey[],
-  ): Promise<HeldKeys> {
+  async rewriteFile(change: (keys: readonly ConfiguredRootKey[]) => readonly ConfiguredRootKey[]): Promise<HeldKeys> {
     const { source } = this.#deps;
     const { configured } = this.held();
     const { file, keys: before } = configured;
@@ -331,37 +292,6 @@ class Ring implements KeyRing {
     return { read: () => configured, create: () => null, place: configured.source };
   }
 }
-
-type Made = Pick<ProvedKeys, 'rootKeys' | 'sealKeys' | 'lookupKey' | 'configured' | 'states'>;
-
-const heldKeys = async (
-  { rootKeys, sealKeys, lookupKey, configured, states }: Made,
-  serviceKeys: readonly ServiceKey[],
-  now: Date,
-): Promise<HeldKeys> => {
-  const [first, ...rest] = rootKeys;
-  const loginKeys = [await loginKeyOf(first), ...(await Promise.all(rest.map(loginKeyOf)))] as const;
-  const sealGenerations = serviceKeys
-    .filter(({ purpose }) => purpose === 'seal')
-    .map(({ key: _secret, purpose: _purpose, ...generation }) => generation);
-  const signing = signingKeyOf(loginKeys, states, now);
-  return { rootKeys, sealKeys, lookupKey, sealGenerations, loginKeys, signing, configured };
-};
-
-/** The keys after what other services changed: a new seal key, a root key that is retired, another one that signs. */
-const renewedKeys = async (
-  { held, states: textBefore }: Snapshot,
-  { sealKeys, states, serviceKeys }: Pick<ProvedKeys, 'sealKeys' | 'states' | 'serviceKeys'>,
-  now: Date,
-): Promise<HeldKeys> => {
-  const signing = signingKeyOf(held.loginKeys, states, now);
-  const isSame = sealKeys === held.sealKeys && signing === held.signing && textOfStates(states) === textBefore;
-  if (isSame) return held;
-  const retired = new Set(states.filter(({ state }) => state === 'retired').map(({ id }) => id));
-  const [primary, ...others] = held.rootKeys.filter(({ id }) => !retired.has(id));
-  if (!primary) throw new KeyholdError('state_conflict', 'Every root key of this service is retired.');
-  return await heldKeys({ ...held, rootKeys: [primary, ...others], sealKeys, states }, serviceKeys, now);
-};
 
 const refuseConflicts = (rootKeyIds: readonly string[], others: readonly HeartbeatRow[]): void => {
   const conflicts = others.flatMap((other) => conflictWith(rootKeyIds, other) ?? []);

@@ -14,12 +14,6 @@ export interface SealKeys {
 /** Reads the seal keys that count now. Throws `unavailable` while this service may not use them. */
 export type CurrentSealKeys = () => SealKeys;
 
-/** Keys that do not change: the first seals, all verify. */
-export const fixedSealKeys = (keys: readonly [SealKey, ...SealKey[]]): CurrentSealKeys => {
-  const fixed = { sealing: keys[0], verifying: keys, retired: [] };
-  return () => fixed;
-};
-
 const withRetired = new WeakMap<SealKeys, readonly SealKey[]>();
 
 /** The keys that verify a table's rows. */

@@ -1,8 +1,8 @@
 import type { Clock } from '../core/clock.ts';
 import type { Tx } from '../db/database.ts';
 import { unavailable } from '../db/postgres-errors.ts';
+import type { HeldKeys } from './held-keys.ts';
 import { readServiceKeys } from './prove.ts';
-import type { HeldKeys } from './ring.ts';
 import type { RootKey } from './root-key.ts';
 import { newServiceKey, openServiceKeys, type ServiceKey, writeServiceKey } from './service-keys.ts';
 
@@ -63,4 +63,3 @@ export const retireSealKeys = async (
 export const removeCopies = async (tx: Tx, rootKeyId: string): Promise<void> => {
   await tx.deleteFrom('service_keys').where('root_key_id', '=', rootKeyId).execute();
 };
-

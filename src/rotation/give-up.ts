@@ -11,7 +11,7 @@ import { type SealedTableName, sealedTables, type Tables } from '../db/tables/in
 import type { OwnerKeys, Seals } from '../keys/index.ts';
 
 /** A row by its table and its primary key as text, its columns separated by spaces, as the doctor names it. */
-export interface NamedRow {
+interface NamedRow {
   readonly table: SealedTableName;
   readonly key: string;
 }
@@ -83,7 +83,10 @@ export const createGiveUp = ({ seals, audit, mutate, ownerKeys }: Deps) => {
     if (!row) return await refuse(notFound());
     if (await isOfUse(tx, table, row))
       return await refuse(
-        new KeyholdError('state_conflict', `${table} ${key} is in order, and stays. Only rows that do not open are given up.`),
+        new KeyholdError(
+          'state_conflict',
+          `${table} ${key} is in order, and stays. Only rows that do not open are given up.`,
+        ),
       );
     await remove(tx, named, row).catch((error: unknown) => {
       throw sqlState(error) === foreignKey ? referred(error) : error;

@@ -2,7 +2,7 @@ import type { Mutate } from '../access/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
-import { notFound } from '../core/errors.ts';
+import { KeyholdError, notFound } from '../core/errors.ts';
 import type { UserId } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
 import type { JobKinds, Jobs, JobView } from '../jobs/index.ts';
@@ -14,10 +14,6 @@ import { createReseal } from './reseal.ts';
 import { createRewrap } from './rewrap.ts';
 import { createRootChanges } from './root.ts';
 import { createKeysStatus } from './status.ts';
-
-export type { NamedRow } from './give-up.ts';
-export type { RotateRootOutcome } from './root.ts';
-export type { KeysStatus, RootKeyStatus, SealKeyStatus, ServiceStatus } from './status.ts';
 
 interface Deps {
   readonly db: Db;
@@ -102,6 +98,14 @@ export const createRotation = (deps: Deps) => {
       });
       jobs.nudge();
       return job;
+    },
+
+    /** Throws `not_found` for a seal key that is not stored, and `state_conflict` for the one that seals. */
+    checkOlderSealKey: (id: string): void => {
+      const { sealKeys, sealGenerations } = keys.held();
+      if (!sealGenerations.some((one) => one.id === id)) throw notFound();
+      if (sealKeys.sealing.id === id)
+        throw new KeyholdError('state_conflict', 'This key seals. Run "keyhold keys rotate-seal" to replace it.');
     },
 
     /** Retires the older seal keys once nothing but records needs them, as the end of a rotation does. */

@@ -81,18 +81,11 @@ export const createReencrypt = ({ clock, seals, ownerKeys, stragglerMs }: Deps):
       if (row.encrypted_value === null) return [{ row, changes: { key_id: to.row.id } }];
       const place = { secretId: secretId(row), version: row.version };
       const value = from.decrypt(place, row.encrypted_value);
-      return value === null
-        ? []
-        : [{ row, changes: { key_id: to.row.id, encrypted_value: to.encrypt(place, value) } }];
+      return value === null ? [] : [{ row, changes: { key_id: to.row.id, encrypted_value: to.encrypt(place, value) } }];
     });
 
   /** Everything that these secrets keep under the key; resolves to how many rows moved. */
-  const moveBatch = async (
-    tx: Tx,
-    ids: readonly SecretId[],
-    from: OpenOwnerKey,
-    to: OpenOwnerKey,
-  ): Promise<number> => {
+  const moveBatch = async (tx: Tx, ids: readonly SecretId[], from: OpenOwnerKey, to: OpenOwnerKey): Promise<number> => {
     const key_id = from.row.id;
     const order = { lock: 'update', orderBy: sql`id` } as const;
     // Locked even where only an old version needs the key: whoever restores that version has locked its secret.
@@ -135,7 +128,12 @@ export const createReencrypt = ({ clock, seals, ownerKeys, stragglerMs }: Deps):
   const retire = async (tx: Tx, owner: string | null, { after, failed }: Retire): Promise<StepOutcome<Cursor>> => {
     const id = await nextRetiring(tx, owner, after);
     if (id === null) return { next: 'finish', failed };
-    const row: OwnerKeyRow | null = await seals.loadOne(tx, 'owner_keys', { id, state: 'retiring' }, { lock: 'update' });
+    const row: OwnerKeyRow | null = await seals.loadOne(
+      tx,
+      'owner_keys',
+      { id, state: 'retiring' },
+      { lock: 'update' },
+    );
     const left = await countDependents(tx, id);
     if (row && left === 0) await seals.remove(tx, 'owner_keys', [row]);
     return { next: 'step', cursor: { phase: 'retire', after: id, failed: failed + (row ? left : 1) } };
@@ -166,7 +164,7 @@ export const createReencrypt = ({ clock, seals, ownerKeys, stragglerMs }: Deps):
 };
 
 /** How many values and versions need an owner key. */
-export const countDependents = async (tx: Tx, id: OwnerKeyId): Promise<number> => {
+const countDependents = async (tx: Tx, id: OwnerKeyId): Promise<number> => {
   const { rows } = await sql<{ count: number }>`select
     (select count(*) from public.secrets where key_id = ${id})
     + (select count(*) from public.secret_versions where key_id = ${id}) as count`.execute(tx);

@@ -81,7 +81,10 @@ export const createReseal = ({ clock, keys, seals, stragglerMs }: Deps): JobKind
     return { next: 'step', done, cursor: { ...cursor, ...next, failed } };
   };
 
-  const endPass = async (tx: Tx, { phase, failed }: Extract<Cursor, { table: number }>): Promise<StepOutcome<Cursor>> => {
+  const endPass = async (
+    tx: Tx,
+    { phase, failed }: Extract<Cursor, { table: number }>,
+  ): Promise<StepOutcome<Cursor>> => {
     if (phase === 'first') return { next: 'step', cursor: { phase: 'waiting' } };
     if (failed > 0) return { next: 'finish', failed };
     await lockKeys(tx);
@@ -92,7 +95,8 @@ export const createReseal = ({ clock, keys, seals, stragglerMs }: Deps): JobKind
   /** Waits until no statement can be under way that was sealed with an older key. */
   const wait = async (tx: Tx, generation: number): Promise<StepOutcome<Cursor>> => {
     const services = await live(tx);
-    const { promoted_at: promoted = null } = keys.held().sealGenerations.find((one) => one.generation === generation) ?? {};
+    const { promoted_at: promoted = null } =
+      keys.held().sealGenerations.find((one) => one.generation === generation) ?? {};
     const isOver = promoted !== null && (await databaseNow(tx)).getTime() - promoted.getTime() >= stragglerMs;
     const allSeal = services.every(({ sealing_generation: sealing }) => sealing >= generation);
     return isOver && allSeal ? { next: 'step', cursor: passFrom('second') } : waiting({ phase: 'waiting' });

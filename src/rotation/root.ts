@@ -13,7 +13,7 @@ import type { Recorded } from './recorded.ts';
 import { neededFor, readRootKeys } from './status.ts';
 
 /** How far a rotation of the root key is. Asked again, it goes on from there. */
-export type RotateRootOutcome =
+type RotateRootOutcome =
   /** The new key is in the file and waits for these services to hold it. */
   | { readonly state: 'waiting'; readonly root_key_id: string; readonly waiting_for: readonly string[] }
   /** The new key is the primary one, and owner keys move to it. */
@@ -30,7 +30,7 @@ interface Deps {
   readonly startRewrap: (caller: Caller) => Promise<JobView>;
 }
 
-export interface RetireRoot {
+interface RetireRoot {
   readonly rootKeyId: string;
   /** Ends the logins that need it, instead of waiting until they are refreshed. */
   readonly endLogins: boolean;
@@ -80,7 +80,10 @@ export const createRootChanges = (deps: Deps) => {
 
   const promote = (caller: Caller, id: string): Promise<unknown> =>
     recorded(caller, 'key.rotate_root', { root_key_id: id, step: 'promoted' }, () =>
-      keys.rewriteFile((before) => [...before.filter((key) => key.id === id), ...before.filter((key) => key.id !== id)]),
+      keys.rewriteFile((before) => [
+        ...before.filter((key) => key.id === id),
+        ...before.filter((key) => key.id !== id),
+      ]),
     );
 
   const retireLocked = async (tx: Tx, caller: Caller, id: string) => {

@@ -13,7 +13,7 @@ import {
 import { type RootKeyDependents, rootKeyDependents } from './dependents.ts';
 
 /** One root key: where it stands, what needs it, and whether it can be retired. */
-export interface RootKeyStatus {
+interface RootKeyStatus {
   readonly id: string;
   /** `missing`: something needs it, and this service does not hold it. */
   readonly state: 'primary' | 'current' | 'retired' | 'missing';
@@ -29,7 +29,7 @@ export interface RootKeyStatus {
   readonly needed_for: readonly string[];
 }
 
-export interface SealKeyStatus {
+interface SealKeyStatus {
   readonly id: string;
   readonly generation: number;
   readonly state: 'sealing' | 'announced' | 'verifying' | 'retired';
@@ -37,7 +37,7 @@ export interface SealKeyStatus {
   readonly promoted_at: Date | null;
 }
 
-export interface ServiceStatus {
+interface ServiceStatus {
   readonly id: string;
   readonly host: string;
   readonly pid: number;
@@ -47,7 +47,7 @@ export interface ServiceStatus {
   readonly seen_at: Date;
 }
 
-export interface KeysStatus {
+interface KeysStatus {
   /** Where this service reads its root keys. */
   readonly source: string;
   readonly root_keys: readonly RootKeyStatus[];
@@ -68,7 +68,9 @@ export const neededFor = (
   const expires = lastTokenExpires(state);
   return [
     ...(primary.length > 0 ? [`It is the primary root key of ${plural(primary.length, 'service', 'services')}.`] : []),
-    ...(owner_keys > 0 ? [`It wraps ${plural(owner_keys, 'owner key', 'owner keys')}. Run "keyhold keys rewrap".`] : []),
+    ...(owner_keys > 0
+      ? [`It wraps ${plural(owner_keys, 'owner key', 'owner keys')}. Run "keyhold keys rewrap".`]
+      : []),
     ...(logins > 0
       ? [`${plural(logins, 'login needs', 'logins need')} it until refreshed. Wait, or retire it with --end-logins.`]
       : []),
@@ -144,14 +146,16 @@ export const createKeysStatus =
       source: held.configured.source,
       root_keys: [...new Set(order)].map((id) => rootKeyStatus(held, read, id)),
       seal_keys: sealKeyStatuses(held),
-      services: read.services.map(({ service_id: id, host, pid, root_key_ids, sealing_generation, started_at, seen_at }) => ({
-        id,
-        host,
-        pid,
-        root_key_ids,
-        seal_generation: sealing_generation,
-        started_at,
-        seen_at,
-      })),
+      services: read.services.map(
+        ({ service_id: id, host, pid, root_key_ids, sealing_generation, started_at, seen_at }) => ({
+          id,
+          host,
+          pid,
+          root_key_ids,
+          seal_generation: sealing_generation,
+          started_at,
+          seen_at,
+        }),
+      ),
     };
   };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { prepareSchema, serviceRole } from '../../src/db/grants.ts';
+import { prepareJobs } from '../../src/db/job-schema.ts';
 import { migrateDownAll } from '../../src/db/migrate.ts';
 import { asMigrator } from '../../src/db/open.ts';
 import { startApp } from '../support/app.ts';
@@ -197,6 +198,7 @@ describe('the doctor on a healthy database', () => {
       await prepareSchema(db, serviceRole);
       await migrateDownAll(db);
       await prepareSchema(db, serviceRole);
+      await prepareJobs(db);
     });
     const migrated = await startApp({ database });
     expect(await findings(true, migrated)).toEqual({});

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.ts';
 import { settableClock } from '../support/clock.ts';
 import type { Answer } from '../support/http.ts';
+import { storeJob } from '../support/jobs.ts';
 import {
   expectStatus,
   keepSecret,
@@ -346,6 +347,20 @@ const cases: readonly Case[] = [
     const { id } = expectStatus(await ada.call('GET', '/auth/logins'), 200).body.logins[0];
     return by(grace, 'DELETE', `/auth/logins/${id}`, undefined, id);
   }),
+  refusal('DELETE /api/v1/admin/jobs/{id}', 'that does not exist', 404, 'job.cancel not_found', () => {
+    const id = randomUUID();
+    return by(root, 'DELETE', `/admin/jobs/${id}`, undefined, id);
+  }),
+  refusal(
+    'DELETE /api/v1/admin/jobs/{id}',
+    'that must not stop halfway',
+    409,
+    'job.cancel state_conflict',
+    async () => {
+      const id = await storeJob(app, { cancellable: false });
+      return by(root, 'DELETE', `/admin/jobs/${id}`, undefined, id);
+    },
+  ),
   refusal('POST /api/v1/auth/refresh', 'with a token that was used before', 401, 'login.refresh reused', async () => {
     const login = await logIn(app, 'grace');
     const body = { refresh_token: login.refreshToken };

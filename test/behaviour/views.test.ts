@@ -94,6 +94,22 @@ const sessionFields = [
 ];
 const tokenFields = ['id', 'name', 'permissions[]', 'agent', 'session_id', 'created_at', 'expires_at', 'last_used_at'];
 const grantedFields = ['access_token', 'token_type', 'expires_in', 'refresh_token', ...under('user.', ownUserFields)];
+const jobFields = [
+  'id',
+  'kind',
+  'state',
+  'params',
+  'total',
+  'done',
+  'failed',
+  'counts',
+  'reason',
+  'requested_by',
+  'created_at',
+  'started_at',
+  'updated_at',
+  'finished_at',
+];
 const problemFields = ['type', 'title', 'status', 'detail', 'code', 'request_id', 'errors[].field', 'errors[].detail'];
 
 const classified: Readonly<Record<string, readonly string[]>> = {
@@ -124,6 +140,10 @@ const classified: Readonly<Record<string, readonly string[]>> = {
   // To the user and to administrators whole; to others as a card.
   'GET /api/v1/users': [...under('users[].', ownUserFields), 'next_cursor'],
   'GET /api/v1/users/{id}': ownUserFields,
+  // To administrators.
+  'GET /api/v1/admin/jobs': [...under('jobs[].', jobFields), 'next_cursor'],
+  'GET /api/v1/admin/jobs/{id}': jobFields,
+  'DELETE /api/v1/admin/jobs/{id}': jobFields,
   // To administrators, or about oneself.
   'POST /api/v1/users': ownUserFields,
   'PATCH /api/v1/users/{id}': ownUserFields,

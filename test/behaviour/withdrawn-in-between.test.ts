@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.ts';
 import { forge, macSigner } from '../support/forged-tokens.ts';
 import type { Answer, RequestOptions } from '../support/http.ts';
+import { storeJob } from '../support/jobs.ts';
 import {
   expectStatus,
   keepSecret,
@@ -327,6 +328,7 @@ const prepareChanges = async ({ person, owner, options }: Caller, kind: Withdraw
     change('reset a password', 'POST', `/users/${await other()}/password`, reset.body),
     change('cancel a reset', 'POST', `/users/${resetId}/password/cancel`),
     change('erase a user', 'DELETE', `/users/${await other()}`),
+    change('cancel a job', 'DELETE', `/admin/jobs/${await storeJob(app)}`),
   ];
   if (kind === 'token') return changes;
   const madeToken = async () => {
@@ -361,6 +363,7 @@ const tables: Readonly<Record<string, string>> = {
   tokens: 'id::text',
   logins: 'id::text',
   owner_keys: 'id::text',
+  jobs: 'id::text',
 };
 
 /** Every row that a change could write, by table and key. When a credential was last used is left out. */

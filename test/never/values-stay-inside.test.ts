@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { rootKeySource } from '../../src/config/root-keys.ts';
 import { newRootKey, startApp, type TestApp } from '../support/app.ts';
+import { settableClock } from '../support/clock.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { documentedOperations } from '../support/documented.ts';
 import {
@@ -11,6 +13,7 @@ import {
   type Target,
   unexercised,
 } from '../support/exercise/index.ts';
+import { storeJob } from '../support/jobs.ts';
 import { type Leak, pieceLength } from '../support/leaks.ts';
 import { type ServiceProcess, startService } from '../support/process.ts';
 import { tableContents } from '../support/table-contents.ts';
@@ -227,7 +230,7 @@ suite('the service, its log at debug', true, async () => {
   });
   const also = secretsOf(rootKey, app.database);
   return {
-    target: { url: app.url, database: app.database, written: app.logged },
+    target: { url: app.url, database: app.database, written: app.logged, storeJob: () => storeJob(app) },
     adminPassword,
     also,
     stop: () => app.close(),
@@ -250,11 +253,20 @@ suite('a process of its own', false, async () => {
     },
   });
   const written = () => `${service.stdout()}\n${service.stderr()}`;
+  const db = database.open(1);
+  const rootKeys = rootKeySource({ KEYHOLD_ROOT_KEYS: rootKey }, '/nonexistent');
+  const target: Target = {
+    url: service.url,
+    database,
+    written,
+    storeJob: () => storeJob({ db, rootKeys, clock: settableClock() }),
+  };
   const stop = async () => {
+    await db.close();
     await service.stop();
     await database.drop();
   };
-  return { target: { url: service.url, database, written }, adminPassword, also: secretsOf(rootKey, database), stop };
+  return { target, adminPassword, also: secretsOf(rootKey, database), stop };
 });
 
 /** What the service works with and shows to nobody. */

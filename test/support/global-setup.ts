@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { startEmbedded } from '../../src/db/embedded/index.ts';
 import { prepareSchema, serviceRole } from '../../src/db/grants.ts';
+import { prepareJobs } from '../../src/db/job-schema.ts';
 import { asMigrator, embeddedAccess } from '../../src/db/open.ts';
 
 export interface Cluster {
@@ -24,7 +25,10 @@ declare module 'vitest' {
 export default async (project: TestProject): Promise<() => Promise<void>> => {
   const directory = await mkdtemp(join(tmpdir(), 'keyhold-test-'));
   const server = await startEmbedded({ dataDir: directory, log: () => undefined });
-  await asMigrator(embeddedAccess(server), (db) => prepareSchema(db, serviceRole));
+  await asMigrator(embeddedAccess(server), async (db) => {
+    await prepareSchema(db, serviceRole);
+    await prepareJobs(db);
+  });
   const login = (role: 'superuser' | 'migrator' | 'service') => {
     const { user, password } = server.connection(role);
     return { user, password: password.expose() };

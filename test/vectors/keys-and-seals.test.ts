@@ -109,6 +109,7 @@ const covered: Record<string, string> = {
   closed_identity_count: 'id entries',
   root_keys: 'id state added_at last_signed_at unused_since retired_at',
   heartbeats: 'service_id host pid root_key_ids known_generation sealing_generation started_at seen_at',
+  jobs: 'id kind params state cancellable cursor total done failed counts attempts reason requested_by created_at started_at finished_at revision',
 };
 
 describe('the seals of our tables', () => {

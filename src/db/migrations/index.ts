@@ -1,6 +1,7 @@
 import type { Migration } from 'kysely/migration';
 import * as foundation from './0001-foundation.ts';
 import * as closedIdentities from './0002-closed-identities.ts';
+import * as jobs from './0003-jobs.ts';
 import * as keyRotation from './0004-key-rotation.ts';
 import type { SealFormats } from './formats.ts';
 
@@ -15,5 +16,6 @@ export interface KeyholdMigration extends Migration {
 export const migrations: Readonly<Record<string, KeyholdMigration>> = {
   '0001-foundation': foundation,
   '0002-closed-identities': closedIdentities,
+  '0003-jobs': jobs,
   '0004-key-rotation': keyRotation,
 };

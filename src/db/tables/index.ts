@@ -8,6 +8,7 @@ import {
 } from './closed-identities.ts';
 import { type HeartbeatRow, heartbeats } from './heartbeats.ts';
 import { type IdempotencyRow, idempotency_keys } from './idempotency-keys.ts';
+import { type JobRow, jobs } from './jobs.ts';
 import type { LoginFailureRow } from './login-failures.ts';
 import { type LoginRow, logins } from './logins.ts';
 import { type OwnerKeyRow, owner_keys } from './owner-keys.ts';
@@ -24,6 +25,7 @@ export type { AuditRow } from './audit-log.ts';
 export type { ClosedIdentityCountRow, ClosedIdentityRow } from './closed-identities.ts';
 export type { HeartbeatRow } from './heartbeats.ts';
 export type { IdempotencyRow } from './idempotency-keys.ts';
+export type { JobRow } from './jobs.ts';
 export type { LoginRow } from './logins.ts';
 export type { OwnerKeyRow } from './owner-keys.ts';
 export type { ParticipantRow } from './participants.ts';
@@ -51,6 +53,7 @@ export interface Tables {
   closed_identity_count: ClosedIdentityCountRow;
   root_keys: RootKeyRow;
   heartbeats: HeartbeatRow;
+  jobs: JobRow;
   service_keys: ServiceKeyRow;
   login_failures: LoginFailureRow;
 }
@@ -81,6 +84,7 @@ export const sealedTables = {
   closed_identity_count,
   root_keys,
   heartbeats,
+  jobs,
 } as const;
 
 export type SealedTableName = keyof typeof sealedTables;

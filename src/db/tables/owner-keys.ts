@@ -6,7 +6,8 @@ export interface OwnerKeyRow {
   owner_id: UserId;
   wrapped_key: string;
   root_key_id: string;
-  state: 'active' | 'retiring';
+  /** `destroyed`: the key is gone, and the row stays only until nothing refers to it. */
+  state: 'active' | 'retiring' | 'destroyed';
   created_at: Date;
   seal: Buffer;
 }

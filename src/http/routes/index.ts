@@ -3,6 +3,8 @@ import type { HttpGate } from '../gate.ts';
 import { createRoutes } from '../route.ts';
 import { authRoutes } from './auth.ts';
 import { importRoute } from './import.ts';
+import { jobRoutes } from './jobs.ts';
+import { keyRoutes } from './keys.ts';
 import { operationRoutes } from './operation.ts';
 import { secretRoutes } from './secrets/index.ts';
 import { sessionRoutes } from './sessions.ts';
@@ -11,7 +13,9 @@ import { userRoutes } from './users.ts';
 export type Services = Parameters<typeof operationRoutes>[1] &
   Parameters<typeof authRoutes>[1] &
   Parameters<typeof userRoutes>[1] &
-  Parameters<typeof sessionRoutes>[1];
+  Parameters<typeof sessionRoutes>[1] &
+  Parameters<typeof jobRoutes>[1] &
+  Parameters<typeof keyRoutes>[1];
 
 /** Adds every route of the service. No service is called before a request comes. */
 export const registerRoutes = async (http: FastifyInstance, gate: HttpGate, services: Services): Promise<void> => {
@@ -25,6 +29,8 @@ export const registerRoutes = async (http: FastifyInstance, gate: HttpGate, serv
     userRoutes(routes, services);
     sessionRoutes(routes, services);
     secretRoutes(routes, services.secrets);
+    jobRoutes(routes, services);
+    keyRoutes(routes, services);
     scope.register((inner, _inner, ready) => {
       importRoute(inner, createRoutes(inner, gate), services.secrets);
       ready();

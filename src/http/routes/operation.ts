@@ -58,7 +58,11 @@ export const operationRoutes = ({ open, gated }: Routes, { accessTokens, metrics
     description: 'A JSON Web Key Set (RFC 7517).',
     status: 200,
     answer: Jwks,
-    handler: async () => accessTokens.jwks(),
+    handler: async ({ reply }) => {
+      // A new key signs nothing before it was published for this long.
+      reply.header('cache-control', 'public, max-age=300');
+      return accessTokens.jwks();
+    },
   });
   gated({
     method: 'GET',

@@ -1,5 +1,6 @@
 import type { Permission } from '../../../src/core/permissions.ts';
 import type { TestApp } from '../app.ts';
+import { storeJob } from '../jobs.ts';
 import { expectStatus, logIn, type Person, password, startSession } from '../people.ts';
 import { storeAs } from '../stored-rows.ts';
 import { cell, grid } from './grid.ts';
@@ -47,6 +48,9 @@ GET /api/v1/sessions/{id}/cleanup                     | 401 unauthenticated | 20
 POST /api/v1/sessions/{id}/participants               | 401 unauthenticated | 201                    | 201                    | 201   | 403 permission_missing | 201
 DELETE /api/v1/sessions/{id}/participants/{user_id}   | 401 unauthenticated | 204                    | 204                    | 204   | 403 permission_missing | 204
 POST /api/v1/sessions/{id}/end                        | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+GET /api/v1/admin/jobs                                | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
+GET /api/v1/admin/jobs/{id}                           | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
+DELETE /api/v1/admin/jobs/{id}                        | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
 `);
 
 export const otherOperations = table.map((line) => cell(line, 'operation'));
@@ -160,6 +164,9 @@ const requests: Readonly<Record<string, (context: RequestContext) => TableReques
   'DELETE /api/v1/sessions/{id}/participants/{user_id}': ({ session, fixture }) =>
     api('DELETE', `/sessions/${session}/participants/${fixture.root.id}`),
   'POST /api/v1/sessions/{id}/end': ({ session }) => api('POST', `/sessions/${session}/end`),
+  'GET /api/v1/admin/jobs': () => api('GET', '/admin/jobs'),
+  'GET /api/v1/admin/jobs/{id}': async ({ fixture }) => api('GET', `/admin/jobs/${await storeJob(fixture.app)}`),
+  'DELETE /api/v1/admin/jobs/{id}': async ({ fixture }) => api('DELETE', `/admin/jobs/${await storeJob(fixture.app)}`),
 };
 
 /** These operations end the caller's credential, so that each caller is a new user. */

@@ -191,7 +191,11 @@ const operation: Readonly<Record<string, Row>> = {
   getMetrics: () => ({ by: 'admin' }),
 };
 
-const rows = { ...account, ...users, ...sessions, ...secrets, ...operation };
+const aJob: Row = async ({ target }) => ({ by: 'admin', path: { id: await target.storeJob() } });
+
+const jobs: Readonly<Record<string, Row>> = { listJobs: () => ({ by: 'admin' }), getJob: aJob, cancelJob: aJob };
+
+const rows = { ...account, ...users, ...sessions, ...secrets, ...jobs, ...operation };
 
 /** The operations that openapi.json documents and no row exercises, or the other way round; both are empty. */
 export const unexercised = (): { readonly missing: string[]; readonly unknown: string[] } => {

@@ -7,6 +7,8 @@ import { anyText, plainText } from './random-texts.ts';
 export interface Target {
   readonly url: string;
   readonly database: TestDatabase;
+  /** Writes a job that no service works on; resolves to its id. */
+  storeJob(): Promise<string>;
   /** Everything that it has written: log, stdout, stderr. */
   written(): string;
 }
