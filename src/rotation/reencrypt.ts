@@ -36,7 +36,7 @@ interface Deps {
 }
 
 const batchSize = 100;
-const waitSeconds = 5;
+const waitSeconds = 2;
 
 const valuesFrom = (phase: 'first' | 'second'): Values => ({ phase, key: null, secret: null });
 
