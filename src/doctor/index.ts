@@ -50,7 +50,7 @@ export async function* examineDatabase({ db }: Database, target: DoctorTarget): 
 const isWrong = ({ findings }: Check): boolean => findings.length > 0;
 
 async function* examineRows(db: Db, target: DoctorTarget, rootKeys: RootKeys): AsyncGenerator<Check> {
-  let sealKeys: SealKeys | null = null;
+  let sealKeys = null as SealKeys | null;
   yield await completed('keys', async () => {
     const result = await checkServiceKeys(db, rootKeys);
     ({ sealKeys } = result);
@@ -64,7 +64,7 @@ async function* examineRows(db: Db, target: DoctorTarget, rootKeys: RootKeys): A
     return;
   }
   const seals = createSeals(() => known);
-  yield await completed('seals', () => checkSeals(db, seals.isIntact));
+  yield await completed('seals', () => checkSeals(db, seals.isIntact, known.sealing.id));
   const ownerKeys = createOwnerKeys({ clock: target.clock, rootKeys: () => [primary, ...others], seals });
   yield await completed('values', () => checkValues(db, ownerKeys, target.full));
 }

@@ -7,7 +7,7 @@ export { type LoginKey, lastTokenExpires } from './login-keys.ts';
 export { type ReadSealKeys, sealInOlderFormat } from './older-format.ts';
 export { createOwnerKeys, type OpenOwnerKey, type OwnerKeys } from './owner-keys.ts';
 export { countOwnerKeys, type OnNewLookupKey, rootKeyStates } from './prove.ts';
-export { resealBatch, resealedTables } from './reseal.ts';
+export { resealBatch, resealedTables, sealKeyIdOf } from './reseal.ts';
 export { type KeyRing, openKeyRing } from './ring.ts';
 export { rootKeyInMemory } from './root-key.ts';
 export { neededFor, type RootKeyDependents, rootKeyDependents } from './root-key-needs.ts';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { TestApp } from '../support/app.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
-import { findings } from '../support/doctor.ts';
+import { examine, findings } from '../support/doctor.ts';
 import { expectStatus, keepSecret, logIn, logInAdmin, type Person, people, startSession } from '../support/people.ts';
 import { finished, type KeyFile, keyFile, keysOf, newKey, rootKeyOf, rotated } from '../support/rotating.ts';
 import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
@@ -272,6 +272,8 @@ describe('the seal key', () => {
     }, 30_000);
     await expectAll(kept);
     expect(await findings(true, app)).toEqual({});
+    const seals = (await examine(app)).find(({ name }) => name === 'seals');
+    expect(seals?.seen).toMatch(/^\d+ rows, \d+ records sealed by older seal keys$/);
     const restarted = await file.start({ database });
     expect(await revealed(await logIn(restarted, 'ada'), kept.own.id)).toBe('own');
     await restarted.close();
@@ -305,5 +307,48 @@ describe('the seal key', () => {
     await sql(`update service_keys set state = 'active' where id = $1`, [stored[0]?.id]);
     await expect(app.app.keys.beat()).rejects.toThrow('was changed');
     await expect(file.start({ database })).rejects.toThrow('was changed');
+  });
+});
+
+describe('what needs a key', () => {
+  it('every column of the catalogue that names a key is one that is counted before the key goes', async () => {
+    const rows = await sql(`select c.relname || '.' || a.attname as name from pg_attribute a
+      join pg_class c on c.oid = a.attrelid and c.relkind = 'r'
+      where c.relnamespace = 'public'::regnamespace and a.attnum > 0 and not a.attisdropped
+        and (a.attname ~ 'key_id|wrapped' or (a.attname = 'id' and c.relname in ('owner_keys', 'root_keys', 'service_keys')))
+      order by 1`);
+    expect(rows.map(({ name }) => name)).toEqual([
+      'heartbeats.root_key_ids',
+      'logins.root_key_id',
+      'owner_keys.id',
+      'owner_keys.root_key_id',
+      'owner_keys.wrapped_key',
+      'root_keys.id',
+      'secret_versions.key_id',
+      'secrets.key_id',
+      'service_keys.id',
+      'service_keys.root_key_id',
+      'service_keys.wrapped_key',
+    ]);
+  });
+
+  it('a batch of keys that the database does not show is not taken for none', async () => {
+    const next = newKey();
+    await file.write(first.text, next.text);
+    expectStatus(await reload(), 200);
+    await file.write(next.text, first.text);
+    expectStatus(await reload(), 200);
+    // A view in place of the table shows no key that has to move.
+    await sql('alter table owner_keys rename to hidden_keys');
+    await sql(`create view owner_keys as select * from hidden_keys where root_key_id = '${next.id}'`);
+    await sql('grant select, insert, update, delete on owner_keys to keyhold_service');
+    await rotated(app, admin, 'rewrap');
+    await sql('drop view owner_keys');
+    await sql('alter table hidden_keys rename to owner_keys');
+    expect(await rootKeyOf(admin, first.id)).toMatchObject({ owner_keys: 3 });
+    const retire = await admin.call('POST', '/admin/keys/retire', { body: { root_key_id: first.id } });
+    expect(expectStatus(retire, 409).body.detail).toContain('3 owner keys');
+    await file.write(next.text);
+    expectStatus(await reload(), 409);
   });
 });
