@@ -26,7 +26,7 @@ import { createServer } from './http/server.ts';
 import { createIdempotency } from './idempotency/index.ts';
 import { createJobs, type JobKinds } from './jobs/index.ts';
 import { createOwnerKeys, createSeals, openServiceKeys } from './keys/index.ts';
-import { createErase } from './lifecycle/index.ts';
+import { createLifecycle } from './lifecycle/index.ts';
 import { createSecrets } from './secrets/index.ts';
 import { createSessions } from './sessions/index.ts';
 import {
@@ -143,20 +143,20 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
     sessions,
     versionsKept: config.versionsKept,
   });
-  const erase = createErase({ audit, mutate, users, sessions, secrets });
-  return { audit, jobs, users, sessions, secrets, accessTokens, logins, tokens, authenticate, erase };
+  const lifecycle = createLifecycle({ db, audit, mutate, jobs, users, sessions, secrets });
+  return { audit, jobs, users, sessions, secrets, accessTokens, logins, tokens, authenticate, lifecycle };
 };
 
 /** Every kind of long work that this version knows. */
-const jobKinds = (): JobKinds => ({});
+const jobKinds = ({ lifecycle }: Domains): JobKinds => ({ ...lifecycle.jobKinds });
 
 /** What the operator's commands work with: the same domains on the same database, without the HTTP server. */
-export type OperatorApp = Pick<Domains, 'jobs' | 'users' | 'secrets'>;
+export type OperatorApp = Pick<Domains, 'jobs' | 'users' | 'secrets' | 'lifecycle'>;
 
 /** The domains for the operator's commands. The database is the caller's to close. */
 export const createOperatorApp = async (deps: Omit<AppDeps, 'logger'>): Promise<OperatorApp> => {
-  const { jobs, users, secrets } = await createDomains(deps, createMetrics(deps.database.waiting));
-  return { jobs, users, secrets };
+  const { jobs, users, secrets, lifecycle } = await createDomains(deps, createMetrics(deps.database.waiting));
+  return { jobs, users, secrets, lifecycle };
 };
 
 type Domains = Awaited<ReturnType<typeof createDomains>>;
@@ -203,7 +203,7 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
   const metricsServer = await createMetricsServer({ config, logger, metrics });
   const { listen, close } = createListening(http, metricsServer, config);
   const stopRecording = recordTurnedAway(limits, logger);
-  const runner = domains.jobs.runner(jobKinds(), logger);
+  const runner = domains.jobs.runner(jobKinds(domains), logger);
   return {
     http,
     metrics,

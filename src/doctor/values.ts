@@ -85,6 +85,8 @@ const brokenAmong = async (
 };
 
 const complaintAbout = (value: StoredValue, key: OwnerKeyRow | undefined, ownerKeys: OwnerKeys): string[] => {
+  // Of an erased user, whose secrets are being purged.
+  if (key?.state === 'destroyed') return [];
   if (key !== undefined && opens(value, key, ownerKeys)) return [];
   const why = key === undefined ? `: its owner key ${value.keyId} is missing or broken` : '';
   return [`The value of secret ${value.secretId}, version ${value.version}, does not open${why}.`];

@@ -158,7 +158,8 @@ const insertWrapped = async (
 /** Refuses to serve while somebody's owner key needs a root key that is not configured. */
 const refuseMissingRootKeys = async (tx: Tx, rootKeys: RootKeys): Promise<void> => {
   const { rows } = await sql<{ root_key_id: string; count: number }>`
-    select root_key_id, count(*) as count from public.owner_keys group by root_key_id`.execute(tx);
+    select root_key_id, count(*) as count from public.owner_keys
+    where state <> 'destroyed' group by root_key_id`.execute(tx);
   const missing = rows.filter((row) => !rootKeys.keys.some((root) => root.id === row.root_key_id));
   if (missing.length === 0) return;
   const list = missing.map((row) => `${row.root_key_id} (${row.count} owner keys)`).join(', ');
