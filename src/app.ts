@@ -26,7 +26,7 @@ import { createServer } from './http/server.ts';
 import { createIdempotency } from './idempotency/index.ts';
 import { createJobs, type JobKinds } from './jobs/index.ts';
 import { createOwnerKeys, createSeals, type KeyRing, openKeyRing } from './keys/index.ts';
-import { createErase } from './lifecycle/index.ts';
+import { createLifecycle } from './lifecycle/index.ts';
 import { createRotation } from './rotation/index.ts';
 import { createSecrets } from './secrets/index.ts';
 import { createSessions } from './sessions/index.ts';
@@ -151,22 +151,22 @@ const createDomains = ({ config, clock, database }: DomainDeps, keys: KeyRing, m
     sessions,
     versionsKept: config.versionsKept,
   });
-  const erase = createErase({ audit, mutate, users, sessions, secrets });
-  return { audit, jobs, rotation, users, sessions, secrets, accessTokens, logins, tokens, authenticate, erase };
+  const lifecycle = createLifecycle({ db, audit, mutate, jobs, users, sessions, secrets });
+  return { audit, jobs, rotation, users, sessions, secrets, accessTokens, logins, tokens, authenticate, lifecycle };
 };
 
 /** Every kind of long work that this version knows. */
-const jobKinds = ({ rotation }: Domains): JobKinds => ({ ...rotation.kinds });
+const jobKinds = ({ lifecycle, rotation }: Domains): JobKinds => ({ ...lifecycle.jobKinds, ...rotation.kinds });
 
 /** What the operator's commands work with: the same domains on the same database, without the HTTP server. */
-export type OperatorApp = Pick<Domains, 'jobs' | 'users' | 'secrets'>;
+export type OperatorApp = Pick<Domains, 'jobs' | 'users' | 'secrets' | 'lifecycle'>;
 
 /** Runs `work` with the domains for the operator's commands. The database is the caller's to close. */
 export const withOperatorApp = async <T>(deps: DomainDeps, work: (app: OperatorApp) => Promise<T>): Promise<T> => {
   const keys = await openKeys(deps, () => undefined);
   try {
-    const { jobs, users, secrets } = createDomains(deps, keys, createMetrics(deps.database.waiting));
-    return await work({ jobs, users, secrets });
+    const { jobs, users, secrets, lifecycle } = createDomains(deps, keys, createMetrics(deps.database.waiting));
+    return await work({ jobs, users, secrets, lifecycle });
   } finally {
     await keys.close();
   }

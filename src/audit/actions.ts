@@ -47,7 +47,18 @@ export interface AuditDetails {
   'user.update': UserChange;
   'user.disable': UserChange & { readonly logins: number; readonly tokens: number };
   'user.enable': UserChange;
-  'user.erase': { readonly secrets: number; readonly shares: number; readonly sessions: number };
+  /** What was purged with the erasure itself; `job_id` names the job that goes on with the rest. */
+  'user.erase': {
+    readonly secrets: number;
+    readonly shares: number;
+    readonly sessions: number;
+    readonly versions: number;
+    readonly participations: number;
+    readonly logins: number;
+    readonly tokens: number;
+    readonly job_id?: string;
+  };
+  'user.erase_preview': NoDetails;
   'user.password_change': Revised;
   'user.password_reset': Revised & { readonly secrets_from: string | null };
   'user.reset_cancel': Revised;

@@ -304,6 +304,7 @@ CREATE UNIQUE INDEX ux_secrets_owner_name ON public.secrets USING btree (owner_i
 CREATE UNIQUE INDEX ux_secrets_session_owner_name ON public.secrets USING btree (session_id, owner_id, name) WHERE (((scope)::text = 'session'::text) AND (deleted_at IS NULL));
 CREATE INDEX ix_session_participants_user_id ON public.session_participants USING btree (user_id, session_id);
 CREATE INDEX ix_sessions_external_id ON public.sessions USING btree (external_id) WHERE (external_id IS NOT NULL);
+CREATE INDEX ix_sessions_owner_id ON public.sessions USING btree (owner_id, id);
 CREATE UNIQUE INDEX ux_sessions_owner_external_id ON public.sessions USING btree (owner_id, external_id) WHERE (external_id IS NOT NULL);
 CREATE INDEX ix_tokens_session_id ON public.tokens USING btree (session_id);
 CREATE INDEX ix_tokens_user_id ON public.tokens USING btree (user_id);

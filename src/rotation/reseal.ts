@@ -103,7 +103,6 @@ export const createReseal = ({ clock, keys, seals, stragglerMs }: Deps): JobKind
   };
 
   return jobKind<Params, Cursor>({
-    cancellable: false,
     step: async (tx, { params: { generation }, cursor }) => {
       const at: Cursor = cursor ?? { phase: 'announced' };
       if (at.phase === 'announced') return await promote(tx, generation);

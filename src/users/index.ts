@@ -84,7 +84,7 @@ export const createUsers = (deps: Deps) => {
     ...createCreation({ db, audit, mutate, idempotency, passwords, queries, insert, get: lookUp.get }),
     ...change,
     ...createPasswordChange({ db, audit, mutate, queries, revise, credentials, passwords, throttle, reset }),
-    ...createErasing({ queries, revise, closedIdentities }),
+    erasing: createErasing({ seals, queries, revise, credentials, closedIdentities }),
     cancelReset,
     insert,
   };
