@@ -212,7 +212,10 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
   });
   const httpGate = createHttpGate(gate);
   // On the whole server and before any route's own hooks, so that the limits act before authentication.
-  http.addHook('onRequest', async (request) => httpGate.admit(request));
+  http.addHook('onRequest', async (request) => {
+    httpGate.admit(request);
+    await keys.revive();
+  });
   await registerRoutes(http, httpGate, { ...domains, metrics, readiness: createReadiness({ db, clock, keys }) });
   const metricsServer = await createMetricsServer({ config, logger, metrics });
   const { listen, close } = createListening(http, metricsServer, config);

@@ -47,6 +47,11 @@ export interface KeyRing {
   rewriteFile(change: (keys: readonly ConfiguredRootKey[]) => readonly ConfiguredRootKey[]): Promise<HeldKeys>;
   /** Tells that this service lives and takes up what others changed. Called every few seconds, and by tests. */
   beat(): Promise<void>;
+  /**
+   * Where the last heartbeat is too old for the keys to be used, tries to renew it first: after an outage of the database, the
+   * first request is answered. Never rejects; `held` says what came of it.
+   */
+  revive(): Promise<void> | undefined;
   /** Says that this service has ended. */
   close(): Promise<void>;
 }
@@ -162,6 +167,11 @@ class Ring implements KeyRing {
       this.#beating = null;
     });
     return this.#beating;
+  }
+
+  revive(): Promise<void> | undefined {
+    if (this.#snapshot !== null && this.#silence() <= maxSilenceMs) return undefined;
+    return this.beat().catch((error: unknown) => this.#note(error));
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { migrateDown, migrateUp } from '../../src/db/migrate.ts';
+import { prepareSchema } from '../../src/db/grants.ts';
+import { migrateDown } from '../../src/db/migrate.ts';
 import { migrations } from '../../src/db/migrations/index.ts';
 import { type Access, asMigrator } from '../../src/db/open.ts';
 import { newRootKey, startApp, type TestApp } from '../support/app.ts';
@@ -574,9 +575,7 @@ describe('the lookup key and the register under it', () => {
     });
     expect((await db.client.query(`select distinct purpose from service_keys`)).rows).toEqual([{ purpose: 'seal' }]);
     await db.client.query(`update users set email = 'forged@a.test' where id = $1`, [ids[2]]);
-    await asMigrator(access, migrateUp);
-    await db.client.query(`grant select, insert on closed_identities to keyhold_service`);
-    await db.client.query(`grant select, insert, update on closed_identity_count to keyhold_service`);
+    await asMigrator(access, (migrator) => prepareSchema(migrator, db.settings('service').user ?? ''));
     await on(db, rootKey, async (app, admin) => {
       await becomeHostile(app);
       const { rows } = await db.client.query(
@@ -628,7 +627,7 @@ describe('the lookup key and the register under it', () => {
     await expect(start(db, rootKey)).rejects.toThrow(/does not open the lookup key .*service_keys was changed/);
     await put(own);
     await db.client.query(`update service_keys set purpose = 'lookup' where purpose = 'seal'`);
-    await expect(start(db, rootKey)).rejects.toThrow(/seal keys are missing/);
+    await expect(start(db, rootKey)).rejects.toThrow(/does not open the lookup key .*service_keys was changed/);
     await db.client.query(`update service_keys set purpose = 'seal' where wrapped_key <> $1`, [own]);
     await on(db, rootKey, async () => undefined);
   });
