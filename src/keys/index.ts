@@ -9,7 +9,7 @@ export { createOwnerKeys, type OpenOwnerKey, type OwnerKeys } from './owner-keys
 export { countOwnerKeys, type OnNewLookupKey, rootKeyStates } from './prove.ts';
 export { resealBatch, resealedTables } from './reseal.ts';
 export { type KeyRing, openKeyRing } from './ring.ts';
-export { type RootKey, rootKeyInMemory } from './root-key.ts';
+export { rootKeyInMemory } from './root-key.ts';
 export type { SealKeys } from './seal-keys.ts';
 export { announceSealKey, promoteSealKey, removeCopies, retireSealKeys } from './seal-rotation.ts';
 export {
