@@ -139,6 +139,8 @@ interface Deps {
 export const createKeysStatus =
   ({ db, keys, seals }: Deps) =>
   async (): Promise<KeysStatus> => {
+    // What a job or another service has just changed is shown at once.
+    await keys.beat();
     const held = keys.held();
     const read = await inTransaction(db, (tx) => readRootKeys(tx, seals));
     const order = [...held.rootKeys.map(({ id }) => id), ...read.dependents.keys()];
