@@ -16,6 +16,16 @@ export const usage = (message: string): CliFailure => new CliFailure(exitCodes.u
 /** Ctrl-C, at a prompt or while waiting. */
 export const interrupted = (): CliFailure => new CliFailure(exitCodes.interrupted, '');
 
+/** Runs `work`; if Ctrl-C ends it, the failure says `message`, such as what goes on without this command. */
+export const tellIfInterrupted = async <T>(message: () => string, work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work();
+  } catch (cause) {
+    const isInterrupted = cause instanceof CliFailure && cause.exitCode === exitCodes.interrupted;
+    throw isInterrupted ? new CliFailure(exitCodes.interrupted, message(), { cause }) : cause;
+  }
+};
+
 const systemErrors: Readonly<Record<string, string>> = {
   ENOSPC: 'no space is left on the device',
   EDQUOT: 'the disk quota is exceeded',

@@ -14,6 +14,8 @@ export interface Output {
   write(text: string): Promise<void>;
   /** Writes the command's result: with --json as JSON, else the text that `toText` returns (nothing for null). */
   result(value: unknown, toText: () => string | null | Promise<string | null>): Promise<void>;
+  /** Writes a value as one line of JSON, where stdout is for programs; nothing where it is for people. */
+  jsonLine(value: unknown): Promise<void>;
   /** Aligned columns under headings on a terminal; elsewhere tab-separated and without headings. */
   table(headings: readonly string[], rows: readonly (readonly string[])[]): string;
   /** Lines of a name and its value. */
@@ -71,8 +73,8 @@ const written = (stream: NodeJS.WriteStream, text: string): Promise<void> =>
   });
 
 /** JSON leaves DEL and the C1 control characters as they are, which terminals obey. */
-const jsonOf = (value: unknown): string =>
-  JSON.stringify(value, null, 2).replaceAll(
+const jsonOf = (value: unknown, indent = 2): string =>
+  JSON.stringify(value, null, indent).replaceAll(
     /[\u007f-\u009f]/g,
     (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
@@ -91,14 +93,18 @@ export const createOutput = (options: () => OutputOptions, { stdout, stderr }: S
     const [head = '', ...lines] = aligned([headings, ...cells]);
     return [styleText('bold', head, { stream: stdout }), ...lines].map((line) => `${line}\n`).join('');
   };
+  const isForPeople = (): boolean => stdout.isTTY === true && !options().json;
   return {
     get forPeople() {
-      return stdout.isTTY === true && !options().json;
+      return isForPeople();
     },
     write: (text) => (text === '' ? Promise.resolve() : written(stdout, text)),
     result: async (value, toText) => {
       const text = options().json ? `${jsonOf(value)}\n` : await toText();
       if (text !== null && text !== '') await written(stdout, text);
+    },
+    jsonLine: async (value) => {
+      if (!isForPeople()) await written(stdout, `${jsonOf(value, 0)}\n`);
     },
     table,
     facts: (rows) => {

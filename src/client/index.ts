@@ -18,6 +18,10 @@ export {
 
 export type Secret = components['schemas']['Secret'];
 export type Session = components['schemas']['Session'];
+export type Job = components['schemas']['Job'];
+/** The keys as an administrator sees them, by ids and counts. */
+export type Keys = components['schemas']['Keys'];
+export type RootKey = components['schemas']['RootKey'];
 /** The query of `GET /secrets`. */
 export type SecretsQuery = NonNullable<paths['/api/v1/secrets']['get']['parameters']['query']>;
 /** A permission that a token can have. */

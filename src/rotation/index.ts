@@ -6,7 +6,7 @@ import { KeyholdError, notFound } from '../core/errors.ts';
 import type { UserId } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
 import type { JobKinds, Jobs, JobView } from '../jobs/index.ts';
-import { announceSealKey, type KeyRing, lockKeys, type OwnerKeys, type Seals } from '../keys/index.ts';
+import { announceSealKey, type HeldKeys, type KeyRing, lockKeys, type OwnerKeys, type Seals } from '../keys/index.ts';
 import { createGiveUp } from './give-up.ts';
 import { createRecorded } from './recorded.ts';
 import { createReencrypt } from './reencrypt.ts';
@@ -35,6 +35,13 @@ const stragglerMs = 60_000;
 export type Rotation = ReturnType<typeof createRotation>;
 
 const target = { type: 'keys', id: null } as const;
+
+/** Why a seal key cannot be retired, or null. */
+const notOlderSealKey = ({ sealKeys, sealGenerations }: HeldKeys, id: string): KeyholdError | null => {
+  if (!sealGenerations.some((one) => one.id === id)) return notFound();
+  if (sealKeys.sealing.id !== id) return null;
+  return new KeyholdError('state_conflict', 'This key seals. Run "keyhold keys rotate-seal" to replace it.');
+};
 
 /** Replacing keys while the service runs. The caller is an administrator or the operator. */
 export const createRotation = (deps: Deps) => {
@@ -101,12 +108,11 @@ export const createRotation = (deps: Deps) => {
     },
 
     /** Throws `not_found` for a seal key that is not stored, and `state_conflict` for the one that seals. */
-    checkOlderSealKey: (id: string): void => {
-      const { sealKeys, sealGenerations } = keys.held();
-      if (!sealGenerations.some((one) => one.id === id)) throw notFound();
-      if (sealKeys.sealing.id === id)
-        throw new KeyholdError('state_conflict', 'This key seals. Run "keyhold keys rotate-seal" to replace it.');
-    },
+    checkOlderSealKey: (caller: Caller, id: string): Promise<void> =>
+      mutate(caller, async (tx) => {
+        const error = notOlderSealKey(keys.held(), id);
+        return error ? await audit.refuse(tx, caller, 'key.retire', { target, error }) : { ok: undefined };
+      }),
 
     /** Retires the older seal keys once nothing but records needs them, as the end of a rotation does. */
     retireSeals: async (caller: Caller): Promise<JobView> => {

@@ -20,16 +20,22 @@ import {
 } from '../support/access-table/session-table.ts';
 import { startApp, type TestApp } from '../support/app.ts';
 import { expectStatus, logInAdmin, type Person, people, startSession } from '../support/people.ts';
+import { newRootKeyFile, type RootKeyFile } from '../support/root-key-file.ts';
 
 let app: TestApp;
+let keyFile: RootKeyFile;
 let root: Person;
 let send: Send;
 beforeAll(async () => {
-  app = await startApp();
+  keyFile = newRootKeyFile();
+  app = await startApp({ rootKeys: keyFile.source });
   root = await logInAdmin(app);
   send = createSender(app.url);
 });
-afterAll(() => app.close());
+afterAll(async () => {
+  await app.close();
+  keyFile.remove();
+});
 
 const succeeds = (outcome: string): boolean => /^2\d\d$/.test(outcome);
 
@@ -52,7 +58,7 @@ describe('the tables of access', () => {
 describe('a route that is not about a secret', () => {
   let fixture: Fixture;
   beforeAll(async () => {
-    fixture = await createFixture(app, root);
+    fixture = await createFixture(app, keyFile, root);
   });
 
   it.each(otherOperations)('%s answers every kind of caller as the table says', async (operation) => {

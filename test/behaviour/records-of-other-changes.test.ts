@@ -17,11 +17,13 @@ import {
   uniqueName,
 } from '../support/people.ts';
 import { type AuditRecord, createMarkedTexts, withRecords } from '../support/records.ts';
+import { newRootKeyFile, type RootKeyFile } from '../support/root-key-file.ts';
 
 const hour = 3_600_000;
 const { marked, foundInRecords } = createMarkedTexts();
 
 let app: TestApp;
+let keyFile: RootKeyFile;
 let root: Person;
 let ada: Person;
 let grace: Person;
@@ -30,7 +32,8 @@ let linus: Person;
 let waiting: Person;
 let bound: Person;
 beforeAll(async () => {
-  app = await startApp({ clock: settableClock(new Date(Date.now() + hour)) });
+  keyFile = newRootKeyFile();
+  app = await startApp({ clock: settableClock(new Date(Date.now() + hour)), rootKeys: keyFile.source });
   root = await logInAdmin(app);
   ({ ada, grace, linus } = await people(app, root, 'ada', 'grace', 'linus'));
   const { id } = await startSession(ada);
@@ -41,7 +44,10 @@ beforeAll(async () => {
   expectStatus(await root.call('POST', `/users/${ada.id}/password`, { body: { new_password: chosen } }), 200);
   waiting = await logIn(app, 'ada', chosen);
 });
-afterAll(() => app.close());
+afterAll(async () => {
+  await app.close();
+  keyFile.remove();
+});
 
 const paths: Record<string, Record<string, { security?: unknown[] }>> = JSON.parse(
   readFileSync(new URL('../../openapi.json', import.meta.url), 'utf8'),
@@ -141,6 +147,7 @@ const secretBody = (more: object = {}) => ({ name: marked(), type: 'other', valu
 const importBody = (more: object = {}) => ({ items: [secretBody(more)], on_conflict: 'fail' });
 const atSessions = '/api/v1/sessions';
 const atUsers = '/api/v1/users';
+const atKeys = '/api/v1/admin/keys';
 
 /** A session of Ada's with Grace in it. */
 const session = async (ended = false): Promise<string> => {
@@ -164,6 +171,8 @@ const onSession = (
     return by(grace, method, path, body, id);
   }),
 ];
+
+const keysNow = async () => expectStatus(await root.call('GET', '/admin/keys'), 200).body;
 
 const cases: readonly Case[] = [
   refusal('POST /api/v1/secrets', 'with a name that is taken', 409, 'secret.create name_taken', async () => {
@@ -361,6 +370,34 @@ const cases: readonly Case[] = [
       return by(root, 'DELETE', `/admin/jobs/${id}`, undefined, id);
     },
   ),
+  refusal(`POST ${atKeys}/reencrypt`, 'of a user who does not exist', 404, 'key.reencrypt not_found', () =>
+    by(root, 'POST', '/admin/keys/reencrypt', { user_id: randomUUID() }),
+  ),
+  refusal(`POST ${atKeys}/retire`, 'of a root key that is not known', 404, 'key.retire not_found', () =>
+    by(root, 'POST', '/admin/keys/retire', { root_key_id: '0123456789abcdef' }),
+  ),
+  refusal(`POST ${atKeys}/retire`, 'of the primary root key', 409, 'key.retire state_conflict', async () =>
+    by(root, 'POST', '/admin/keys/retire', { root_key_id: (await keysNow()).root_keys[0].id }),
+  ),
+  refusal(`POST ${atKeys}/retire`, 'of a seal key that is not known', 404, 'key.retire not_found', () =>
+    by(root, 'POST', '/admin/keys/retire', { seal_key_id: randomUUID() }),
+  ),
+  refusal(`POST ${atKeys}/retire`, 'of the key that seals', 409, 'key.retire state_conflict', async () =>
+    by(root, 'POST', '/admin/keys/retire', { seal_key_id: (await keysNow()).seal_keys[0].id }),
+  ),
+  refusal(`POST ${atKeys}/retire`, 'giving up a row that is in order', 409, 'key.give_up state_conflict', async () => {
+    const { id } = await keepSecret(ada, { name: marked() });
+    return by(root, 'POST', '/admin/keys/retire', {
+      root_key_id: (await keysNow()).root_keys[0].id,
+      give_up: [{ table: 'secrets', key: id }],
+    });
+  }),
+  refusal(`POST ${atKeys}/retire`, 'giving up a row that is not there', 404, 'key.give_up not_found', async () =>
+    by(root, 'POST', '/admin/keys/retire', {
+      root_key_id: (await keysNow()).root_keys[0].id,
+      give_up: [{ table: 'secrets', key: randomUUID() }],
+    }),
+  ),
   refusal('POST /api/v1/auth/refresh', 'with a token that was used before', 401, 'login.refresh reused', async () => {
     const login = await logIn(app, 'grace');
     const body = { refresh_token: login.refreshToken };
@@ -385,8 +422,10 @@ const loginOf = ({ token }: Person): string =>
 
 describe('a change that is refused', () => {
   it('every route that changes something other than one secret is tried here', () => {
-    // A route on one secret is in records-of-secrets.test.ts. A logout is refused at the gate only.
-    const elsewhere = /^GET |\/secrets\/(\{id\}|reveal)|POST \/api\/v1\/auth\/logout/;
+    // A route on one secret is in records-of-secrets.test.ts. A logout and the start of two kinds of jobs are refused at the
+    // gate only. What changes or reads the file of root keys is recorded before, and fails below.
+    const elsewhere =
+      /^GET |\/secrets\/(\{id\}|reveal)|POST \/api\/v1\/(auth\/logout|admin\/keys\/(rewrap|rotate-seal|reload|rotate-root))/;
     const changing = routes.filter(({ route }) => !elsewhere.test(route)).map(({ route }) => route);
     expect([...new Set(cases.map(({ route }) => route))].sort()).toEqual(changing.sort());
   });
@@ -397,6 +436,25 @@ describe('a change that is refused', () => {
     expectStatus(answer, status);
     expect(records).toEqual([record(text, actor, target)]);
   });
+
+  it.each([
+    ['reload', 'key.reload', 'that holds no key', () => keyFile.write('none\n')],
+    ['rotate-root', 'key.rotate_root', 'that was edited since it was read', () => void keyFile.add()],
+  ])(
+    'POST /api/v1/admin/keys/%s leaves a record of the attempt, %s, and one of its failure at a file %s',
+    async (verb, action, _what, spoil) => {
+      const text = keyFile.text();
+      spoil();
+      const { answer, records } = await withRecords(app, () => root.call('POST', `/admin/keys/${verb}`));
+      keyFile.write(text);
+      expect(expectStatus(answer, 409).body.code).toBe('state_conflict');
+      const of = { action, actor_id: root.id, target_id: null };
+      expect(records).toEqual([
+        { ...of, outcome: 'allowed', reason: null },
+        { ...of, outcome: 'failed', reason: 'state_conflict' },
+      ]);
+    },
+  );
 
   const byWaiting: readonly [string, string, string, (() => object)?][] = [
     ['POST /api/v1/secrets', 'POST', '/secrets', secretBody],
@@ -571,12 +629,53 @@ describe('a change that is allowed', () => {
       ['user.enable'],
     ],
     ['erasing a user', async () => () => root.call('DELETE', `/users/${linus.id}`), ['user.erase']],
+    [
+      'retiring a root key',
+      async () => {
+        const root_key_id = keyFile.add();
+        await app.app.keys.reload();
+        return () => root.call('POST', '/admin/keys/retire', { body: { root_key_id } });
+      },
+      ['key.retire'],
+    ],
+    ['reloading the root keys', async () => () => root.call('POST', '/admin/keys/reload'), ['key.reload']],
+    [
+      'rotating the root key',
+      async () => () => root.call('POST', '/admin/keys/rotate-root'),
+      // It is added and promoted.
+      ['key.rotate_root', 'key.rotate_root', 'job.start', 'key.rewrap'],
+    ],
+    [
+      'rewrapping',
+      async () => {
+        // One that is under way would be answered with instead.
+        const unfinished = async () =>
+          expectStatus(await root.call('GET', '/admin/jobs'), 200).body.jobs.filter(
+            ({ kind, state }: any) => kind === 'rewrap' && ['queued', 'running'].includes(state),
+          );
+        await expect.poll(unfinished, { timeout: 60_000 }).toEqual([]);
+        return () => root.call('POST', '/admin/keys/rewrap');
+      },
+      ['job.start', 'key.rewrap'],
+    ],
+    [
+      're-encrypting',
+      async () => () => root.call('POST', '/admin/keys/reencrypt', { body: { user_id: grace.id } }),
+      ['job.start', 'key.reencrypt'],
+    ],
+    [
+      'rotating the seal key',
+      async () => () => root.call('POST', '/admin/keys/rotate-seal'),
+      ['job.start', 'key.rotate_seal'],
+    ],
   ];
   it.each(allowed)('%s leaves one record of it', async (_what, prepare, actions) => {
     const send = await prepare();
     const { answer, records } = await withRecords(app, send);
     expect(answer.status, answer.text).toBeLessThan(300);
-    expect(records.map(({ action, outcome }) => `${action} ${outcome}`)).toEqual(
+    // A job ends when it ends.
+    const ofRequest = records.filter(({ action }) => action !== 'job.finish');
+    expect(ofRequest.map(({ action, outcome }) => `${action} ${outcome}`)).toEqual(
       actions.map((action) => `${action} allowed`),
     );
   });

@@ -119,6 +119,22 @@ const jobFields = [
   'updated_at',
   'finished_at',
 ];
+const keysFields = [
+  'source',
+  ...under('root_keys[].', [
+    'id',
+    'state',
+    'added_at',
+    'owner_keys',
+    'logins',
+    'last_token_expires_at',
+    'unused_since',
+    'retired_at',
+    'needed_for[]',
+  ]),
+  ...under('seal_keys[].', ['id', 'generation', 'state', 'created_at', 'promoted_at']),
+  ...under('services[].', ['id', 'host', 'pid', 'root_key_ids[]', 'seal_generation', 'started_at', 'seen_at']),
+];
 const problemFields = ['type', 'title', 'status', 'detail', 'code', 'request_id', 'errors[].field', 'errors[].detail'];
 
 const classified: Readonly<Record<string, readonly string[]>> = {
@@ -153,6 +169,13 @@ const classified: Readonly<Record<string, readonly string[]>> = {
   'GET /api/v1/admin/jobs': [...under('jobs[].', jobFields), 'next_cursor'],
   'GET /api/v1/admin/jobs/{id}': jobFields,
   'DELETE /api/v1/admin/jobs/{id}': jobFields,
+  'GET /api/v1/admin/keys': keysFields,
+  'POST /api/v1/admin/keys/reload': keysFields,
+  'POST /api/v1/admin/keys/rotate-root': ['state', 'root_key_id', 'waiting_for[]', ...under('job.', jobFields)],
+  'POST /api/v1/admin/keys/retire': ['job', ...under('job.', jobFields)],
+  'POST /api/v1/admin/keys/rewrap': jobFields,
+  'POST /api/v1/admin/keys/reencrypt': jobFields,
+  'POST /api/v1/admin/keys/rotate-seal': jobFields,
   // To administrators, or about oneself.
   'POST /api/v1/users': ownUserFields,
   'PATCH /api/v1/users/{id}': ownUserFields,

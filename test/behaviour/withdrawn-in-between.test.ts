@@ -15,6 +15,7 @@ import {
   startSession,
   uniqueName,
 } from '../support/people.ts';
+import { newRootKeyFile, type RootKeyFile } from '../support/root-key-file.ts';
 
 /*
  * The gate of a route lets a caller in, and only then, before the change is written, their access is withdrawn. Each test
@@ -41,6 +42,7 @@ const permissions = [
 ];
 
 let app: TestApp;
+let keyFile: RootKeyFile;
 let root: Person;
 let friend: Person;
 let newcomer: Person;
@@ -54,8 +56,10 @@ beforeAll(async () => {
     hs256_secret: issuer.secret,
     may_create_users: true,
   };
+  keyFile = newRootKeyFile();
   app = await startApp({
-    env: { KEYHOLD_JWT_ISSUERS: JSON.stringify([external]), KEYHOLD_DATABASE_CONNECTIONS: '45' },
+    env: { KEYHOLD_JWT_ISSUERS: JSON.stringify([external]), KEYHOLD_DATABASE_CONNECTIONS: '55' },
+    rootKeys: keyFile.source,
   });
   root = await logInAdmin(app);
   friend = await newUser('friend');
@@ -66,6 +70,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await observer.end();
   await app.close();
+  keyFile.remove();
 });
 
 const newUser = async (name: string, role = 'member'): Promise<Person> => {
@@ -291,6 +296,8 @@ const prepareChanges = async ({ person, owner, options }: Caller, kind: Withdraw
   const resetId = await other();
   const reset = { body: { new_password: 'chosen by somebody' } };
   expectStatus(await root.call('POST', `/users/${resetId}/password`, reset), 200);
+  const addedKey = keyFile.add();
+  await app.app.keys.reload();
   const on = (id: string) => `/secrets/${id}`;
   const changes = [
     change('create a secret', 'POST', '/secrets', item()),
@@ -329,6 +336,13 @@ const prepareChanges = async ({ person, owner, options }: Caller, kind: Withdraw
     change('cancel a reset', 'POST', `/users/${resetId}/password/cancel`),
     change('erase a user', 'DELETE', `/users/${await other()}`),
     change('cancel a job', 'DELETE', `/admin/jobs/${await storeJob(app)}`),
+    // Before a rotation, which would make the added key the primary one.
+    change('retire a root key', 'POST', '/admin/keys/retire', { root_key_id: addedKey }),
+    change('reload the root keys', 'POST', '/admin/keys/reload'),
+    change('rotate the root key', 'POST', '/admin/keys/rotate-root'),
+    change('rewrap owner keys', 'POST', '/admin/keys/rewrap'),
+    change('re-encrypt values', 'POST', '/admin/keys/reencrypt', { user_id: await other() }),
+    change('rotate the seal key', 'POST', '/admin/keys/rotate-seal'),
   ];
   if (kind === 'token') return changes;
   const madeToken = async () => {
@@ -364,14 +378,21 @@ const tables: Readonly<Record<string, string>> = {
   logins: 'id::text',
   owner_keys: 'id::text',
   jobs: 'id::text',
+  service_keys: "id || ' ' || root_key_id",
+  root_keys: "id || ' ' || state",
 };
 
-/** Every row that a change could write, by table and key. When a credential was last used is left out. */
+/** What a service notes by itself: when a credential was last used, and when a root key last signed. */
+const notes = ['last_used_at', 'last_signed_at'];
+
+/** Every row that a change could write, by table and key. */
 const everyRow = async (): Promise<Map<string, string>> => {
   const rows = new Map<string, string>();
   for (const [table, key] of Object.entries(tables)) {
     const found = await observer.query(
-      `select ${key} as key, (to_jsonb(t) - 'last_used_at')::text as row from ${table} t`,
+      // A note of a root key is sealed with the rest of the row.
+      `select ${key} as key, (to_jsonb(t) - $1::text[])::text as row from ${table} t`,
+      [table === 'root_keys' ? [...notes, 'seal'] : notes],
     );
     for (const one of found.rows) rows.set(`${table} ${one.key}`, one.row);
   }

@@ -7,9 +7,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createContext } from '../../src/cli/context.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { some } from '../support/counts.ts';
+import { send } from '../support/http.ts';
 import { openTerminal, startWithCommandLines } from '../support/keyhold-cli.ts';
 import { fewAtATime, type Ran, type RunOptions, runKeyhold } from '../support/keyhold-process.ts';
-import { expectStatus, keepSecret, password, startSession } from '../support/people.ts';
+import { expectStatus, keepSecret, logInAdmin, password, startSession } from '../support/people.ts';
 
 /** A command as it is typed. NAME, SESSION and FILE stand for a secret, a session and a file of the test. */
 interface Typed {
@@ -403,6 +404,74 @@ describe('every server-side command', () => {
   });
 });
 
+/** Commands of administrators. Each begins something or shows it, and nothing that the next one would mind. */
+const administratorCommands: readonly Typed[] = [
+  { args: ['keys', 'status'] },
+  { args: ['keys', 'rewrap'], changes: true },
+  { args: ['keys', 'rewrap', '--no-wait'], changes: true },
+  { args: ['keys', 'reencrypt', '--user', 'ada', '--no-wait'], changes: true },
+  { args: ['keys', 'rotate-seal', '--no-wait'], changes: true },
+];
+
+/** Those that the state of this service refuses: its root keys come from a variable, and there is no such job. */
+const refusedCommands: readonly (Typed & { readonly code: number })[] = [
+  { args: ['keys', 'reload'], code: 6 },
+  { args: ['keys', 'rotate-root'], code: 6 },
+  { args: ['keys', 'retire', '0123456789abcdef', '--yes'], code: 3 },
+  { args: ['keys', 'retire', '0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e0f', '--yes'], code: 3 },
+  { args: ['keys', 'cancel', '0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e0f'], code: 3 },
+];
+
+describe('every administrator’s command', () => {
+  const both = [...administratorCommands, ...refusedCommands];
+  let env: Readonly<Record<string, string>>;
+  beforeAll(async () => {
+    const call = (method: string, path: string, options?: object) =>
+      send(world.service.url, method, `/api/v1${path}`, options);
+    const admin = await logInAdmin({ call });
+    const body = { name: 'keys', permissions: ['admin'], expires_in: 86_400 };
+    env = { KEYHOLD_CLI_TOKEN: expectStatus(await admin.call('POST', '/auth/tokens', { body }), 201).body.token };
+  });
+
+  it('administrators’ commands succeed when nothing is wrong, and otherwise say what is', async () => {
+    expect(await outcomes(administratorCommands, nowhere, { env })).toEqual(every(administratorCommands, 0));
+    for (const { code, ...command } of refusedCommands) {
+      const ran = await run(command, nowhere, { env });
+      expect(ran, command.args.join(' ')).toMatchObject({ code, err: expect.stringMatching(/^keyhold: .{12,}/) });
+      expect(ran.err).not.toMatch(/\n\s+at |secret/);
+    }
+  });
+
+  it('administrators’ commands report that the service cannot be reached', async () => {
+    const away = { ...env, KEYHOLD_CLI_SERVER: `http://127.0.0.1:${closedPort}` };
+    expect(await outcomes(both, nowhere, { env: away })).toEqual(every(both, 7));
+  });
+
+  it('administrators’ commands say which permission a member’s token lacks', async () => {
+    expect(await outcomes(both, nowhere)).toEqual(every(both, 4));
+  });
+
+  it('administrators’ commands report output that could not be written, and exit silently when its reader is gone', async () => {
+    expect(await outcomes(administratorCommands, nowhere, { env, stdout: 'full' })).toEqual(
+      every(administratorCommands, 9),
+    );
+    for (const command of administratorCommands)
+      expect(await run(command, nowhere, { env, stdout: 'closed' })).toMatchObject({ code: 141, err: '' });
+  });
+
+  it('a key, a job and a row are named by ids, and what is none is refused', async () => {
+    for (const args of [
+      ['keys', 'retire', 'the-old-one', '--yes'],
+      ['keys', 'retire', '0123456789abcdef'],
+      ['keys', 'retire', '0123456789abcdef', '--yes', '--give-up', 'secrets'],
+      ['keys', 'cancel', 'the-job'],
+    ]) {
+      const { code, err } = await run({ args }, nowhere, { env });
+      expect({ code, sentence: isSentence(code, err) }, args.join(' ')).toEqual({ code: 2, sentence: true });
+    }
+  });
+});
+
 /** Commands without a row in the tables above, and where they are tested instead. */
 const testedElsewhere: Readonly<Record<string, string>> = {
   serve: 'in this file and in test/e2e/processes.test.ts',
@@ -412,6 +481,7 @@ const testedElsewhere: Readonly<Record<string, string>> = {
   'profile use': 'in test/e2e/cli-login.test.ts: it uses files only',
   'profile remove': 'in test/e2e/cli-login.test.ts: it uses files only',
   completion: 'in test/e2e/cli-completion.test.ts: it prints a constant',
+  keygen: 'in test/e2e/cli-keys.test.ts: it asks nobody',
 };
 
 const leafCommands = (command: CommanderCommand, path: readonly string[] = []): string[] =>
@@ -421,7 +491,9 @@ const leafCommands = (command: CommanderCommand, path: readonly string[] = []): 
 
 it('every command of the command line has a row in the tables of this file, or is tested elsewhere', async () => {
   const program = await createProgram(createContext().context, () => undefined);
-  const rows = [...commands, ...accountCommands].map(({ args }) => args).concat(operatorCommands);
+  const rows = [...commands, ...accountCommands, ...administratorCommands, ...refusedCommands]
+    .map(({ args }) => args)
+    .concat(operatorCommands);
   const isCovered = (path: string): boolean =>
     path in testedElsewhere || rows.some((args) => `${args.join(' ')} `.startsWith(`${path} `));
   const missing = leafCommands(program).filter((path) => !isCovered(path));

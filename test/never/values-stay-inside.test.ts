@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { rootKeySource } from '../../src/config/root-keys.ts';
-import { newRootKey, startApp, type TestApp } from '../support/app.ts';
+import { startApp, type TestApp } from '../support/app.ts';
 import { settableClock } from '../support/clock.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { documentedOperations } from '../support/documented.ts';
@@ -16,6 +15,7 @@ import {
 import { storeJob } from '../support/jobs.ts';
 import { type Leak, pieceLength } from '../support/leaks.ts';
 import { type ServiceProcess, startService } from '../support/process.ts';
+import { newRootKeyFile, type RootKeyFile } from '../support/root-key-file.ts';
 import { tableContents } from '../support/table-contents.ts';
 
 const found = (leaks: readonly Leak[]): string[] =>
@@ -24,8 +24,8 @@ const found = (leaks: readonly Leak[]): string[] =>
 interface Started {
   readonly target: Target;
   readonly adminPassword: string;
-  /** What the service works with and shows to nobody. */
-  readonly also: Readonly<Record<string, string>>;
+  /** What the service works with and shows to nobody, by the end. */
+  also(): Readonly<Record<string, string>>;
   stop(): Promise<unknown>;
 }
 
@@ -46,7 +46,7 @@ const createFindings = (target: Target, { secrets, texts, answers, metrics }: Ex
 };
 
 /** Of what the service works with, what no other text shares six characters with; hexadecimal digits are everywhere. */
-const encodedAsText: ReadonlySet<string> = new Set(['root key', 'issuer secret']);
+const encodedAsText = /^(root key \d+|issuer secret)$/;
 
 it('every operation that is documented is exercised', () => {
   expect(unexercised()).toEqual({ missing: [], unknown: [] });
@@ -62,8 +62,8 @@ const suite = (name: string, inThisProcess: boolean, start: () => Promise<Starte
       const started = await start();
       ({ target, stop } = started);
       done = await exercise(target, started.adminPassword);
-      for (const [what, secret] of Object.entries(started.also))
-        done.secrets.plant(what, secret, { pieces: encodedAsText.has(what) });
+      for (const [what, secret] of Object.entries(started.also()))
+        done.secrets.plant(what, secret, { pieces: encodedAsText.test(what) });
       findings = createFindings(target, done);
     }, 180_000);
     afterAll(() => stop());
@@ -223,29 +223,32 @@ const putInto = async (
 
 suite('the service, its log at debug', true, async () => {
   const adminPassword = anyText();
-  const rootKey = newRootKey();
+  const keyFile = newRootKeyFile();
   const app: TestApp = await startApp({
-    rootKey,
+    rootKeys: keyFile.source,
     env: { KEYHOLD_BOOTSTRAP_PASSWORD: adminPassword, KEYHOLD_JWT_ISSUERS: externalIssuers },
   });
-  const also = secretsOf(rootKey, app.database);
+  const { url, database, logged: written } = app;
   return {
-    target: { url: app.url, database: app.database, written: app.logged, storeJob: () => storeJob(app) },
+    target: { url, database, written, storeJob: () => storeJob(app), addRootKey: keyFile.add },
     adminPassword,
-    also,
-    stop: () => app.close(),
+    also: () => secretsOf(keyFile, database),
+    stop: async () => {
+      await app.close();
+      keyFile.remove();
+    },
   };
 });
 
 suite('a process of its own', false, async () => {
   const adminPassword = anyText();
-  const rootKey = newRootKey();
+  const keyFile = newRootKeyFile();
   const database = await freshDatabase();
   const service: ServiceProcess = await startService({
     env: {
       KEYHOLD_DATABASE_URL: database.url('service'),
       KEYHOLD_MIGRATION_DATABASE_URL: database.url('migrator'),
-      KEYHOLD_ROOT_KEYS: rootKey,
+      KEYHOLD_ROOT_KEY_FILE: keyFile.path,
       KEYHOLD_BOOTSTRAP_PASSWORD: adminPassword,
       KEYHOLD_JWT_ISSUERS: externalIssuers,
       KEYHOLD_LOG_LEVEL: 'debug',
@@ -254,27 +257,29 @@ suite('a process of its own', false, async () => {
   });
   const written = () => `${service.stdout()}\n${service.stderr()}`;
   const db = database.open(1);
-  const rootKeys = rootKeySource({ KEYHOLD_ROOT_KEYS: rootKey }, '/nonexistent');
   const target: Target = {
     url: service.url,
     database,
     written,
-    storeJob: () => storeJob({ db, rootKeys, clock: settableClock() }),
+    storeJob: () => storeJob({ db, rootKeys: keyFile.source, clock: settableClock() }),
+    addRootKey: keyFile.add,
   };
   const stop = async () => {
     await db.close();
     await service.stop();
     await database.drop();
+    keyFile.remove();
   };
-  return { target, adminPassword, also: secretsOf(rootKey, database), stop };
+  return { target, adminPassword, also: () => secretsOf(keyFile, database), stop };
 });
 
 /** What the service works with and shows to nobody. */
-function secretsOf(rootKey: string, database: TestDatabase): Record<string, string> {
+function secretsOf(keyFile: RootKeyFile, database: TestDatabase): Record<string, string> {
   const password = (role: 'service' | 'migrator'): string => String(database.settings(role).password);
+  const rootKeys = keyFile.text().split('\n').filter(Boolean);
   return {
-    'root key': rootKey.slice(0, -1),
-    'root key bytes': Buffer.from(rootKey, 'base64url').toString('hex'),
+    ...Object.fromEntries(rootKeys.map((key, at) => [`root key ${at}`, key.slice(0, -1)])),
+    ...Object.fromEntries(rootKeys.map((key, at) => [`bytes of ${at}`, Buffer.from(key, 'base64url').toString('hex')])),
     'issuer secret': hs256Secret,
     'database password': password('service'),
     'migrator password': password('migrator'),

@@ -33,6 +33,8 @@ export interface Terminal {
   shows(text: string): Promise<void>;
   type(keys: string): void;
   resize(columns: number, rows: number): void;
+  /** Sends a signal to the program, unless it has ended. */
+  signal(name: NodeJS.Signals): void;
 }
 
 /** What steers Keyhold, or the colours of what it prints, comes from the test alone. */
@@ -85,6 +87,9 @@ export const openTerminal = (file: string, args: readonly string[], env: Env): T
       }),
     type: (keys) => terminal.write(keys),
     resize: (columns, rows) => terminal.resize(columns, rows),
+    signal: (name) => {
+      if (!over) process.kill(terminal.pid, name);
+    },
   };
 };
 

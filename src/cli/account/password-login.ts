@@ -39,17 +39,45 @@ export const readSecretLine = async (
   return text;
 };
 
+interface PasswordLogin {
+  readonly server: string;
+  readonly username: string;
+  readonly password: string;
+}
+
 /** Logs in by password, runs `work` with that login, and logs out whether it succeeds or fails. */
-export const withLogin = async <T>(
+export const withLogin = <T>(
   context: CliContext,
-  { server, username, password }: { server: string; username: string; password: string },
+  login: PasswordLogin,
   work: (client: Client) => Promise<T>,
+): Promise<T> => withLastingLogin(context, login, async (client) => await work(await client()));
+
+/** An access token lasts 15 minutes; a client is used for less. */
+const renewEveryMs = 5 * 60_000;
+
+/** A client of a login that is renewed as needed, or at once with `renew`. To be called anew for each request. */
+export type LastingClient = (renew?: boolean) => Promise<Client>;
+
+/** As `withLogin`, for work that may outlast an access token. */
+export const withLastingLogin = async <T>(
+  context: CliContext,
+  { server, username, password }: PasswordLogin,
+  work: (client: LastingClient) => Promise<T>,
 ): Promise<T> => {
   const anonymous = await context.clientOf({ server });
-  const granted = await dataOf(anonymous.POST('/api/v1/auth/login', { body: { username, password } }));
-  const client = await context.clientOf({ server, token: granted.access_token });
+  let granted = await dataOf(anonymous.POST('/api/v1/auth/login', { body: { username, password } }));
+  let client = await context.clientOf({ server, token: granted.access_token });
+  let since = Date.now();
+  const current: LastingClient = async (renew = false) => {
+    if (!renew && Date.now() - since < renewEveryMs) return client;
+    const { refresh_token } = granted;
+    granted = await dataOf(anonymous.POST('/api/v1/auth/refresh', { body: { refresh_token } }));
+    client = await context.clientOf({ server, token: granted.access_token });
+    since = Date.now();
+    return client;
+  };
   try {
-    return await work(client);
+    return await work(current);
   } finally {
     await client.POST('/api/v1/auth/logout').catch(() => {
       context.out.warn('keyhold: could not log out of the temporary login. It expires within 30 days.');

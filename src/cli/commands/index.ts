@@ -54,6 +54,8 @@ const groups: readonly Group[] = [
       migrate: () => import('./migrate.ts'),
       doctor: () => import('./doctor.ts'),
       admin: () => import('./admin.ts'),
+      keys: () => import('./keys.ts'),
+      keygen: () => import('./keygen.ts'),
     },
   },
   { heading: 'The shell:', commands: { completion: () => import('./completion.ts') } },

@@ -1,11 +1,14 @@
+import { isatty } from 'node:tty';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import type { App, Bootstrapped } from '../../app.ts';
 import { type Config, readConfig } from '../../config/config.ts';
 import { readEnv } from '../../config/env.ts';
 import { type RootKeySource, type RootKeys, rootKeySource } from '../../config/root-keys.ts';
+import { operator } from '../../core/caller.ts';
 import { systemClock } from '../../core/clock.ts';
+import { KeyholdError } from '../../core/errors.ts';
 import { type OpenDatabase, openConfigured } from '../../db/open.ts';
 import { exitCodes } from '../exit-codes.ts';
 
@@ -43,8 +46,11 @@ const printAddress = (config: Config, address: string): void => {
   }
 };
 
-/** Stops on the first signal and ignores later ones. Exits when stopping takes too long. */
-const stopOnSignals = (stop: () => Promise<void>): Promise<void> =>
+/** Whether a person sits at the service. Closing their terminal sends SIGHUP, and is to end the service. */
+const hasTerminal = (): boolean => [0, 1, 2].some((stream) => isatty(stream));
+
+/** Stops on the first of these signals and ignores later ones. Exits when stopping takes too long. */
+const stopOnSignals = (signals: readonly NodeJS.Signals[], stop: () => Promise<void>): Promise<void> =>
   new Promise((resolve, reject) => {
     let stopping = false;
     const onSignal = (): void => {
@@ -55,13 +61,39 @@ const stopOnSignals = (stop: () => Promise<void>): Promise<void> =>
         .then(resolve, reject)
         .finally(() => clearTimeout(timer));
     };
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, onSignal);
+    for (const signal of signals) process.on(signal, onSignal);
   });
 
 interface Running {
   readonly app: App;
   readonly database: OpenDatabase;
+  readonly logger: Logger;
 }
+
+/** Reads the root keys again, and logs what came of it. Never rejects: the service goes on with the keys that it has. */
+const reloadKeys = async ({ app, logger }: Running): Promise<void> => {
+  try {
+    await app.domains.rotation.reload(operator('SIGHUP'));
+    const { rootKeys, configured } = app.keys.held();
+    const ids = rootKeys.map(({ id }) => id);
+    logger.info(
+      { root_key_ids: ids },
+      `The root keys were read again from ${configured.source}. The first is the primary.`,
+    );
+  } catch (error) {
+    if (error instanceof KeyholdError) logger.warn(`The root keys were not read again: ${error.message}`);
+    else logger.error({ err: error }, 'The root keys were not read again.');
+  }
+};
+
+/** Reloads the root keys at each SIGHUP, one after the other. A signal during start-up waits for its end. */
+const reloadOnHangup = (running: Promise<Running>): void => {
+  let last: Promise<void> = Promise.resolve();
+  process.on('SIGHUP', () => {
+    // A failed start is reported by itself.
+    last = last.then(() => running.then(reloadKeys, () => undefined));
+  });
+};
 
 const start = async (config: Config, rootKeys: RootKeySource): Promise<Running> => {
   const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
@@ -79,7 +111,7 @@ const start = async (config: Config, rootKeys: RootKeySource): Promise<Running> 
     printAdmin(await app.bootstrap());
     printAddress(config, await app.listen());
     setImmediate(releaseMemory);
-    return { app, database };
+    return { app, database, logger };
   } catch (error) {
     await database.close();
     throw error;
@@ -97,12 +129,18 @@ const releaseMemory = (): void => {
   collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 };
 
-/** `serve`: reads the configuration, starts the service, and shuts it down cleanly on SIGTERM or Ctrl-C. */
+/**
+ * `serve`: reads the configuration, starts the service, and shuts it down cleanly on SIGTERM or Ctrl-C. SIGHUP stops it where it
+ * has a terminal, and reloads its root keys where it has none.
+ */
 export const serve = async (): Promise<void> => {
   const config = readConfig(readEnv());
   const running = start(config, announced(rootKeySource(readEnv(), config.configDir)));
+  const stopping: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT'];
+  const onTerminal = hasTerminal();
+  if (!onTerminal) reloadOnHangup(running);
   // A signal during start-up waits for it to finish, so that everything is closed in order.
-  const stopped = stopOnSignals(async () => {
+  const stopped = stopOnSignals(onTerminal ? [...stopping, 'SIGHUP'] : stopping, async () => {
     const { app, database } = await running;
     await app.close();
     await database.close();

@@ -7,6 +7,12 @@ export interface Progress {
   end(): void;
 }
 
+/** A bar that is filled as far as `done` of `total` are done. */
+export const barOf = (done: number, total: number): string => {
+  const filled = Math.min(width, Math.round((width * done) / Math.max(total, 1)));
+  return `[${'#'.repeat(filled)}${' '.repeat(width - filled)}] ${done}/${total}`;
+};
+
 const width = 30;
 const redrawIntervalMs = 80;
 
@@ -18,8 +24,7 @@ export const startProgress = (context: CliContext, what: string, total: number):
   if (!stderr.isTTY || context.options().quiet) return none;
   let drawn = 0;
   const draw = (done: number): void => {
-    const filled = Math.round((width * done) / Math.max(total, 1));
-    stderr.write(`\r${what} [${'#'.repeat(filled)}${' '.repeat(width - filled)}] ${done}/${total}`);
+    stderr.write(`\r${what} ${barOf(done, total)}`);
     drawn = Date.now();
   };
   draw(0);

@@ -74,7 +74,7 @@ const addRootKeys = ({ gated }: Routes, { rotation }: Services): void => {
       const { root_key_id: rootKeyId, seal_key_id: sealKeyId, end_logins: endLogins = false, give_up = [] } = body;
       if ((rootKeyId === undefined) === (sealKeyId === undefined))
         throw invalid('root_key_id', 'or seal_key_id must be given, and not both.');
-      if (sealKeyId !== undefined) rotation.checkOlderSealKey(sealKeyId);
+      if (sealKeyId !== undefined) await rotation.checkOlderSealKey(caller, sealKeyId);
       for (const { table, key } of give_up) await rotation.giveUp(caller, { table: table as SealedTableName, key });
       if (rootKeyId === undefined) return { job: await rotation.retireSeals(caller) };
       await rotation.retireRoot(caller, { rootKeyId, endLogins });

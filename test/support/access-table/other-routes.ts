@@ -2,6 +2,7 @@ import type { Permission } from '../../../src/core/permissions.ts';
 import type { TestApp } from '../app.ts';
 import { storeJob } from '../jobs.ts';
 import { expectStatus, logIn, type Person, password, startSession } from '../people.ts';
+import type { RootKeyFile } from '../root-key-file.ts';
 import { storeAs } from '../stored-rows.ts';
 import { cell, grid } from './grid.ts';
 import type { Credentials, TableRequest } from './requests.ts';
@@ -53,6 +54,13 @@ POST /api/v1/sessions/{id}/end                        | 401 unauthenticated | 20
 GET /api/v1/admin/jobs                                | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
 GET /api/v1/admin/jobs/{id}                           | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
 DELETE /api/v1/admin/jobs/{id}                        | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
+GET /api/v1/admin/keys                                | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
+POST /api/v1/admin/keys/reload                        | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
+POST /api/v1/admin/keys/rotate-root                   | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
+POST /api/v1/admin/keys/retire                        | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
+POST /api/v1/admin/keys/rewrap                        | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
+POST /api/v1/admin/keys/reencrypt                     | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
+POST /api/v1/admin/keys/rotate-seal                   | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
 `);
 
 export const otherOperations = table.map((line) => cell(line, 'operation'));
@@ -70,6 +78,8 @@ export const lineOf = (operation: string): string =>
 
 export interface Fixture {
   readonly app: TestApp;
+  /** The file of the service's root keys. */
+  readonly keyFile: RootKeyFile;
   readonly root: Person;
   /** A new user of this kind. */
   newUser(kind: Kind): Promise<Person>;
@@ -80,7 +90,7 @@ export interface Fixture {
 let made = 0;
 const roleOf = (kind: Kind): string => (kind === 'admin' ? kind : 'member');
 
-export const createFixture = async (app: TestApp, root: Person): Promise<Fixture> => {
+export const createFixture = async (app: TestApp, keyFile: RootKeyFile, root: Person): Promise<Fixture> => {
   const newUser = async (kind: Kind): Promise<Person> => {
     made += 1;
     const body = { username: `user-${made}`, password, role: roleOf(kind) };
@@ -91,7 +101,7 @@ export const createFixture = async (app: TestApp, root: Person): Promise<Fixture
   };
   const users = {} as Record<Kind, Person>;
   for (const kind of callerKinds) users[kind] = await newUser(kind);
-  return { app, root, newUser, users };
+  return { app, keyFile, root, newUser, users };
 };
 
 /** What a request is about: the caller, a session of theirs, and another user. */
@@ -171,6 +181,17 @@ const requests: Readonly<Record<string, (context: RequestContext) => TableReques
   'GET /api/v1/admin/jobs': () => api('GET', '/admin/jobs'),
   'GET /api/v1/admin/jobs/{id}': async ({ fixture }) => api('GET', `/admin/jobs/${await storeJob(fixture.app)}`),
   'DELETE /api/v1/admin/jobs/{id}': async ({ fixture }) => api('DELETE', `/admin/jobs/${await storeJob(fixture.app)}`),
+  'GET /api/v1/admin/keys': () => api('GET', '/admin/keys'),
+  'POST /api/v1/admin/keys/reload': () => api('POST', '/admin/keys/reload'),
+  'POST /api/v1/admin/keys/rotate-root': () => api('POST', '/admin/keys/rotate-root'),
+  'POST /api/v1/admin/keys/retire': async ({ fixture }) => {
+    const root_key_id = fixture.keyFile.add();
+    await fixture.app.app.keys.reload();
+    return api('POST', '/admin/keys/retire', { root_key_id });
+  },
+  'POST /api/v1/admin/keys/rewrap': () => api('POST', '/admin/keys/rewrap'),
+  'POST /api/v1/admin/keys/reencrypt': ({ self }) => api('POST', '/admin/keys/reencrypt', { user_id: self.id }),
+  'POST /api/v1/admin/keys/rotate-seal': () => api('POST', '/admin/keys/rotate-seal'),
 };
 
 /** These operations end the caller's credential, so that each caller is a new user. */

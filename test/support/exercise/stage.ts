@@ -9,6 +9,8 @@ export interface Target {
   readonly database: TestDatabase;
   /** Writes a job that no service works on; resolves to its id. */
   storeJob(): Promise<string>;
+  /** Adds a new root key to the service's file; resolves to its id. */
+  addRootKey(): string;
   /** Everything that it has written: log, stdout, stderr. */
   written(): string;
 }

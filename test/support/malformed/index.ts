@@ -5,7 +5,7 @@ import * as inBodies from './in-bodies.ts';
 import * as inMessages from './in-messages.ts';
 
 export { dice, type Malformed, type World } from './forge.ts';
-export { bodyless, shapes } from './shapes.ts';
+export { bodyless, keyShapes, shapes } from './shapes.ts';
 
 /*
  * Requests that are wrong, in every way that we could think of. Each family makes one at random; all of them are wrong

@@ -223,8 +223,48 @@ const accountShapes = (world: World): readonly Shape[] => {
       needs: ['username'],
       wrong: { username: notUser, role: notEnum },
     },
+    ...keyShapes(world),
   ];
 };
+
+/** Requests about keys, which only an administrator's credential gets past the gate. */
+export const keyShapes = (world: World): readonly Shape[] => [
+  {
+    method: 'POST',
+    path: '/admin/keys/reencrypt',
+    body: { user_id: world.userId },
+    needs: [],
+    wrong: { user_id: notId, owner_id: [world.userId] },
+  },
+  {
+    method: 'POST',
+    path: '/admin/keys/retire',
+    body: { root_key_id: '0123456789abcdef' },
+    needs: ['root_key_id'],
+    wrong: {
+      root_key_id: [...notText, '', '0123456789ABCDEF', '0123456789abcde', `0123456789abcdef\n`, world.userId],
+      // Only one of the two keys may be named.
+      seal_key_id: [...notId, world.userId],
+      end_logins: [null, 'true', 1, {}, []],
+      give_up: [
+        null,
+        'secrets',
+        {},
+        [null],
+        [{}],
+        [{ table: 'secrets' }],
+        [{ key: 'x' }],
+        [{ table: 'no_such_table', key: 'x' }],
+        [{ table: 'secrets', key: '' }],
+        [{ table: 'secrets', key: 'x'.repeat(601) }],
+        [{ table: 'secrets', key: 'x', why: 'y' }],
+        [{ table: 'audit_log', key: world.userId }],
+        [{ table: 'secret_versions', key: world.userId }],
+        Array(101).fill({ table: 'secrets', key: 'x' }),
+      ],
+    },
+  },
+];
 
 /** Operations that take no body. */
 export const bodyless = (world: World): readonly string[] => [
@@ -232,4 +272,5 @@ export const bodyless = (world: World): readonly string[] => [
   `/sessions/${world.sessionId}/end`,
   `/users/${world.ownId}/password/cancel`,
   '/auth/logout',
+  ...['reload', 'rotate-root', 'rewrap', 'rotate-seal'].map((verb) => `/admin/keys/${verb}`),
 ];
