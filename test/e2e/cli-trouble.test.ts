@@ -334,6 +334,7 @@ const operatorCommands: readonly (readonly string[])[] = [
   ['admin', 'user', 'disable', 'nobody'],
   ['admin', 'user', 'enable', 'nobody'],
   ['admin', 'user', 'reset-password', 'nobody', '--generate'],
+  ['admin', 'user', 'erase', 'nobody', '--yes'],
   ['admin', 'import', 'FILE', '--owner', 'nobody'],
 ];
 
