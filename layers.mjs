@@ -19,12 +19,13 @@ export const layers = {
   auth: [...base, 'config', 'crypto', 'users', 'sessions'],
   secrets: [...base, 'users', 'sessions'],
   lifecycle: [...base, 'users', 'sessions', 'auth', 'secrets'],
+  backup: ['core', 'config', 'crypto', 'db', 'keys', 'audit', 'users', 'sessions', 'secrets'],
   jobs: ['core', 'config', 'db', 'keys', 'audit', 'users', 'sessions', 'auth', 'secrets', 'lifecycle'],
   http: ['core', 'config', 'db', 'audit', 'access', 'idempotency', 'users', 'sessions', 'auth', 'secrets', 'lifecycle'],
   doctor: ['core', 'config', 'crypto', 'db', 'keys'],
   'app.ts': [...base, 'config', 'crypto', 'users', 'sessions', 'auth', 'secrets', 'lifecycle', 'http'],
   client: [],
-  cli: ['core', 'config', 'crypto', 'db', 'keys', 'client', 'doctor', 'app.ts'],
+  cli: ['core', 'config', 'crypto', 'db', 'keys', 'audit', 'client', 'doctor', 'backup', 'app.ts'],
   'main.ts': ['cli'],
 };
 
@@ -42,6 +43,7 @@ export const frontDoors = [
   'auth',
   'secrets',
   'lifecycle',
+  'backup',
   'doctor',
   'client',
   'cli',

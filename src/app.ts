@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { createCallerState, createGate, createLimits, createMutate, type Gate, type Limits } from './access/index.ts';
-import { createAudit, createIntegrityWatch } from './audit/index.ts';
+import { type AuditEntry, createAudit, createIntegrityWatch } from './audit/index.ts';
 import {
   createAccessTokens,
   createAuthenticate,
@@ -13,6 +13,7 @@ import {
 } from './auth/index.ts';
 import type { Config } from './config/config.ts';
 import type { RootKeys } from './config/root-keys.ts';
+import type { Caller } from './core/caller.ts';
 import type { Clock } from './core/clock.ts';
 import { digestKey } from './crypto/derive.ts';
 import type { Database } from './db/database.ts';
@@ -25,7 +26,7 @@ import { registerRoutes } from './http/routes/index.ts';
 import { createServer } from './http/server.ts';
 import { createIdempotency } from './idempotency/index.ts';
 import { createOwnerKeys, createSeals, openServiceKeys } from './keys/index.ts';
-import { createErase } from './lifecycle/index.ts';
+import { createErase, createHold } from './lifecycle/index.ts';
 import { createSecrets } from './secrets/index.ts';
 import { createSessions } from './sessions/index.ts';
 import {
@@ -142,16 +143,20 @@ const createDomains = async ({ config, rootKeys, clock, database }: Omit<AppDeps
     versionsKept: config.versionsKept,
   });
   const erase = createErase({ audit, mutate, users, sessions, secrets });
-  return { audit, users, sessions, secrets, accessTokens, logins, tokens, authenticate, erase };
+  const hold = createHold({ db, seals, clock, audit, mutate });
+  return { audit, users, sessions, secrets, accessTokens, logins, tokens, authenticate, erase, hold };
 };
 
 /** What the operator's commands work with: the same domains on the same database, without the HTTP server. */
-export type OperatorApp = Pick<Domains, 'users' | 'secrets'>;
+export interface OperatorApp extends Pick<Domains, 'users' | 'secrets' | 'hold'> {
+  /** Commits one record. */
+  record(caller: Caller, entry: AuditEntry): Promise<void>;
+}
 
 /** The domains for the operator's commands. The database is the caller's to close. */
 export const createOperatorApp = async (deps: Omit<AppDeps, 'logger'>): Promise<OperatorApp> => {
-  const { users, secrets } = await createDomains(deps, createMetrics(deps.database.waiting));
-  return { users, secrets };
+  const { audit, users, secrets, hold } = await createDomains(deps, createMetrics(deps.database.waiting));
+  return { users, secrets, hold, record: (caller, entry) => audit.recordAlone(deps.database.db, caller, entry) };
 };
 
 type Domains = Awaited<ReturnType<typeof createDomains>>;

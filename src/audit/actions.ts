@@ -58,6 +58,14 @@ export interface AuditDetails {
   'token.create': { readonly permissions: readonly Permission[]; readonly session_id?: string };
   'token.revoke': NoDetails;
   'token.refused': NoDetails;
+  'backup.create': BackupContents;
+  /** Of a restored database: which backup it came from. */
+  'backup.restore': BackupContents & { readonly created_at: string };
+  /** What was held back since a restore is carried out again. */
+  'backup.release': { readonly restores: readonly string[] };
+  /** What had been taken away after the backup was taken away again, or everything that gives access. */
+  'backup.revoke': { readonly by: 'export' | 'all'; readonly counts: Readonly<Record<string, number>> };
+  'audit.export': { readonly records: number };
   'request.refused': NoDetails | { readonly route: string };
   'request.limited': { readonly count: number };
   'row.integrity_broken': {
@@ -68,6 +76,8 @@ export interface AuditDetails {
     readonly during?: string;
   };
 }
+
+type BackupContents = { readonly backup_id: string; readonly rows: number; readonly broken: number };
 
 type NoDetails = Readonly<Record<string, never>>;
 

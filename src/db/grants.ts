@@ -22,6 +22,7 @@ const privileges: Record<keyof Tables, string> = {
   login_failures: all,
   closed_identities: 'SELECT, INSERT',
   closed_identity_count: 'SELECT, INSERT, UPDATE',
+  restores: 'SELECT, INSERT, UPDATE',
   service_keys: 'SELECT, INSERT',
   audit_log: 'SELECT, INSERT',
 };
@@ -77,7 +78,8 @@ const grantMembership = async (db: AnyDb, login: string): Promise<boolean> => {
   }
 };
 
-const advisoryLock = 7_403_117_204;
+/** The advisory lock of whoever migrates or fills the schema. */
+export const schemaLock = 7_403_117_204;
 
 /**
  * Migrates and grants privileges, in one process at a time. Resolves to true if the service's login may work as the
@@ -85,13 +87,13 @@ const advisoryLock = 7_403_117_204;
  */
 export const prepareSchema = (db: AnyDb, serviceLogin: string): Promise<boolean> =>
   db.connection().execute(async (connection) => {
-    await sql`select pg_advisory_lock(${advisoryLock})`.execute(connection);
+    await sql`select pg_advisory_lock(${schemaLock})`.execute(connection);
     try {
       await migrateUp(connection);
       if (!(await ensureRole(connection))) return false;
       await grantTables(connection);
       return serviceLogin === serviceRole || (await grantMembership(connection, serviceLogin));
     } finally {
-      await sql`select pg_advisory_unlock(${advisoryLock})`.execute(connection);
+      await sql`select pg_advisory_unlock(${schemaLock})`.execute(connection);
     }
   });

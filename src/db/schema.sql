@@ -75,6 +75,14 @@ CREATE TABLE owner_keys (
   created_at timestamp with time zone NOT NULL,
   seal bytea NOT NULL
 );
+CREATE TABLE restores (
+  id uuid NOT NULL,
+  backup_id uuid NOT NULL,
+  backup_created_at timestamp with time zone NOT NULL,
+  restored_at timestamp with time zone NOT NULL,
+  released_at timestamp with time zone,
+  seal bytea NOT NULL
+);
 CREATE TABLE secret_versions (
   secret_id uuid NOT NULL,
   version integer NOT NULL,
@@ -191,6 +199,7 @@ ALTER TABLE logins ADD CONSTRAINT logins_user_id_fkey FOREIGN KEY (user_id) REFE
 ALTER TABLE owner_keys ADD CONSTRAINT owner_keys_pkey PRIMARY KEY (id);
 ALTER TABLE owner_keys ADD CONSTRAINT owner_keys_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id);
 ALTER TABLE owner_keys ADD CONSTRAINT ck_owner_keys_state CHECK (((state)::text = ANY ((ARRAY['active'::character varying, 'retiring'::character varying])::text[])));
+ALTER TABLE restores ADD CONSTRAINT restores_pkey PRIMARY KEY (id);
 ALTER TABLE secret_versions ADD CONSTRAINT secret_versions_pkey PRIMARY KEY (secret_id, version);
 ALTER TABLE secret_versions ADD CONSTRAINT secret_versions_key_id_fkey FOREIGN KEY (key_id) REFERENCES owner_keys(id);
 ALTER TABLE secret_versions ADD CONSTRAINT secret_versions_secret_id_fkey FOREIGN KEY (secret_id) REFERENCES secrets(id) ON DELETE CASCADE;
@@ -286,6 +295,7 @@ GRANT SELECT ON kysely_migration TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON login_failures TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON logins TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON owner_keys TO keyhold_service;
+GRANT INSERT, SELECT, UPDATE ON restores TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON secret_versions TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON secrets TO keyhold_service;
 GRANT INSERT, SELECT ON service_keys TO keyhold_service;

@@ -9,6 +9,7 @@ import { checkClock, checkDatabase, checkMigrations, checkSchema } from './datab
 import { checkDisk, checkFiles } from './files.ts';
 import { type Check, completed, found } from './finding.ts';
 import { checkOwnerKeys, checkServiceKeys } from './keys.ts';
+import { checkRestores } from './restores.ts';
 import { checkSeals } from './seals.ts';
 import { checkValues } from './values.ts';
 
@@ -64,6 +65,7 @@ async function* examineRows(db: Db, target: DoctorTarget, rootKeys: RootKeys): A
   }
   const seals = createSeals([first, ...rest]);
   yield await completed('seals', () => checkSeals(db, seals.isIntact));
+  yield await completed('restores', () => checkRestores(db, seals.isIntact));
   const ownerKeys = createOwnerKeys({ clock: target.clock, rootKeys, seals });
   yield await completed('values', () => checkValues(db, ownerKeys, target.full));
 }

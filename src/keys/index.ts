@@ -1,6 +1,6 @@
 export type { Asked } from './asked.ts';
 export { createIdentityMac } from './identity-mac.ts';
-export { inspectServiceKeys, opensOwnerKey } from './inspect.ts';
+export { inspectServiceKeyRows, inspectServiceKeys, opensOwnerKey } from './inspect.ts';
 export { sealInOlderFormat } from './older-format.ts';
 export { createOwnerKeys, type OwnerKeys } from './owner-keys.ts';
 export {

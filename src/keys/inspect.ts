@@ -8,18 +8,29 @@ import { unwrapKey } from './wrapping.ts';
 export interface ServiceKeysFound {
   /** Those that a configured root key opens, newest first. */
   readonly sealKeys: readonly SealKey[];
+  readonly lookupKeys: readonly SealKey[];
   /** Sentences about keys that are missing, that none opens, and about copies that are not what they say. */
   readonly problems: readonly string[];
 }
 
 /** Opens the service's own keys with the configured root keys, as a start does, but changes nothing and goes on. */
-export const inspectServiceKeys = async (db: Db, rootKeys: RootKeys): Promise<ServiceKeysFound> => {
-  const rows = await db.selectFrom('service_keys').selectAll().orderBy('created_at', 'desc').execute();
+export const inspectServiceKeys = async (db: Db, rootKeys: RootKeys): Promise<ServiceKeysFound> =>
+  inspectServiceKeyRows(
+    await db.selectFrom('service_keys').selectAll().orderBy('created_at', 'desc').execute(),
+    rootKeys,
+  );
+
+/** As `inspectServiceKeys`, of rows that were read elsewhere, newest first. */
+export const inspectServiceKeyRows = (rows: readonly ServiceKeyRow[], rootKeys: RootKeys): ServiceKeysFound => {
   if (rows.length === 0)
-    return { sealKeys: [], problems: ['The database holds no seal key: table service_keys is empty.'] };
+    return {
+      sealKeys: [],
+      lookupKeys: [],
+      problems: ['The database holds no seal key: table service_keys is empty.'],
+    };
   const seal = inspectPurpose('seal', rows, rootKeys);
   const lookup = inspectPurpose('lookup', rows, rootKeys);
-  return { sealKeys: seal.keys, problems: [...seal.problems, ...lookup.problems] };
+  return { sealKeys: seal.keys, lookupKeys: lookup.keys, problems: [...seal.problems, ...lookup.problems] };
 };
 
 /** True when the configured root keys open this owner key. */

@@ -1,1 +1,2 @@
 export { createErase, type Erase } from './erase-user.ts';
+export { createHold } from './hold.ts';

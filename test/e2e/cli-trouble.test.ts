@@ -33,7 +33,7 @@ const commands: readonly Typed[] = [
   { args: ['edit', 'NAME'], changes: true },
   { args: ['access', 'NAME'] },
   { args: ['history', 'NAME'] },
-  { args: ['restore', 'NAME', '1'], changes: true },
+  { args: ['history', 'NAME', '--restore', '1'], changes: true },
   { args: ['share', 'NAME', 'grace'], changes: true },
   { args: ['unshare', 'NAME', 'grace'], changes: true },
   { args: ['transfer', 'NAME', '--to-user'], changes: true },
@@ -131,7 +131,7 @@ const fresh = async (command: Typed): Promise<Place> => {
   const place = { name: `FRESH_${count}`, session: `fresh-${count}` };
   const { id } = await keepSecret(person, { name: place.name, value: planted });
   await startSession(person, [world.grace.person], { external_id: place.session });
-  if (command.args[0] === 'restore') {
+  if (command.args.includes('--restore')) {
     expectStatus(await person.call('PUT', `/secrets/${id}/value`, { body: { value: 'the next one' } }), 200);
   }
   if (command.args[0] === 'recover') expectStatus(await person.call('DELETE', `/secrets/${id}`), 204);

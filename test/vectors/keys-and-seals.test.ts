@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { digestKey, jwtSeed, refreshKey, secretKey, wrappingKey } from '../../src/crypto/derive.ts';
+import {
+  backupKey,
+  backupMacKey,
+  digestKey,
+  exportMacKey,
+  jwtSeed,
+  refreshKey,
+  secretKey,
+  wrappingKey,
+} from '../../src/crypto/derive.ts';
 import { type SealedTable, sealHolds, sealRow } from '../../src/crypto/seal.ts';
 import { sealedTables } from '../../src/db/tables/index.ts';
 import vectors from './data/keys_and_seals.json' with { type: 'json' };
@@ -19,6 +28,9 @@ describe('key derivation', () => {
     jwt: jwtSeed(root),
     refresh: refreshKey(root),
     digest: digestKey(root),
+    backup: backupKey(root),
+    'backup MAC': backupMacKey(root),
+    'audit export MAC': exportMacKey(root),
   };
 
   it.each(Object.entries(vectors.derived))('key derivation gives the published key for: %s', (name, expected) => {
@@ -107,6 +119,7 @@ const covered: Record<string, string> = {
   idempotency_keys: 'user_id route key body_mac resource_ids created_at',
   closed_identities: 'entry mac kind user_id state created_at',
   closed_identity_count: 'id entries',
+  restores: 'id backup_id backup_created_at restored_at released_at',
 };
 
 describe('the seals of our tables', () => {

@@ -36,6 +36,15 @@ const printAddress = (config: Config, address: string): void => {
   }
 };
 
+/** After a restore, nothing is deleted because of its age until an operator has looked at it. */
+const printHeld = async ({ domains }: App): Promise<void> => {
+  for (const { backupCreatedAt, restoredAt } of await domains.hold.held()) {
+    print(
+      `Restored at ${restoredAt.toISOString()} from a backup of ${backupCreatedAt.toISOString()}. Nothing is deleted because of its age until you run "keyhold restore --release"; "keyhold doctor" tells what is due.`,
+    );
+  }
+};
+
 /** Stops on the first signal and ignores later ones. Exits when stopping takes too long. */
 const stopOnSignals = (stop: () => Promise<void>): Promise<void> =>
   new Promise((resolve, reject) => {
@@ -70,6 +79,7 @@ const start = async (config: Config, rootKeys: RootKeys): Promise<Running> => {
     const { createApp } = await loadApp();
     const app = await createApp({ config, rootKeys, clock: systemClock, database, logger });
     printAdmin(await app.bootstrap());
+    await printHeld(app);
     printAddress(config, await app.listen());
     setImmediate(releaseMemory);
     return { app, database };

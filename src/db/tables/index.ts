@@ -11,6 +11,7 @@ import type { LoginFailureRow } from './login-failures.ts';
 import { type LoginRow, logins } from './logins.ts';
 import { type OwnerKeyRow, owner_keys } from './owner-keys.ts';
 import { type ParticipantRow, session_participants } from './participants.ts';
+import { type RestoreRow, restores } from './restores.ts';
 import { type SecretVersionRow, secret_versions } from './secret-versions.ts';
 import { type SecretRow, secrets } from './secrets.ts';
 import type { ServiceKeyRow } from './service-keys.ts';
@@ -24,6 +25,7 @@ export type { IdempotencyRow } from './idempotency-keys.ts';
 export type { LoginRow } from './logins.ts';
 export type { OwnerKeyRow } from './owner-keys.ts';
 export type { ParticipantRow } from './participants.ts';
+export type { RestoreRow } from './restores.ts';
 export type { SecretVersionRow } from './secret-versions.ts';
 export type { SecretRow } from './secrets.ts';
 export type { ServiceKeyRow } from './service-keys.ts';
@@ -45,6 +47,7 @@ export interface Tables {
   idempotency_keys: IdempotencyRow;
   closed_identities: ClosedIdentityRow;
   closed_identity_count: ClosedIdentityCountRow;
+  restores: RestoreRow;
   service_keys: ServiceKeyRow;
   login_failures: LoginFailureRow;
 }
@@ -73,6 +76,7 @@ export const sealedTables = {
   idempotency_keys,
   closed_identities,
   closed_identity_count,
+  restores,
 } as const;
 
 export type SealedTableName = keyof typeof sealedTables;

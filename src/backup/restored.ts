@@ -1,0 +1,35 @@
+import { type Audit, createAudit } from '../audit/index.ts';
+import type { RootKeys } from '../config/root-keys.ts';
+import { type Clock, later } from '../core/clock.ts';
+import { KeyholdError } from '../core/errors.ts';
+import type { SealKey } from '../crypto/seal.ts';
+import { databaseNow } from '../db/checks.ts';
+import type { Tx } from '../db/database.ts';
+import { createSeals, inspectServiceKeys, type Seals } from '../keys/index.ts';
+
+/** A database that was restored, in the transaction that changes it. */
+export interface Restored {
+  readonly tx: Tx;
+  readonly clock: Clock;
+  readonly now: Date;
+  readonly seals: Seals;
+  readonly sealKeys: readonly SealKey[];
+  readonly lookupKey: Uint8Array;
+  readonly audit: Audit;
+}
+
+/** Opens the keys of a database whose schema is this version's. Throws `state_conflict` where the root keys do not open them. */
+export const openRestored = async (
+  tx: Tx,
+  { clock, rootKeys }: { readonly clock: Clock; readonly rootKeys: RootKeys },
+): Promise<Restored> => {
+  const { sealKeys, lookupKeys, problems } = await inspectServiceKeys(tx, rootKeys);
+  const [first, ...rest] = sealKeys;
+  const [lookup] = lookupKeys;
+  if (first === undefined || lookup === undefined || problems.length > 0)
+    throw new KeyholdError('state_conflict', problems.join(' '));
+  const seals = createSeals([first, ...rest]);
+  const audit = createAudit({ clock, seals, onRecord: () => undefined });
+  const now = later(clock.now(), await databaseNow(tx));
+  return { tx, clock, now, seals, sealKeys, lookupKey: lookup.key, audit };
+};
