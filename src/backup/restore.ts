@@ -4,7 +4,9 @@ import { operator } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { newId } from '../core/ids.ts';
-import { inOwnerTransaction, type OwnerTransaction, withNewDatabase } from '../db/owner-session.ts';
+import type { Db } from '../db/database.ts';
+import { isCurrentSchema } from '../db/migrate.ts';
+import { inOwnerTransaction, type OwnerTransaction, withNewDatabase, withOwnerSession } from '../db/owner-session.ts';
 import { requireRootKeys } from './encryption.ts';
 import { loadBackup, lockEmptySchema, refuseOtherVersions } from './load.ts';
 import { readHeader, verifyBackup } from './read.ts';
@@ -49,13 +51,35 @@ export const restoreBackup = async <T>(
   return { summary, result };
 };
 
+/** Runs `work` in one transaction on a database that was restored before, whether a service runs on it or not. */
+export const onRestored = <T>(
+  { config, clock, rootKeys }: Pick<RestoreOptions, 'config' | 'clock' | 'rootKeys'>,
+  work: (restored: Restored) => Promise<T>,
+): Promise<T> =>
+  withOwnerSession(
+    config,
+    () => undefined,
+    (session) =>
+      inOwnerTransaction(session, async ({ tx }) => {
+        const db: Db = tx;
+        if (!(await isCurrentSchema(db))) throw otherSchema();
+        return await work(await openRestored(tx, { clock, rootKeys: required(rootKeys) }));
+      }),
+  );
+
+const otherSchema = (): KeyholdError =>
+  new KeyholdError(
+    'state_conflict',
+    'The database has the schema of another version of Keyhold. Start the service once.',
+  );
+
 const required = (rootKeys: RootKeys | null): RootKeys => {
   if (rootKeys !== null) return rootKeys;
   throw new KeyholdError('state_conflict', 'There is no root key.');
 };
 
 /** Records the restore, and holds back what time would delete until an operator releases it. */
-const record = async ({ tx, seals, audit, now }: Restored, summary: BackupSummary): Promise<void> => {
+const record = async ({ tx, seals, audit, clock }: Restored, summary: BackupSummary): Promise<void> => {
   const { header, rows, broken } = summary;
   const details = {
     backup_id: header.id,
@@ -67,7 +91,7 @@ const record = async ({ tx, seals, audit, now }: Restored, summary: BackupSummar
     id: newId<string>(),
     backup_id: header.id,
     backup_created_at: new Date(header.created_at),
-    restored_at: now,
+    restored_at: clock.now(),
     released_at: null,
   });
   await audit.allow(tx, operator('restore'), 'backup.restore', { details });

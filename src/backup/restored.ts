@@ -1,9 +1,8 @@
 import { type Audit, createAudit } from '../audit/index.ts';
 import type { RootKeys } from '../config/root-keys.ts';
-import { type Clock, later } from '../core/clock.ts';
+import type { Clock } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
 import type { SealKey } from '../crypto/seal.ts';
-import { databaseNow } from '../db/checks.ts';
 import type { Tx } from '../db/database.ts';
 import { createSeals, inspectServiceKeys, type Seals } from '../keys/index.ts';
 
@@ -11,7 +10,6 @@ import { createSeals, inspectServiceKeys, type Seals } from '../keys/index.ts';
 export interface Restored {
   readonly tx: Tx;
   readonly clock: Clock;
-  readonly now: Date;
   readonly seals: Seals;
   readonly sealKeys: readonly SealKey[];
   readonly lookupKey: Uint8Array;
@@ -30,6 +28,5 @@ export const openRestored = async (
     throw new KeyholdError('state_conflict', problems.join(' '));
   const seals = createSeals([first, ...rest]);
   const audit = createAudit({ clock, seals, onRecord: () => undefined });
-  const now = later(clock.now(), await databaseNow(tx));
-  return { tx, clock, now, seals, sealKeys, lookupKey: lookup.key, audit };
+  return { tx, clock, seals, sealKeys, lookupKey: lookup.key, audit };
 };

@@ -54,6 +54,7 @@ const groups: readonly Group[] = [
       doctor: () => import('./doctor.ts'),
       backup: () => import('./backup.ts'),
       restore: () => import('./restore.ts'),
+      audit: () => import('./audit.ts'),
       admin: () => import('./admin.ts'),
     },
   },
