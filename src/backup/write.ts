@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import pg from 'pg';
 import { to } from 'pg-copy-streams';
 import type { RootKeys } from '../config/root-keys.ts';
 import { KeyholdError } from '../core/errors.ts';
@@ -112,7 +113,12 @@ interface Contents {
 const contentsOf = async ({ tx }: OwnerTransaction, header: string): Promise<Contents> => {
   const tables = await readTables(tx);
   const listed: BackedUpTable[] = [];
-  for (const { name, columns } of tables) listed.push({ name, columns: [...columns], rows: await countRows(tx, name) });
+  for (const { name, columns } of tables) {
+    const rows = await countRows(tx, name).catch((error: unknown) => {
+      throw asUnreadable(name, error);
+    });
+    listed.push({ name, columns: [...columns], rows });
+  }
   const manifest = { header: digestOf(header), tables: listed, sequences: await readSequences(tx) };
   return { tables, manifest, total: listed.reduce((sum, { rows }) => sum + rows, 0) };
 };
@@ -123,6 +129,20 @@ interface Passing {
   readonly mac: ReturnType<typeof createBackupMac>;
   readonly onRows: OnRows;
 }
+
+/** A table that another role made may not be readable for us: a backup without it would not be whole. */
+async function* orUnreadable(table: string, rows: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* rows;
+  } catch (error) {
+    throw asUnreadable(table, error);
+  }
+}
+
+const asUnreadable = (table: string, error: unknown): unknown => {
+  if (!(error instanceof pg.DatabaseError)) return error;
+  return new KeyholdError('state_conflict', `The rows of ${table} cannot be read: ${error.message}.`, { cause: error });
+};
 
 const lineFeed = Buffer.from('\n');
 
@@ -139,7 +159,7 @@ async function* plaintext({ client, tx }: OwnerTransaction, passing: Passing): A
   for (const table of contents.tables) {
     const tally = createTally();
     const inspect = inspector.table(table);
-    for await (const line of linesOf(client.query(to(copyOut(tx, table))))) {
+    for await (const line of linesOf(orUnreadable(table.name, client.query(to(copyOut(tx, table)))))) {
       tally.add(line);
       inspect(line);
       yield line;

@@ -4,13 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Decrypter, Encrypter, generateIdentity, identityToRecipient } from 'age-encryption';
 import fc from 'fast-check';
-import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { restoreBackup, verifyBackup, writeBackup } from '../../src/backup/index.ts';
+import { restoreBackup, verifyBackup } from '../../src/backup/index.ts';
 import { readConfig } from '../../src/config/config.ts';
 import { systemClock } from '../../src/core/clock.ts';
-import { overClient } from '../../src/db/database.ts';
 import { startApp, type TestApp } from '../support/app.ts';
+import { backUpHere } from '../support/backups.ts';
 import { count, isFull, seed } from '../support/counts.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { keepSecret, logInAdmin, people } from '../support/people.ts';
@@ -22,21 +21,11 @@ const files: Record<string, { bytes: Buffer; identities: string[] }> = {};
 
 const onRows = () => undefined;
 
-/** A backup of the test's database, made in this process. */
-const backUp = async (path: string, recipients: readonly string[] = []) => {
-  const client = new pg.Client(app.database.settings('migrator'));
-  await client.connect();
-  const parts: Uint8Array[] = [];
-  try {
-    const options = { rootKeys: app.rootKeys, version: '0.1.0', recipients, now: systemClock.now(), onRows };
-    await writeBackup({ client, db: overClient(client) }, options, async (bytes) => {
-      parts.push(Buffer.from(bytes));
-    });
-  } finally {
-    await client.end();
-  }
-  await writeFile(path, Buffer.concat(parts));
-  return Buffer.concat(parts);
+/** A backup of the test's database, also as a file of this name. */
+const backUp = async (name: string, recipients: readonly string[] = []): Promise<Buffer> => {
+  const bytes = await backUpHere(app.database, app.rootKeys, recipients);
+  await writeFile(join(directory, name), bytes);
+  return bytes;
 };
 
 beforeAll(async () => {
@@ -47,9 +36,9 @@ beforeAll(async () => {
   // More than one chunk of age.
   for (let n = 0; n < 12; n += 1) await keepSecret(ada, { value: 'v'.repeat(8000) });
   const identity = await generateIdentity();
-  files['the root key'] = { bytes: await backUp(join(directory, 'root')), identities: [] };
+  files['the root key'] = { bytes: await backUp('root'), identities: [] };
   files['an age recipient'] = {
-    bytes: await backUp(join(directory, 'age'), [await identityToRecipient(identity)]),
+    bytes: await backUp('age', [await identityToRecipient(identity)]),
     identities: [identity],
   };
 }, 60_000);
@@ -121,7 +110,7 @@ describe.each(['the root key', 'an age recipient'])('a backup for %s', (kind) =>
 
   it(`a backup for ${kind} with the first line of another backup is refused`, async () => {
     const { bytes, identities } = file();
-    const other = await backUp(join(directory, 'other'), []);
+    const other = await backUp('other');
     const first = other.subarray(0, other.indexOf(10) + 1);
     await expectRefused(
       Buffer.concat([first, bytes.subarray(bytes.indexOf(10) + 1)]),

@@ -2,8 +2,13 @@ import { readdirSync } from 'node:fs';
 import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
+import { writeBackup } from '../../src/backup/index.ts';
+import type { RootKeys } from '../../src/config/root-keys.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import { overClient } from '../../src/db/database.ts';
 import { run } from '../../src/db/embedded/run.ts';
 import { databaseUser } from '../../src/db/embedded/system-user.ts';
+import type { TestDatabase } from './database.ts';
 import { connectEmbedded } from './embedded-service.ts';
 import { type Ran, runKeyhold } from './keyhold-process.ts';
 import { makeTempDir } from './temp-dir.ts';
@@ -52,6 +57,28 @@ export const onEmbedded = async <T>(dataDir: string, work: (client: pg.Client) =
   } finally {
     await client.end();
   }
+};
+
+/** The bytes of a backup that is made in this process. */
+export const backUpHere = async (
+  database: TestDatabase,
+  rootKeys: RootKeys,
+  recipients: readonly string[] = [],
+): Promise<Buffer> => {
+  const client = new pg.Client(database.settings('migrator'));
+  await client.connect();
+  const parts: Uint8Array[] = [];
+  const options = { rootKeys, version: '0.1.0', recipients, now: systemClock.now(), onRows: () => undefined };
+  try {
+    await writeBackup(
+      { client, db: overClient(client) },
+      options,
+      async (bytes) => void parts.push(Buffer.from(bytes)),
+    );
+  } finally {
+    await client.end();
+  }
+  return Buffer.concat(parts);
 };
 
 export const keyhold = (env: Env, ...args: string[]): Promise<Ran> => runKeyhold(args, { env });
