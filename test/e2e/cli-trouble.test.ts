@@ -90,6 +90,11 @@ const newFile = (): string => {
   return path;
 };
 
+const newPath = (): string => {
+  count += 1;
+  return join(world.directory, `new-${count}`);
+};
+
 const typed = ({ args }: Typed, { name, session }: Place): string[] =>
   args.map((arg) => (arg === 'NAME' ? name : arg === 'SESSION' ? session : arg === 'FILE' ? newFile() : arg));
 
@@ -324,7 +329,7 @@ describe('every account command', () => {
   });
 });
 
-/** Commands that run on the service's machine. */
+/** Commands that run on the service's machine. FILE stands for a file of the test, NEW for one that does not exist. */
 const operatorCommands: readonly (readonly string[])[] = [
   ['migrate', 'status'],
   ['migrate', 'up'],
@@ -334,12 +339,15 @@ const operatorCommands: readonly (readonly string[])[] = [
   ['admin', 'user', 'enable', 'nobody'],
   ['admin', 'user', 'reset-password', 'nobody', '--generate'],
   ['admin', 'import', 'FILE', '--owner', 'nobody'],
+  ['backup', 'NEW'],
+  ['audit', 'export'],
+  ['restore', '--release'],
 ];
 
 describe('every server-side command', () => {
   const operate = (args: readonly string[], env: Readonly<Record<string, string>>, stdout?: RunOptions['stdout']) =>
     runKeyhold(
-      args.map((arg) => (arg === 'FILE' ? newFile() : arg)),
+      args.map((arg) => (arg === 'FILE' ? newFile() : arg === 'NEW' ? newPath() : arg)),
       { env: { ...world.serviceEnv, ...env }, ...(stdout ? { stdout } : {}) },
     );
 
@@ -380,7 +388,7 @@ describe('every server-side command', () => {
   });
 
   it('server-side commands report output that could not be written, and exit silently when its reader is gone', async () => {
-    const printing = [['migrate', 'status'], ['admin', 'user', 'list'], ['doctor']];
+    const printing = [['migrate', 'status'], ['admin', 'user', 'list'], ['doctor'], ['audit', 'export']];
     for (const args of printing) {
       expect((await operate(args, {}, 'full')).code, args.join(' ')).toBe(9);
       expect(await operate(args, {}, 'closed'), args.join(' ')).toMatchObject({ code: 141, err: '' });

@@ -25,7 +25,17 @@ export const examine = async ({ db, config, rootKeys } = app, full = true): Prom
 };
 
 /** The checks of a database, in their order. */
-export const checkNames = ['database', 'clock', 'migrations', 'schema', 'keys', 'owner keys', 'seals', 'values'];
+export const checkNames = [
+  'database',
+  'clock',
+  'migrations',
+  'schema',
+  'keys',
+  'owner keys',
+  'seals',
+  'restores',
+  'values',
+];
 
 /** What the doctor finds, by the name of the check. Every check has run. */
 export const findings = async (full = true, of = app): Promise<Record<string, readonly string[]>> => {
