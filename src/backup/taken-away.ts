@@ -1,8 +1,9 @@
+import type { AuditAction } from '../audit/index.ts';
 import type { Role } from '../core/caller.ts';
 import type { Json } from '../core/json.ts';
 import type { AuditRow } from '../db/tables/index.ts';
 
-/** The ways in which access is taken away, by the names under which they are listed. */
+/** The ways in which access is taken away, by the names under which they are listed, and what each is about. */
 export const takenKinds = {
   'token revoked': 'token',
   'login ended': 'login',
@@ -22,6 +23,7 @@ export const takenKinds = {
   'role lowered': 'user',
   'password changed': 'user',
   erased: 'user',
+  'everything ended': null,
 } as const;
 
 export type TakenKind = keyof typeof takenKinds;
@@ -29,7 +31,7 @@ export type TakenKind = keyof typeof takenKinds;
 /** Something that was taken away, as a record tells of it. */
 export interface TakenAway {
   readonly what: TakenKind;
-  /** The id of the secret, session, user, login or token. */
+  /** The id of the secret, session, user, login or token; empty for everything. */
   readonly id: string;
   /** Who lost access, where it is not everybody. */
   readonly userId?: string;
@@ -89,8 +91,16 @@ const roleSteps = ({ role }: Readonly<Record<string, Json>>): readonly Step[] =>
   return [role === 'admin' ? { what: 'role lowered', gives: true } : { what: 'role lowered', role: role as Role }];
 };
 
-/** What each action does to access. An action that is not here takes none away. */
-const stepsOf: Readonly<Record<string, StepsOf>> = {
+/** What a restored database was told to take away again, which says less than the record that it was told by. */
+const againSteps: StepsOf = ({ what, user_id }) => {
+  if (typeof what !== 'string' || !Object.hasOwn(takenKinds, what)) return [];
+  if (what === 'login refreshed') return [{ what: 'login ended' }];
+  const step = { what: what as TakenKind, ...(typeof user_id === 'string' ? { userId: user_id } : {}) };
+  return [what === 'role lowered' ? { ...step, role: 'member' } : step];
+};
+
+/** What each action does to access; null for those that take none away. */
+const stepsOf: Readonly<Record<AuditAction, StepsOf | null>> = {
   'token.revoke': take('token revoked'),
   'login.end': take('login ended'),
   'secret.unshare': ofUser('unshared', false),
@@ -118,7 +128,36 @@ const stepsOf: Readonly<Record<string, StepsOf>> = {
   'user.password_reset': take('password changed'),
   'user.reset_cancel': take('password changed'),
   'user.erase': take('erased'),
+  'backup.revoke': againSteps,
+  'backup.revoke_all': take('everything ended'),
+  // Counted for each login.
+  'login.refresh': null,
+  'secret.create': null,
+  'secret.list': null,
+  'secret.get': null,
+  'secret.reveal': null,
+  'secret.value_set': null,
+  'secret.access_list': null,
+  'secret.versions_list': null,
+  'secret.version_restore': null,
+  'secret.import': null,
+  'session.create': null,
+  'session.refused': null,
+  'user.create': null,
+  'login.create': null,
+  'login.refused': null,
+  'token.create': null,
+  'token.refused': null,
+  'backup.create': null,
+  'backup.restore': null,
+  'backup.release': null,
+  'audit.export': null,
+  'request.refused': null,
+  'request.limited': null,
+  'row.integrity_broken': null,
 };
+
+const isKnown = (action: string): action is AuditAction => Object.hasOwn(stepsOf, action);
 
 /** A refresh token that was exchanged twice ends its login, although the refresh is refused. */
 const isReuse = ({ action, outcome, reason }: AuditRow): boolean =>
@@ -126,7 +165,8 @@ const isReuse = ({ action, outcome, reason }: AuditRow): boolean =>
 
 const stepsIn = (record: AuditRow): readonly Step[] => {
   if (isReuse(record)) return [{ what: 'login ended' }];
-  return record.outcome === 'allowed' ? (stepsOf[record.action]?.(record.details) ?? []) : [];
+  if (record.outcome !== 'allowed' || !isKnown(record.action)) return [];
+  return stepsOf[record.action]?.(record.details) ?? [];
 };
 
 interface Event {
@@ -158,9 +198,8 @@ export const createTakenAway = () => {
 
   return {
     add: (record: AuditRow): void => {
-      if (record.target_id === null) return;
       for (const step of stepsIn(record)) note({ step, record });
-      if (record.action === 'login.refresh' && record.outcome === 'allowed') {
+      if (record.action === 'login.refresh' && record.outcome === 'allowed' && record.target_id !== null) {
         const before = refreshes.get(record.target_id);
         refreshes.set(record.target_id, { count: (before?.count ?? 0) + 1, record });
       }

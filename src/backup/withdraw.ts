@@ -165,13 +165,18 @@ const createApply = ({ tx, seals, clock, lookupKey, audit }: Restored) => {
     'role lowered': ({ id, role }) => users.lowerRole(tx, id as UserId, role as Role),
     'password changed': ({ id }) => users.forgetPassword(tx, id as UserId),
     erased: ({ id }) => erase(id as UserId),
+    'everything ended': async () => {
+      await endEverything({ tx, seals, clock });
+      return true;
+    },
   };
 
   const applyOne = async (one: TakenAway): Promise<'applied' | 'absent'> => {
     if (!(await ways[one.what](one))) return 'absent';
     const user = one.userId === undefined ? {} : { user_id: one.userId };
+    const type = takenKinds[one.what];
     await audit.allow(tx, operator('restore'), 'backup.revoke', {
-      target: { type: takenKinds[one.what], id: one.id },
+      ...(type === null ? {} : { target: { type, id: one.id } }),
       details: { what: one.what, record: one.record, ...user },
     });
     return 'applied';
@@ -186,13 +191,16 @@ export interface RevokedAll {
   readonly shares: number;
 }
 
+const endEverything = async ({ tx, seals, clock }: Pick<Restored, 'tx' | 'seals' | 'clock'>): Promise<RevokedAll> => {
+  const credentials = await createCredentialWithdrawals({ seals, clock }).endAll(tx);
+  return { ...credentials, shares: await createSecretWithdrawals({ seals, clock }).unshareAll(tx) };
+};
+
 /** Ends every login, token and share of a restored database, with a record. */
 export const revokeAll = async (restored: Restored): Promise<RevokedAll> => {
-  const { tx, seals, clock, audit } = restored;
+  const { tx, audit } = restored;
   await restoredAtOf(restored);
-  const credentials = await createCredentialWithdrawals({ seals, clock }).endAll(tx);
-  const shares = await createSecretWithdrawals({ seals, clock }).unshareAll(tx);
-  const revoked = { ...credentials, shares };
+  const revoked = await endEverything(restored);
   await audit.allow(tx, operator('restore'), 'backup.revoke_all', { details: revoked });
   return revoked;
 };
