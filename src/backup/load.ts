@@ -6,7 +6,7 @@ import { from, to } from 'pg-copy-streams';
 import { KeyholdError } from '../core/errors.ts';
 import type { Tx } from '../db/database.ts';
 import { schemaLock } from '../db/grants.ts';
-import { areFirstMigrations, migrateUp, migrateUpTo } from '../db/migrate.ts';
+import { migrateUp, migrateUpTo } from '../db/migrate.ts';
 import type { OwnerTransaction } from '../db/owner-session.ts';
 import { type CatalogueTable, copyIn, copyOut, readTables } from './catalogue.ts';
 import { type BackupHeader, createTally, type Manifest, type TableEnd } from './format.ts';
@@ -22,14 +22,6 @@ export interface LoadOptions extends OpenWith {
 
 const refuse = (detail: string, cause?: unknown): KeyholdError =>
   new KeyholdError('state_conflict', `${detail} Nothing was restored.`, { cause });
-
-/** Throws `state_conflict` for a backup whose schema this version cannot make. */
-export const refuseOtherVersions = ({ migrations, keyhold }: BackupHeader): void => {
-  if (areFirstMigrations(migrations)) return;
-  throw refuse(
-    `The backup was made by Keyhold ${keyhold} and has a schema that this version does not know (${migrations.at(-1) ?? 'none'}). Restore it with that version.`,
-  );
-};
 
 /** Throws `state_conflict` where there is any table: restoring never overwrites. Keeps others from creating some meanwhile. */
 export const lockEmptySchema = async (tx: Tx): Promise<void> => {

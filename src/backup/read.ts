@@ -22,6 +22,7 @@ import {
 } from './format.ts';
 import { createInspector } from './inspect.ts';
 import { linesOf } from './lines.ts';
+import { refuseOtherVersions } from './versions.ts';
 import type { BackupSummary, OnRows } from './write.ts';
 
 /** What opens a backup. */
@@ -88,7 +89,25 @@ export const readBackup = async (
   const keys = await backupKeysOf(requireRootKeys(file.header, openWith.rootKeys));
   const source = await decrypted(file.header, streamOf(file), { identities: openWith.identities, keys });
   const lines = linesOf(orDamagedStream(source));
-  const mac = createBackupMac(keys.macKey);
+  try {
+    return { header: file.header, manifest: await readContents(file, lines, { macKey: keys.macKey, contents }) };
+  } finally {
+    // Closes the file.
+    await lines.return(undefined);
+  }
+};
+
+interface Reading {
+  readonly macKey: Uint8Array;
+  readonly contents: Contents;
+}
+
+const readContents = async (
+  file: File,
+  lines: AsyncGenerator<Buffer>,
+  { macKey, contents }: Reading,
+): Promise<Manifest> => {
+  const mac = createBackupMac(macKey);
   mac.add(file.line);
   const json = async (): Promise<string> => {
     const line = await nextLine(lines);
@@ -109,7 +128,7 @@ export const readBackup = async (
   const { broken, mac: stored } = parseEnd(await nextLine(lines));
   if (!isSameMac(stored, mac.end(broken))) throw damaged('it was not made with this root key');
   if (!(await lines.next()).done) throw damaged('something follows its last line');
-  return { header: file.header, manifest };
+  return manifest;
 };
 
 async function* orDamagedStream(source: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -139,7 +158,9 @@ async function* rowsOf(lines: AsyncGenerator<Buffer>, tell: (line: Buffer) => vo
 
 /** Reads a whole backup and verifies everything in it: digests, MAC, the seal of every row, and every key. Changes nothing. */
 export const verifyBackup = async (path: string, openWith: OpenWith, onRows: OnRows): Promise<BackupSummary> => {
-  const rootKeys = openWith.rootKeys ?? refuseWithoutKeys(await readHeader(path));
+  const first = await readHeader(path);
+  refuseOtherVersions(first);
+  const rootKeys = openWith.rootKeys ?? refuseWithoutKeys(first);
   const inspector = createInspector(rootKeys);
   const progress = countedRows(onRows);
   const { header, manifest } = await readBackup(path, openWith, {

@@ -8,7 +8,7 @@ import type { Db } from '../db/database.ts';
 import { isCurrentSchema } from '../db/migrate.ts';
 import { inOwnerTransaction, type OwnerTransaction, withNewDatabase, withOwnerSession } from '../db/owner-session.ts';
 import { requireRootKeys } from './encryption.ts';
-import { loadBackup, lockEmptySchema, refuseOtherVersions } from './load.ts';
+import { loadBackup, lockEmptySchema } from './load.ts';
 import { readHeader, verifyBackup } from './read.ts';
 import { openRestored, type Restored } from './restored.ts';
 import type { BackupSummary, OnRows } from './write.ts';
@@ -35,7 +35,6 @@ export const restoreBackup = async <T>(
   then: (restored: Restored) => Promise<T>,
 ): Promise<{ readonly summary: BackupSummary; readonly result: T }> => {
   const header = await readHeader(path);
-  refuseOtherVersions(header);
   requireRootKeys(header, rootKeys);
   const openWith = { rootKeys, identities };
   const summary = await verifyBackup(path, openWith, onStep('verify'));

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,8 +8,9 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { restoreBackup, verifyBackup } from '../../src/backup/index.ts';
 import { readConfig } from '../../src/config/config.ts';
+import { loadRootKeys } from '../../src/config/root-keys.ts';
 import { systemClock } from '../../src/core/clock.ts';
-import { startApp, type TestApp } from '../support/app.ts';
+import { newRootKey, startApp, type TestApp } from '../support/app.ts';
 import { backUpHere } from '../support/backups.ts';
 import { count, isFull, seed } from '../support/counts.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
@@ -49,13 +51,17 @@ afterAll(async () => {
 });
 
 /** Restores into the empty database, which is expected to fail. */
-const restore = (path: string, identities: readonly string[]) => {
+const restore = (
+  path: string,
+  identities: readonly string[],
+  { rootKeys = app.rootKeys, onStep = (_step: string) => onRows } = {},
+) => {
   const env = {
     KEYHOLD_DATABASE_URL: empty.url('service'),
     KEYHOLD_MIGRATION_DATABASE_URL: empty.url('migrator'),
   };
-  const options = { config: readConfig(env), clock: systemClock, rootKeys: app.rootKeys };
-  return restoreBackup(path, { ...options, identities, without: [], onStep: () => onRows }, async () => undefined);
+  const options = { config: readConfig(env), clock: systemClock, rootKeys };
+  return restoreBackup(path, { ...options, identities, without: [], onStep }, async () => undefined);
 };
 
 const expectUntouched = async (): Promise<void> => {
@@ -131,6 +137,55 @@ describe.each(['the root key', 'an age recipient'])('a backup for %s', (kind) =>
 });
 
 describe('a backup', () => {
+  it('a backup that is changed between verifying and loading is refused, and the database stays empty', async () => {
+    const { bytes } = files['the root key'] as { bytes: Buffer };
+    const path = join(directory, 'changing');
+    for (const at of [bytes.length - 1, bytes.length / 2, bytes.indexOf(10) + 300]) {
+      await writeFile(path, bytes);
+      const damaged = Buffer.from(bytes);
+      damaged.writeUInt8((damaged[Math.floor(at)] ?? 0) ^ 1, Math.floor(at));
+      const onStep = (step: string) => {
+        if (step === 'load') writeFileSync(path, damaged);
+        return onRows;
+      };
+      await expect(restore(path, [], { onStep })).rejects.toMatchObject({ code: 'invalid_request' });
+      await expectUntouched();
+    }
+  });
+
+  it('a backup names every root key that something in it needs, and a restore without one of them names that', async () => {
+    const [older, newer] = [newRootKey(), newRootKey()];
+    const database = await freshDatabase();
+    try {
+      await (await startApp({ database, rootKey: older })).close();
+      const both = await startApp({ database, rootKey: `${newer},${older}` });
+      await people(both, await logInAdmin(both), 'grace');
+      const bytes = await backUpHere(database, both.rootKeys);
+      await both.close();
+      const [first, second] = both.rootKeys.keys.map(({ id }) => id);
+      expect(JSON.parse(bytes.toString('latin1').split('\n')[0] ?? '')).toMatchObject({
+        root_key: first,
+        root_keys: [first, second],
+      });
+      const path = join(directory, 'two-keys');
+      await writeFile(path, bytes);
+      for (const [keys, missing] of [
+        [newer, second],
+        [older, first],
+      ]) {
+        const rootKeys = loadRootKeys({ KEYHOLD_ROOT_KEYS: keys ?? '' }, '/nonexistent');
+        await expect(restore(path, [], { rootKeys })).rejects.toMatchObject({
+          message: expect.stringContaining(`needs root key ${missing}`),
+        });
+      }
+      await expectUntouched();
+      const swapped = loadRootKeys({ KEYHOLD_ROOT_KEYS: `${older},${newer}` }, '/nonexistent');
+      expect((await verifyBackup(path, { rootKeys: swapped, identities: [] }, onRows)).broken).toEqual({});
+    } finally {
+      await database.drop();
+    }
+  });
+
   it('a backup shows nothing of names, values or people', async () => {
     const text = (await readFile(join(directory, 'root'))).toString('latin1');
     for (const word of ['ada', 'SECRET_', 'admin', 'argon2', 'secret.create']) expect(text).not.toContain(word);

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { generateIdentity, identityToRecipient } from 'age-encryption';
 import pg from 'pg';
@@ -20,8 +20,10 @@ import { startCommand } from '../support/command.ts';
 import { until } from '../support/deadlines.ts';
 import { type EmbeddedService, startEmbeddedService } from '../support/embedded-service.ts';
 import { send } from '../support/http.ts';
+import { openTerminal } from '../support/keyhold-cli.ts';
 import { expectStatus, keepSecret, logIn, logInAdmin, type Person, people, startSession } from '../support/people.ts';
 import { type ServiceProcess, startService } from '../support/process.ts';
+import { limiter, mayLimit, mayMount, mountDisk, unmountDisk } from '../support/small-disk.ts';
 import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
 
 type Env = Record<string, string>;
@@ -309,11 +311,11 @@ describe('the file', () => {
     expect(await readFile(path)).not.toEqual(first);
   });
 
-  it('a backup that cannot be written to its end leaves no file and says why', async () => {
+  it.runIf(mayLimit)('a backup that cannot be written to its end leaves no file and says why', async () => {
     const path = newPath('backup');
     const command = startCommand(['--fsize=4096', process.execPath, 'src/main.ts', 'backup', path], {
       env: sourceEnv(),
-      program: ['prlimit'],
+      program: [limiter],
     });
     const { code, err } = await command.ended;
     expect(code).toBe(9);
@@ -321,6 +323,59 @@ describe('the file', () => {
     expect(await readdir(directory.path)).not.toContainEqual(expect.stringContaining('.partial'));
     expect(existsSync(path)).toBe(false);
     expect(await keyhold(sourceEnv(), 'backup', path)).toMatchObject({ code: 0 });
+  });
+
+  it.runIf(mayMount)('a backup on a full disk leaves no file and says that there is no space', async () => {
+    const small = join(directory.path, 'small');
+    await mkdir(small);
+    expect(mountDisk(small, '8k')).toBe(true);
+    try {
+      const { code, err } = await keyhold(sourceEnv(), 'backup', join(small, 'backup'));
+      expect({ code, err }).toEqual({ code: 9, err: expect.stringContaining('no space is left on the device') });
+      expect(await readdir(small)).toEqual([]);
+      const exported = await keyhold(sourceEnv(), 'audit', 'export', join(small, 'audit'));
+      expect({ code: exported.code, left: await readdir(small) }).toEqual({ code: 9, left: [] });
+    } finally {
+      unmountDisk(small);
+    }
+  });
+
+  it('a backup and a restore on a terminal show how far they are', async () => {
+    const path = newPath('backup');
+    const writing = openTerminal(process.execPath, ['bin/keyhold.mjs', 'backup', path], sourceEnv());
+    await writing.shows('Wrote ');
+    expect((await writing.ended).code).toBe(0);
+    expect(writing.shown()).toMatch(/Writing \[#* *\] \d+\/\d+/);
+    expect(writing.shown()).toMatch(/Reading again \[#{30}\]/);
+    const restoring = openTerminal(process.execPath, ['bin/keyhold.mjs', 'restore', path], elsewhere());
+    expect((await restoring.ended).code).toBe(0);
+    expect(restoring.shown()).toMatch(/Verifying \[#{30}\]/);
+    expect(restoring.shown()).toMatch(/Restoring \[#{30}\]/);
+  });
+
+  it('a backup, an export and a restore are on the record of the database that they are about', async () => {
+    const recordsAt = (dataDir: string) =>
+      onEmbedded(dataDir, async (client) => {
+        const { rows } = await client.query(`select action, actor_id, reason, details from audit_log
+          where action like 'backup.%' or action = 'audit.export' order by id desc limit 1`);
+        return rows[0];
+      });
+    const path = await backUp();
+    const { id } = JSON.parse((await readFile(path, 'latin1')).split('\n')[0] ?? '');
+    const made = await recordsAt(service.dataDir);
+    expect(made).toMatchObject({ action: 'backup.create', actor_id: null, reason: 'operator' });
+    expect(made.details).toMatchObject({ backup_id: id, broken: 0, operator: true });
+    const exported = await keyhold(sourceEnv(), 'audit', 'export');
+    expect(exported.code).toBe(0);
+    const lines = exported.out.trimEnd().split('\n');
+    const last = await recordsAt(service.dataDir);
+    expect(last).toMatchObject({ action: 'audit.export', details: { records: lines.length - 2 } });
+    const env = elsewhere();
+    await restore(env, path);
+    await serving(env, async () => {
+      const restored = await recordsAt(env['KEYHOLD_DATA_DIR'] ?? '');
+      expect(restored).toMatchObject({ action: 'backup.restore', reason: 'operator', details: { backup_id: id } });
+    });
   });
 
   it('a backup that is killed leaves no file of its name, and one that is interrupted none at all', async () => {

@@ -16,19 +16,28 @@ const toStdout = '-';
 /** `keyhold audit export`: writes the audit log as lines of JSON. Ends in 1 where records are broken. */
 export const exportAudit = async (context: CliContext, path: string, { force }: { force: boolean }): Promise<void> => {
   if (path !== toStdout) await refuseExisting(path, force);
-  const summary =
-    path === toStdout
-      ? await write((text) => context.out.write(text))
-      : await withDraft(path, force, async (draft) => {
-          const written = await write((text) => draft.write(Buffer.from(text)));
-          await draft.flush();
-          return written;
-        });
-  await asOperator('audit export', ({ record }, caller) =>
-    record(caller, { action: 'audit.export', outcome: 'allowed', details: { records: summary.records } }),
-  );
+  const summary = path === toStdout ? await toOutput(context) : await toFile(path, force);
   await report(context, path, summary);
 };
+
+const toOutput = async (context: CliContext): Promise<ExportSummary> => {
+  const written = await write((text) => context.out.write(text));
+  await record(written);
+  return written;
+};
+
+const toFile = (path: string, force: boolean): Promise<ExportSummary> =>
+  withDraft(path, force, async (draft) => {
+    const written = await write((text) => draft.write(Buffer.from(text)));
+    await draft.flush();
+    await record(written);
+    return written;
+  });
+
+const record = ({ records }: ExportSummary): Promise<void> =>
+  asOperator('audit export', ({ record: recordOf }, caller) =>
+    recordOf(caller, { action: 'audit.export', outcome: 'allowed', details: { records } }),
+  );
 
 const chunkLength = 64 * 1024;
 

@@ -5,13 +5,14 @@ import { readConfig } from '../../config/config.ts';
 import { readEnv } from '../../config/env.ts';
 import { findRootKeys, type RootKeys } from '../../config/root-keys.ts';
 import { systemClock } from '../../core/clock.ts';
+import { isCurrentSchema } from '../../db/migrate.ts';
 import { withOwnerSession } from '../../db/owner-session.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import { version } from '../version.ts';
 import { type Draft, refuseExisting, withDraft } from './draft-file.ts';
-import { asOperator, noRootKey } from './open.ts';
+import { asOperator, noRootKey, wrongSchema } from './open.ts';
 import { withRowsProgress } from './rows-progress.ts';
 
 export interface BackupOptions {
@@ -39,18 +40,20 @@ export const backup = async (context: CliContext, path: string, options: BackupO
       withOwnerSession(
         config,
         () => undefined,
-        (session) => {
+        async (session) => {
+          // Else the backup could not be recorded.
+          if (!(await isCurrentSchema(session.db))) throw wrongSchema();
           const { recipients } = options;
-          return writeBackup(session, { rootKeys, version, recipients, now: systemClock.now(), onRows }, write);
+          return await writeBackup(session, { rootKeys, version, recipients, now: systemClock.now(), onRows }, write);
         },
       ),
     );
     if (options.strict && written.brokenNames.length > 0) throw tooBroken(written);
     await draft.flush();
     await readAgain(context, draft, { rootKeys, written, sha256: hash.digest('hex') });
+    await record(written);
     return written;
   });
-  await record(summary);
   await report(context, path, summary);
 };
 
