@@ -44,5 +44,5 @@ const whatIsDue = async (db: Db): Promise<string> => {
     (select count(*) from public.sessions where status = 'active' and expires_at <= clock_timestamp()) as sessions
     `.execute(db);
   const { deleted = 0, expired = 0, sessions = 0 } = rows[0] ?? {};
-  return `It holds ${deleted} deleted secrets, ${expired} expired secrets, and ${sessions} sessions whose time is over.`;
+  return `Deleted secrets: ${deleted}. Expired secrets: ${expired}. Sessions whose time is over: ${sessions}.`;
 };

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { generateIdentity, identityToRecipient } from 'age-encryption';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { joinEmbedded } from '../../src/db/embedded/index.ts';
 import { adminPassword, newRootKey } from '../support/app.ts';
 import {
   type Contents,
@@ -266,6 +267,18 @@ describe('keys', () => {
   });
 });
 
+/** What an interrupted restore has left in the embedded database, whose server it left running. */
+const stateOf = async (env: Env): Promise<string> => {
+  const joined = await joinEmbedded({ dataDir: env['KEYHOLD_DATA_DIR'] ?? '', log: () => undefined });
+  if (joined === null) return 'not there';
+  return await onEmbedded(env['KEYHOLD_DATA_DIR'] ?? '', async (client) => {
+    const { rows } = await client.query(`select relname from pg_class where relnamespace = 'public'::regnamespace`);
+    if (rows.length === 0) return 'empty';
+    const restored = await client.query('select id from public.restores');
+    return restored.rows.length === 1 ? 'whole' : `in between: ${rows.map(({ relname }) => relname)}`;
+  }).catch((error: Error) => (/does not exist|not yet accepting/.test(error.message) ? 'not there' : error.message));
+};
+
 describe('the target', () => {
   it('a backup is not restored over a database that holds anything', async () => {
     const path = await backUp();
@@ -288,6 +301,7 @@ describe('the target', () => {
       const timer = setTimeout(() => command.signal('SIGKILL'), pauseMs);
       const { code } = await command.ended;
       clearTimeout(timer);
+      expect(await stateOf(env)).toMatch(/^(not there|empty|whole)$/);
       // Refused because the one before was complete when it was killed, or done.
       whole = code !== null;
       expect([null, 0, 2]).toContain(code);
@@ -406,10 +420,14 @@ describe('the file', () => {
 describe('what was held back', () => {
   it('after a restore, the start and the doctor say that nothing is deleted because of its age, until it is released', async () => {
     const env = elsewhere({ KEYHOLD_BOOTSTRAP_PASSWORD: adminPassword });
+    const { id } = await keepSecret(ada, { value: 'deleted before the backup' });
+    expectStatus(await ada.call('DELETE', `/secrets/${id}`), 204);
     await restore(env, await backUp());
     await serving(env, async (running) => {
       expect(running.stdout()).toContain('keyhold restore --release');
-      expect(await keyhold(env, 'doctor')).toMatchObject({ code: 1, out: expect.stringContaining('not released') });
+      const { code, out } = await keyhold(env, 'doctor');
+      expect({ code, out }).toEqual({ code: 1, out: expect.stringContaining('not released') });
+      expect(out).toContain('Deleted secrets: 1.');
       expect(await keyhold(env, 'restore', '--release')).toMatchObject({ code: 0 });
       expect(await keyhold(env, 'doctor')).toMatchObject({ code: 0 });
     });

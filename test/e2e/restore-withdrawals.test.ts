@@ -295,7 +295,7 @@ describe('what was taken away after a backup', () => {
 });
 
 describe('an export that cannot be used', () => {
-  /** Restoring with this export is refused with this reason, before anything is created. */
+  /** Restoring with this export is refused with this reason, and leaves nothing in the way of restoring without it. */
   const expectRefused = async (file: string, reason: string): Promise<void> => {
     const env = elsewhere();
     const { code, err } = await keyhold(env, 'restore', backupFile, '--since-export', file, '--apply-revocations');

@@ -34,6 +34,8 @@ export interface RestoreFlags extends Withdrawing {
 export const restore = async (context: CliContext, path: string | undefined, flags: RestoreFlags): Promise<void> => {
   if (flags.applyRevocations && flags.sinceExport === null)
     throw usage('--apply-revocations needs --since-export <file>.');
+  if (flags.check && (flags.sinceExport !== null || flags.revokeAll))
+    throw usage('--check only verifies the backup. Leave out --since-export and --revoke-all.');
   if (flags.release) return await release(context, path);
   if (path === undefined) return await withdrawLater(context, flags);
   const identities = await identitiesIn(flags.identity);
