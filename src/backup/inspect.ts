@@ -9,10 +9,10 @@ import { createRowReader } from './copy-text.ts';
 
 /** Looks at rows while they are written or read. */
 export interface Inspector {
-  /** Returns what is to be told of each row of the table. */
-  table(table: Pick<CatalogueTable, 'name' | 'columns'>): (line: Uint8Array) => void;
-  /** To be called after the last row of each table. Throws `state_conflict` when no root key opens the service's keys. */
-  endOfTable(name: string): void;
+  /** Returns what is to be told of each row of the table. Where it returns a promise, the next row has to wait for it. */
+  table(table: Pick<CatalogueTable, 'name' | 'columns'>): (line: Uint8Array) => Promise<void> | undefined;
+  /** To be called after the last row of each table. Rejects with `state_conflict` when no root key opens the service's keys. */
+  endOfTable(name: string): Promise<void>;
   /** How many rows of each table Keyhold did not write as they stand; tables without any are left out. */
   readonly broken: Readonly<Record<string, number>>;
   /** Names of the first hundred of them. */
@@ -33,23 +33,23 @@ export const createInspector = (rootKeys: RootKeys): Inspector => {
   const broken: Record<string, number> = {};
   const brokenNames: string[] = [];
 
-  const opens = (row: RawRow): boolean => {
-    try {
-      return opensOwnerKey(rootKeys, row as unknown as OwnerKeyRow);
-    } catch {
-      return false;
-    }
-  };
-
   const isIntact = (table: SealedTableName, row: RawRow): boolean =>
-    sealHolds(sealKeys, sealedTables[table], { ...defaultsOf(sealedTables[table]), ...row }) &&
-    (table !== 'owner_keys' || opens(row));
+    sealHolds(sealKeys, sealedTables[table], { ...defaultsOf(sealedTables[table]), ...row });
 
   const note = (table: SealedTableName, row: RawRow | null): void => {
     broken[table] = (broken[table] ?? 0) + 1;
     if (brokenNames.length >= maxNames) return;
     const key = sealedTables[table].key.map((column) => String(row?.[column] ?? '?')).join(' ');
     brokenNames.push(`${table} ${key}`.slice(0, 200));
+  };
+
+  const openOwnerKey = async (row: RawRow): Promise<void> => {
+    try {
+      if (await opensOwnerKey(rootKeys, row as unknown as OwnerKeyRow)) return;
+    } catch {
+      // Noted as one that does not open.
+    }
+    note('owner_keys', row);
   };
 
   const readSafely = (read: () => RawRow | null): RawRow | null => {
@@ -67,17 +67,20 @@ export const createInspector = (rootKeys: RootKeys): Inspector => {
         return (line) => {
           const row = read(line);
           if (row !== null) serviceKeys.push(row as unknown as ServiceKeyRow);
+          return undefined;
         };
       if (!isSealed(name)) return () => undefined;
       return (line) => {
         const row = readSafely(() => read(line));
-        if (row === null || !isIntact(name, row)) note(name, row);
+        if (row !== null && isIntact(name, row)) return name === 'owner_keys' ? openOwnerKey(row) : undefined;
+        note(name, row);
+        return undefined;
       };
     },
-    endOfTable: (name) => {
+    endOfTable: async (name) => {
       if (name !== 'service_keys') return;
       const newestFirst = serviceKeys.toSorted((a, b) => Number(b.created_at) - Number(a.created_at));
-      const found = inspectServiceKeyRows(newestFirst, rootKeys);
+      const found = await inspectServiceKeyRows(newestFirst, rootKeys);
       if (found.problems.length > 0) throw new KeyholdError('state_conflict', found.problems.join(' '));
       sealKeys = found.sealKeys;
     },

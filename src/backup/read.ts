@@ -168,10 +168,11 @@ export const verifyBackup = async (path: string, openWith: OpenWith, onRows: OnR
     table: async (table, rows) => {
       const inspect = inspector.table(table);
       for await (const line of rows) {
-        inspect(line);
+        const inspected = inspect(line);
+        if (inspected !== undefined) await inspected;
         progress.row();
       }
-      inspector.endOfTable(table.name);
+      await inspector.endOfTable(table.name);
     },
   });
   const tables = Object.fromEntries(manifest.tables.map(({ name, rows }) => [name, rows]));

@@ -161,13 +161,14 @@ async function* plaintext({ client, tx }: OwnerTransaction, passing: Passing): A
     const inspect = inspector.table(table);
     for await (const line of linesOf(orUnreadable(table.name, client.query(to(copyOut(tx, table)))))) {
       tally.add(line);
-      inspect(line);
+      const inspected = inspect(line);
+      if (inspected !== undefined) await inspected;
       yield line;
       yield lineFeed;
       done += 1;
       onRows(done, contents.total);
     }
-    inspector.endOfTable(table.name);
+    await inspector.endOfTable(table.name);
     const end = tally.end(table.name);
     const expected = contents.manifest.tables.find(({ name }) => name === table.name)?.rows;
     if (end.rows !== expected) throw damaged(`the database sent ${end.rows} of ${expected} rows of ${table.name}`);
