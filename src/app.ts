@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { createCallerState, createGate, createLimits, createMutate, type Gate, type Limits } from './access/index.ts';
-import { createAudit, createIntegrityWatch } from './audit/index.ts';
+import { type AuditEntry, createAudit, createIntegrityWatch } from './audit/index.ts';
 import {
   createAccessTokens,
   createAuthenticate,
@@ -13,6 +13,7 @@ import {
 } from './auth/index.ts';
 import type { Config } from './config/config.ts';
 import type { RootKeySource } from './config/root-keys.ts';
+import type { Caller } from './core/caller.ts';
 import type { Clock } from './core/clock.ts';
 import { digestKey } from './crypto/derive.ts';
 import type { Database } from './db/database.ts';
@@ -151,7 +152,7 @@ const createDomains = ({ config, clock, database }: DomainDeps, keys: KeyRing, m
     sessions,
     versionsKept: config.versionsKept,
   });
-  const lifecycle = createLifecycle({ db, audit, mutate, jobs, users, sessions, secrets });
+  const lifecycle = createLifecycle({ db, clock, seals, audit, mutate, jobs, users, sessions, secrets });
   return { audit, jobs, rotation, users, sessions, secrets, accessTokens, logins, tokens, authenticate, lifecycle };
 };
 
@@ -159,14 +160,18 @@ const createDomains = ({ config, clock, database }: DomainDeps, keys: KeyRing, m
 const jobKinds = ({ lifecycle, rotation }: Domains): JobKinds => ({ ...lifecycle.jobKinds, ...rotation.kinds });
 
 /** What the operator's commands work with: the same domains on the same database, without the HTTP server. */
-export type OperatorApp = Pick<Domains, 'jobs' | 'users' | 'secrets' | 'lifecycle'>;
+export interface OperatorApp extends Pick<Domains, 'jobs' | 'users' | 'secrets' | 'lifecycle'> {
+  /** Commits one record. */
+  record(caller: Caller, entry: AuditEntry): Promise<void>;
+}
 
 /** Runs `work` with the domains for the operator's commands. The database is the caller's to close. */
 export const withOperatorApp = async <T>(deps: DomainDeps, work: (app: OperatorApp) => Promise<T>): Promise<T> => {
   const keys = await openKeys(deps, () => undefined);
   try {
-    const { jobs, users, secrets, lifecycle } = createDomains(deps, keys, createMetrics(deps.database.waiting));
-    return await work({ jobs, users, secrets, lifecycle });
+    const { audit, jobs, users, secrets, lifecycle } = createDomains(deps, keys, createMetrics(deps.database.waiting));
+    const record = (caller: Caller, entry: AuditEntry) => audit.recordAlone(deps.database.db, caller, entry);
+    return await work({ jobs, users, secrets, lifecycle, record });
   } finally {
     await keys.close();
   }

@@ -88,10 +88,19 @@ export const createErase = ({ audit, mutate, jobs, users, purging }: Deps) => {
   };
 };
 
+interface EraseJobDeps extends Pick<Deps, 'purging'> {
+  /** Whether an erasure of before a restore must wait until the operator releases it. */
+  readonly isHeld: (tx: Tx) => Promise<boolean>;
+}
+
+const heldSeconds = 30;
+
 /** The kind of job that goes on with an erasure. It must not stop halfway. */
-export const createEraseJobs = ({ purging }: Pick<Deps, 'purging'>): Readonly<Record<string, JobKind>> => ({
-  [eraseJob]: jobKind<{ user_id: UserId }, PurgeCursor>({
+export const createEraseJobs = ({ purging, isHeld }: EraseJobDeps): Readonly<Record<string, JobKind>> => ({
+  [eraseJob]: jobKind<{ user_id: UserId; restored?: true }, PurgeCursor>({
     step: async (tx, { params, cursor }) => {
+      if (params.restored && (await isHeld(tx)))
+        return { next: 'wait', cursor: cursor ?? purgeStart, seconds: heldSeconds };
       const purged = await purging.purge(tx, params.user_id, cursor ?? purgeStart, inStep);
       const progress = { done: purged.rows, counts: purged.counts };
       return purged.cursor === null

@@ -32,6 +32,7 @@ export type { ChangeSecret, CreateSecret } from './input.ts';
 export type { SecretFilter } from './queries.ts';
 export type { RevealItem } from './reveal.ts';
 export type { SecretView } from './view.ts';
+export { createSecretWithdrawals } from './withdraw.ts';
 
 export interface SecretsDeps {
   readonly db: Db;

@@ -23,6 +23,7 @@ import { type CreateSession, createStart } from './start.ts';
 
 export type { ChangeSession } from './change.ts';
 export type { CreateSession } from './start.ts';
+export { createSessionWithdrawals } from './withdraw.ts';
 
 interface Deps {
   readonly db: Db;

@@ -31,6 +31,7 @@ export type { UserReference } from './look-up.ts';
 export { createPasswords, type Passwords } from './passwords.ts';
 export { createThrottle, type Throttle } from './throttle.ts';
 export { type UserCard, type UserView, usernameError, viewOf } from './user.ts';
+export { createUserWithdrawals } from './withdraw.ts';
 
 interface Deps {
   readonly db: Db;
