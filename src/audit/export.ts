@@ -17,7 +17,7 @@ interface ExportHeader {
   readonly id: string;
   readonly created_at: string;
   /** The seal keys, each wrapped under every root key: whoever has a root key can verify the records. */
-  readonly seal_keys: readonly Pick<ServiceKeyRow, 'id' | 'root_key_id' | 'wrapped_key'>[];
+  readonly seal_keys: readonly ServiceKeyRow[];
 }
 
 interface ExportEnd {
@@ -64,12 +64,7 @@ export const writeAuditExport = async (tx: Tx, { sealKeys, now, write }: ExportO
     hash.update(text);
     await write(text);
   };
-  const keys = await tx
-    .selectFrom('service_keys')
-    .select(['id', 'root_key_id', 'wrapped_key'])
-    .where('purpose', '=', 'seal')
-    .orderBy('id')
-    .execute();
+  const keys = await tx.selectFrom('service_keys').selectAll().where('purpose', '=', 'seal').orderBy('id').execute();
   const id = newId<string>();
   await line({ keyhold_audit_export: 1, id, created_at: now.toISOString(), seal_keys: keys } satisfies ExportHeader);
   let records = 0;
@@ -132,7 +127,7 @@ const headerKeys = (value: Record<string, unknown>, openKeys: OpenKeys): readonl
   if (value['keyhold_audit_export'] !== 1) throw new ExportUnusable('it is not an export of this version');
   const wrapped = value['seal_keys'];
   if (!Array.isArray(wrapped)) throw new ExportUnusable('its first line is incomplete');
-  return openKeys(wrapped as ExportHeader['seal_keys']);
+  return openKeys(wrapped.map((row: ServiceKeyRow) => ({ ...row, created_at: new Date(row.created_at) })));
 };
 
 /**

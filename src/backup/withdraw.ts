@@ -9,6 +9,7 @@ import type { LoginId, SecretId, SessionId, TokenId, UserId } from '../core/ids.
 import type { Tx } from '../db/database.ts';
 import type { RawRow } from '../db/json-rows.ts';
 import { scanRows } from '../db/scan.ts';
+import type { ServiceKeyRow } from '../db/tables/index.ts';
 import { createNow } from '../db/time.ts';
 import { inspectServiceKeyRows } from '../keys/index.ts';
 import { createSecretWithdrawals } from '../secrets/index.ts';
@@ -36,11 +37,8 @@ const unusable = (reason: string, cause?: unknown): KeyholdError =>
 
 /** The records of an export, verified. Throws `invalid_request`, also after the last one. */
 async function* recordsIn(path: string, rootKeys: RootKeys): AsyncGenerator<ExportedRecord> {
-  const openKeys: Parameters<typeof readAuditExport>[1] = (wrapped) => {
-    const rows = wrapped.map((row) => ({ ...row, purpose: 'seal' as const, created_at: new Date(0) }));
-    return inspectServiceKeyRows(rows, rootKeys).sealKeys;
-  };
   try {
+    const openKeys = (wrapped: readonly ServiceKeyRow[]) => inspectServiceKeyRows(wrapped, rootKeys).sealKeys;
     yield* readAuditExport(linesOf(createReadStream(path)), openKeys);
   } catch (error) {
     throw error instanceof ExportUnusable ? unusable(error.message, error) : error;

@@ -9,7 +9,7 @@ import type { RestoreRow } from '../db/tables/index.ts';
 import type { Seals } from '../keys/index.ts';
 
 /** A restore after which an operator has not yet released what time would delete. */
-interface HeldRestore {
+export interface HeldRestore {
   readonly id: string;
   readonly backupCreatedAt: Date;
   readonly restoredAt: Date;
