@@ -98,7 +98,7 @@ describe.each(['the root key', 'an age recipient'])('a backup for %s', (kind) =>
     await flip(bytes.length - 1, 0);
     await fc.assert(fc.asyncProperty(fc.nat(bytes.length - 1), fc.nat(7), flip), { seed, numRuns: count(2000) });
     await expectUntouched();
-  });
+  }, 600_000);
 
   it(`a backup for ${kind} that was cut off, continued or pieced together is refused before anything is touched`, async () => {
     const { bytes, identities } = file();
