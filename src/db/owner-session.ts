@@ -4,6 +4,7 @@ import { type Kysely, sql } from 'kysely';
 import pg from 'pg';
 import type { Config } from '../config/config.ts';
 import { KeyholdError } from '../core/errors.ts';
+import { checkServer } from './checks.ts';
 import { type Db, overClient, type Tx } from './database.ts';
 import { type EmbeddedServer, joinEmbedded, startEmbedded } from './embedded/index.ts';
 import { prepareSchema } from './grants.ts';
@@ -54,7 +55,8 @@ export const withOwnerSession = async <T>(
 
 /**
  * Runs `work` on the configured database, creating the embedded one if there is none, and then grants the service its
- * privileges. No service can start on the embedded database meanwhile; rejects with `state_conflict` while one runs.
+ * privileges. No service can start on the embedded database meanwhile; rejects with `state_conflict` while one runs, and for
+ * a server that a service would refuse.
  */
 export const withNewDatabase = async <T>(
   config: Config,
@@ -62,7 +64,10 @@ export const withNewDatabase = async <T>(
   work: (session: OwnerSession) => Promise<T>,
 ): Promise<T> => {
   const run = async (access: Access): Promise<T> => {
-    const result = await onAccess(access, work);
+    const result = await onAccess(access, async (session) => {
+      await checkServer(session.db);
+      return await work(session);
+    });
     await asMigrator(access, (db) => prepareSchema(db, access.serviceLogin));
     return result;
   };

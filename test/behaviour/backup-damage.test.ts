@@ -18,6 +18,8 @@ import { keepSecret, logInAdmin, people } from '../support/people.ts';
 let app: TestApp;
 let directory: string;
 let empty: TestDatabase;
+/** A backup of a service that was only started. */
+let small: Buffer;
 const files: Record<string, { bytes: Buffer; identities: string[] }> = {};
 
 const onRows = () => undefined;
@@ -33,6 +35,7 @@ beforeAll(async () => {
   app = await startApp();
   directory = await mkdtemp(join(tmpdir(), 'keyhold-test-'));
   empty = await freshDatabase({ empty: true });
+  small = await backUp('small');
   const { ada } = await people(app, await logInAdmin(app), 'ada');
   // More than one chunk of age.
   for (let n = 0; n < 12; n += 1) await keepSecret(ada, { value: 'v'.repeat(8000) });
@@ -94,7 +97,7 @@ describe.each(['the root key', 'an age recipient'])('a backup for %s', (kind) =>
     await flip(bytes.length - 1, 0);
     await fc.assert(fc.asyncProperty(fc.nat(bytes.length - 1), fc.nat(7), flip), { seed, numRuns: count(2000) });
     await expectUntouched();
-  });
+  }, 600_000);
 
   it(`a backup for ${kind} that was cut off, continued or pieced together is refused before anything is touched`, async () => {
     const { bytes, identities } = file();
@@ -136,6 +139,17 @@ describe.each(['the root key', 'an age recipient'])('a backup for %s', (kind) =>
 });
 
 describe('a backup', () => {
+  it('a small backup is refused whichever of its bytes has a flipped bit', async () => {
+    for (let at = 0; at < small.length; at += isFull ? 1 : 131) {
+      const damaged = Buffer.from(small);
+      damaged.writeUInt8((damaged[at] ?? 0) ^ (1 << (at % 8)), at);
+      await expectRefused(damaged, [], `bit ${at % 8} of byte ${at} of ${small.length}`);
+    }
+    await expectUntouched();
+    const path = join(directory, 'small');
+    expect((await verifyBackup(path, { rootKeys: app.rootKeys, identities: [] }, onRows)).broken).toEqual({});
+  }, 900_000);
+
   it('a backup that is changed between verifying and loading is refused, and the database stays empty', async () => {
     const { bytes } = files['the root key'] as { bytes: Buffer };
     const path = join(directory, 'changing');

@@ -174,6 +174,14 @@ describe('a restored database', () => {
       await expectWorks(external);
       await expectWorks(back);
     });
+
+    it('a backup is not restored into a database that a service would refuse, such as one that is not in UTF-8', async () => {
+      const path = await backUp();
+      const latin = elsewhere({ KEYHOLD_DATABASE_URL: await server.newDatabase('LATIN1') });
+      const { code, err } = await keyhold(latin, 'restore', path);
+      expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining('not UTF-8') });
+      await restore(elsewhere({ KEYHOLD_DATABASE_URL: await server.newDatabase() }), path);
+    });
   });
 
   it('rows that were changed outside of Keyhold are restored as they stand, and named by the backup', async () => {

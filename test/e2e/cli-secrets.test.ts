@@ -196,6 +196,8 @@ describe.concurrent('the life of a secret', () => {
     await done('ada', ['history', 'VERSIONED', '--restore', '1']);
     expect(await asJson('ada', ['get', 'VERSIONED'])).toMatchObject({ value: 'one', version: 3 });
     expect((await keyhold('ada', ['history', 'VERSIONED', '--restore', '77'])).code).toBe(3);
+    const old = await keyhold('ada', ['restore', 'VERSIONED', '1']);
+    expect(old).toMatchObject({ code: 2, err: expect.stringContaining('keyhold history <name> --restore <version>') });
   });
 
   it('a deleted secret is recovered, and an erased one is not', async () => {

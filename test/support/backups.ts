@@ -97,7 +97,7 @@ const serverPrograms = (): readonly string[] => {
 export interface OtherServer extends AsyncDisposable {
   readonly version: number;
   /** The URL of a new, empty database, as its owner. */
-  newDatabase(): Promise<string>;
+  newDatabase(encoding?: string): Promise<string>;
 }
 
 /** True where this machine has a PostgreSQL server of its own. */
@@ -131,9 +131,9 @@ export const startOtherServer = async (): Promise<OtherServer> => {
   let count = 0;
   return {
     version: rows[0].version,
-    newDatabase: async () => {
+    newDatabase: async (encoding = 'UTF8') => {
       count += 1;
-      await client.query(`create database d${count} owner keyhold_app template template0`);
+      await client.query(`create database d${count} owner keyhold_app encoding '${encoding}' template template0`);
       return `postgres://keyhold_app@/d${count}?host=${encodeURIComponent(home)}`;
     },
     [Symbol.asyncDispose]: async () => {
