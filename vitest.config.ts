@@ -3,6 +3,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** The longest first: one that began late would keep everybody waiting at the end. */
 const longest = [
+  'cli-keys.test.ts',
   'processes.test.ts',
   'now.test.ts',
   'access-table-changes.test.ts',
@@ -10,6 +11,7 @@ const longest = [
   'embedded-start.test.ts',
   'embedded-database.test.ts',
   'access-table.test.ts',
+  'root-key-files.test.ts',
   'package.test.ts',
   'cli-server-side.test.ts',
   'readme-tour.test.ts',

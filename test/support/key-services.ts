@@ -46,7 +46,7 @@ afterEach(async () => {
 /** Runs `work` at the end of the test, before what was deferred earlier. */
 export const atEnd = (work: () => unknown): void => stack.defer(async () => void (await work()));
 
-const callOn = ({ url }: { readonly url: string }) => ({
+export const callOn = ({ url }: { readonly url: string }) => ({
   call: (method: string, path: string, options = {}) => send(url, method, `/api/v1${path}`, options),
 });
 
