@@ -33,9 +33,9 @@ export interface ErasureReceipt {
 const eraseJob = 'erase';
 
 /** Rows that are purged with the erasure itself, so that an ordinary user is gone when it is answered. */
-const atOnce = { limit: 500, batch: 100 };
+const atOnce = { limit: 500, batch: 100, locked: 'skip' } as const;
 /** Rows that one step of the job purges. */
-const inStep = { limit: 200, batch: 100 };
+const inStep = { limit: 200, batch: 100, locked: 'wait' } as const;
 
 /** Erases a user for good, and what they leave behind in batches. */
 export const createErase = ({ audit, mutate, jobs, users, purging }: Deps) => {
@@ -57,8 +57,8 @@ export const createErase = ({ audit, mutate, jobs, users, purging }: Deps) => {
     /**
      * Erases a user. In one transaction, the id becomes a tombstone, so that records never point at somebody else, the owner keys
      * are destroyed, so that no value of theirs opens any more, and their identity stays out. Secrets and versions, logins,
-     * tokens and their presence everywhere are deleted in the same transaction, as far as some hundred rows go; a job does
-     * the rest. Users can erase themselves, administrators everybody. Throws `permission_missing`, `not_found`,
+     * tokens and their presence everywhere are deleted in the same transaction, as far as some hundred rows go and nobody
+     * else has locked them; a job does the rest. Users can erase themselves, administrators everybody. Throws `permission_missing`, `not_found`,
      * `state_conflict` for the last active administrator, `integrity_broken` while the record of closed identities cannot be
      * relied on.
      */
@@ -102,7 +102,7 @@ export const createEraseJobs = ({ purging, isHeld }: EraseJobDeps): Readonly<Rec
       if (params.restored && (await isHeld(tx)))
         return { next: 'wait', cursor: cursor ?? purgeStart, seconds: heldSeconds };
       const purged = await purging.purge(tx, params.user_id, cursor ?? purgeStart, inStep);
-      const progress = { done: purged.rows, counts: purged.counts };
+      const progress = { done: purged.rows, failed: purged.broken, counts: purged.counts };
       return purged.cursor === null
         ? { ...progress, next: 'finish' }
         : { ...progress, next: 'step', cursor: purged.cursor };

@@ -1,5 +1,5 @@
 import type { UserId } from '../core/ids.ts';
-import type { Purge } from '../core/purge.ts';
+import type { Purge, PurgeOptions } from '../core/purge.ts';
 import type { Db, Tx } from '../db/database.ts';
 import type { Secrets } from '../secrets/index.ts';
 import type { Sessions } from '../sessions/index.ts';
@@ -31,8 +31,14 @@ export const erasedCounts = (counts: Readonly<Record<string, number>>): ErasedCo
 /** What a purge did, and where it goes on; null when nothing is left. */
 export interface Purged {
   readonly rows: number;
+  readonly broken: number;
   readonly counts: Readonly<Record<string, number>>;
   readonly cursor: PurgeCursor | null;
+}
+
+interface PurgeBounds extends Pick<PurgeOptions, 'locked'> {
+  readonly limit: number;
+  readonly batch: number;
 }
 
 export const purgeStart: PurgeCursor = { stage: stages[0], after: null };
@@ -66,18 +72,21 @@ export const createPurge = ({ users, sessions, secrets }: Deps) => {
   };
 
   return {
-    /** Purges until about `limit` rows are done, in batches of `batch` rows, or nothing is left. */
+    /** Purges until about `limit` rows are done, in batches of `batch` rows, or nothing is left, or rows are locked. */
     purge: async (
       tx: Tx,
       userId: UserId,
       from: PurgeCursor,
-      { limit, batch }: { readonly limit: number; readonly batch: number },
+      { limit, batch, locked }: PurgeBounds,
     ): Promise<Purged> => {
-      let purged: Purged = { rows: 0, counts: {}, cursor: from };
+      let purged: Purged = { rows: 0, broken: 0, counts: {}, cursor: from };
       while (purged.cursor !== null && purged.rows < limit) {
-        const { cursor } = purged;
-        const { rows, counts, after } = await work[cursor.stage](tx, userId, cursor.after, batch);
-        purged = { rows: purged.rows + rows, counts: add(purged.counts, counts), cursor: nextOf(cursor, after) };
+        const { stage, after } = purged.cursor;
+        const done = await work[stage](tx, userId, { after, limit: batch, locked });
+        const cursor = done.skipped ? { stage, after: null } : nextOf(purged.cursor, done.after);
+        const broken = purged.broken + (done.broken ?? 0);
+        purged = { rows: purged.rows + done.rows, broken, counts: add(purged.counts, done.counts), cursor };
+        if (done.skipped) return purged;
       }
       return purged;
     },

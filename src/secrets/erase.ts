@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { idsOf, type SecretId, type SessionId, type UserId } from '../core/ids.ts';
 import { afterIds, type Purge } from '../core/purge.ts';
 import type { Db, Tx } from '../db/database.ts';
+import { lockRows } from '../db/lock-rows.ts';
 import type { SecretRow } from '../db/tables/index.ts';
 import { notWritten, type Seals } from '../keys/index.ts';
 import { lockSharedWith } from './queries.ts';
@@ -28,24 +29,25 @@ const chosen = async (db: Db, from: ReturnType<typeof sql>): Promise<SecretId[]>
 /** What a user who is being erased leaves among secrets. */
 export const createErasing = ({ clock, seals }: Deps) => {
   /** Takes the user off secrets that others shared with them. Rows that are broken are passed by. */
-  const purgeShares: Purge<Tx, UserId> = async (tx, userId, after, limit) => {
-    const ids = await chosen(
-      tx,
-      sql`${sharedWith(userId)} and id > ${after ?? start} order by id limit ${sql.lit(limit)}`,
-    );
+  const purgeShares: Purge<Tx, UserId> = async (tx, userId, { after, limit, locked }) => {
+    const where = sql`${sharedWith(userId)} and id > ${after ?? start}`;
+    const choice = { table: 'secrets', column: 'id', where, orderBy: sql`id`, limit } as const;
+    const { chosen: taken, skipped } = await lockRows(tx, choice, locked);
+    const ids = idsOf<SecretId>(taken);
     const shared = ids.length === 0 ? [] : await lockSharedWith(seals, tx, userId, ids);
     for (const row of shared) {
       const changes = { ...unshareWith(row, userId), revision: row.revision + 1, updated_at: clock.now() };
       await seals.update(tx, 'secrets', row, changes);
     }
-    return { rows: ids.length, counts: { shares: shared.length }, after: afterIds(ids, limit) };
+    const broken = ids.length - shared.length;
+    return { rows: shared.length, broken, counts: { shares: shared.length }, after: afterIds(ids, limit), skipped };
   };
 
   /**
    * Deletes the user's secrets and their older versions, broken rows included. A batch that has too many versions deletes only
    * these, and the next one goes on. Throws `unavailable` where the database keeps a row that it was told to delete.
    */
-  const purgeOwned: Purge<Tx, UserId> = async (tx, owner, _after, limit) => {
+  const purgeOwned: Purge<Tx, UserId> = async (tx, owner, { limit }) => {
     const ids = await chosen(
       tx,
       sql`owner_id = ${owner} order by owner_id desc, id limit ${sql.lit(limit)} for update`,

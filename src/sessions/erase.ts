@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { idsOf, type SessionId, type UserId } from '../core/ids.ts';
 import { afterIds, type Purge } from '../core/purge.ts';
 import type { Db, Tx } from '../db/database.ts';
+import { lockRows } from '../db/lock-rows.ts';
 import type { Now } from '../db/time.ts';
 import type { Seals } from '../keys/index.ts';
 import type { SessionQueries } from './queries.ts';
@@ -21,60 +22,51 @@ interface RunningSession {
 
 const start = '00000000-0000-0000-0000-000000000000';
 
+/** Of a user's sessions, those that an erasure has to end or to empty. */
+const isLeft = sql`(status = 'active' or title is not null or metadata <> '{}'::jsonb)`;
+
 /** What a user who is being erased leaves in sessions. Rows that are broken are passed by. */
 export const createErasing = ({ now, seals, queries }: Deps) => {
-  const chosen = async (query: { execute(): Promise<{ readonly id: unknown }[]> }): Promise<SessionId[]> =>
-    idsOf((await query.execute()).map((row) => row.id));
-
   /** Ends the user's sessions, and deletes what they wrote about these. */
-  const purgeOwned: Purge<Tx, UserId> = async (tx, owner_id, after, limit) => {
-    const ids = await chosen(
-      tx
-        .selectFrom('sessions')
-        .select('id')
-        .where('owner_id', '=', owner_id)
-        .where('id', '>', (after ?? start) as SessionId)
-        .orderBy('owner_id')
-        .orderBy('id')
-        .limit(limit),
-    );
+  const purgeOwned: Purge<Tx, UserId> = async (tx, owner_id, { after, limit, locked }) => {
+    const where = sql`owner_id = ${owner_id} and id > ${after ?? start} and ${isLeft}`;
+    const choice = { table: 'sessions', column: 'id', where, orderBy: sql`owner_id, id`, limit } as const;
+    const { chosen, skipped } = await lockRows(tx, choice, locked);
+    const ids = idsOf<SessionId>(chosen);
     const moment = await now(tx);
     const owned = ids.length === 0 ? [] : await queries.lockOwned(tx, owner_id, ids);
     for (const row of owned) {
       const over = { status: 'ended', ended_at: row.ended_at ?? moment } as const;
       await seals.update(tx, 'sessions', row, { ...over, title: null, metadata: {}, updated_at: moment });
     }
-    const ended = owned.filter((row) => row.status === 'active').length;
-    return { rows: ids.length, counts: { sessions: ended }, after: afterIds(ids, limit) };
+    const counts = { sessions: owned.filter((row) => row.status === 'active').length };
+    const broken = ids.length - owned.length;
+    return { rows: owned.length, broken, counts, after: afterIds(ids, limit), skipped };
   };
 
   /** Takes the user out of sessions. */
-  const purgePresences: Purge<Tx, UserId> = async (tx, user_id, after, limit) => {
-    const ids = await chosen(
-      tx
-        .selectFrom('session_participants')
-        .select('session_id as id')
-        .where('user_id', '=', user_id)
-        .where('session_id', '>', (after ?? start) as SessionId)
-        .where('left_at', 'is', null)
-        .orderBy('user_id')
-        .orderBy('session_id')
-        .limit(limit),
-    );
+  const purgePresences: Purge<Tx, UserId> = async (tx, user_id, { after, limit, locked }) => {
+    const where = sql`user_id = ${user_id} and session_id > ${after ?? start} and left_at is null`;
+    const orderBy = sql`user_id, session_id`;
+    const choice = { table: 'session_participants', column: 'session_id', where, orderBy, limit } as const;
+    const { chosen, skipped } = await lockRows(tx, choice, locked);
+    const ids = idsOf<SessionId>(chosen);
     const moment = await now(tx);
     const present = ids.length === 0 ? [] : await queries.lockPresences(tx, user_id, ids);
     for (const row of present) await seals.update(tx, 'session_participants', row, { left_at: moment });
-    return { rows: ids.length, counts: { participations: present.length }, after: afterIds(ids, limit) };
+    const counts = { participations: present.length };
+    const broken = ids.length - present.length;
+    return { rows: present.length, broken, counts, after: afterIds(ids, limit), skipped };
   };
 
   return {
     purgeOwned,
     purgePresences,
 
-    /** How many sessions the user owns, how many of them run, and in how many sessions the user is present. */
+    /** How many sessions of the user have to be ended or emptied, how many run, and in how many the user is present. */
     countForErasing: async (db: Db, id: UserId): Promise<SessionCounts> => {
       const { rows } = await sql<SessionCounts>`select
-        (select count(*) from public.sessions where owner_id = ${id}) as owned,
+        (select count(*) from public.sessions where owner_id = ${id} and ${isLeft}) as owned,
         (select count(*) from public.sessions where owner_id = ${id} and status = 'active') as sessions,
         (select count(*) from public.session_participants where user_id = ${id} and left_at is null)
           as participations`.execute(db);

@@ -74,7 +74,7 @@ export const ownLogin = ({ credential }: Caller): LoginId | null =>
 /** Deletes a user's rows of one table, broken rows included. Throws `unavailable` if any is left that should not be. */
 export const purgeCredentials =
   (table: 'logins' | 'tokens' | 'idempotency_keys', name: string | null): Purge<Tx, UserId> =>
-  async (tx, userId, _after, limit) => {
+  async (tx, userId, { limit }) => {
     const relation = sql.table(`public.${table}`);
     const { numAffectedRows } = await sql`delete from ${relation} where ctid = any(array(
       select ctid from ${relation} where user_id = ${userId} limit ${sql.lit(limit)}))`.execute(tx);
