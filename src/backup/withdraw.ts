@@ -146,7 +146,7 @@ const createApply = ({ tx, seals, clock, lookupKey, audit }: Restored) => {
   const erase = async (id: UserId): Promise<boolean> => {
     if (!(await users.erase(tx, id))) return false;
     let at: Parameters<typeof purging.purge>[2] | null = purgeStart;
-    while (at !== null) ({ cursor: at } = await purging.purge(tx, id, at, { limit: 1000, batch: 500 }));
+    while (at !== null) ({ cursor: at } = await purging.purge(tx, id, at, { limit: 1000, batch: 500, locked: 'wait' }));
     return true;
   };
 

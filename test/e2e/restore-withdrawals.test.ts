@@ -103,7 +103,7 @@ const takeAway = async (): Promise<void> => {
   await change(admin, 'PATCH', `/users/${who.back.id}`, { status: 'disabled' });
   await change(admin, 'PATCH', `/users/${who.back.id}`, { status: 'active' });
   await change(admin, 'PATCH', `/users/${who.demoted.id}`, { role: 'member' });
-  await change(admin, 'DELETE', `/users/${who.erased.id}`, undefined, 204);
+  await change(admin, 'DELETE', `/users/${who.erased.id}`, undefined, 200);
   const next = { current_password: password, new_password: 'another password of mine' };
   await change(who.changed, 'POST', `/users/${who.changed.id}/password`, next);
   await change(admin, 'POST', `/users/${who.reset.id}/password`, { new_password: 'chosen by an administrator' });
