@@ -89,9 +89,14 @@ export const createErase = ({ audit, mutate, jobs, users, purging }: Deps) => {
 };
 
 /** The kind of job that goes on with an erasure. It must not stop halfway. */
-export const createEraseJobs = ({ purging }: Pick<Deps, 'purging'>): Readonly<Record<string, JobKind>> => ({
+export const createEraseJobs = ({
+  users,
+  purging,
+}: Pick<Deps, 'users' | 'purging'>): Readonly<Record<string, JobKind>> => ({
   [eraseJob]: jobKind<{ user_id: UserId }, PurgeCursor>({
     step: async (tx, { params, cursor }) => {
+      // A job that was put back in another state of the database must not delete what a living user has.
+      if (!(await users.erasing.isErased(tx, params.user_id))) return { next: 'fail', reason: 'state_conflict' };
       const purged = await purging.purge(tx, params.user_id, cursor ?? purgeStart, inStep);
       const progress = { done: purged.rows, failed: purged.broken, counts: purged.counts };
       return purged.cursor === null

@@ -24,7 +24,7 @@ export type Lifecycle = ReturnType<typeof createLifecycle>;
 /** What spans the domains: erasing a user. */
 export const createLifecycle = ({ db, audit, mutate, jobs, users, sessions, secrets }: Deps) => {
   const purging = createPurge({ users, sessions, secrets });
-  const kinds: JobKinds = createEraseJobs({ purging });
+  const kinds: JobKinds = createEraseJobs({ users, purging });
   return {
     ...createErase({ audit, mutate, jobs, users, purging }),
     previewErasure: createPreviewErasure({ db, audit, users, sessions, secrets, purging }),

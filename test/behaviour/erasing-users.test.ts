@@ -4,6 +4,7 @@ import { settableClock } from '../support/clock.ts';
 import { isFull } from '../support/counts.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { examine } from '../support/doctor.ts';
+import { storeJob } from '../support/jobs.ts';
 import {
   expectStatus,
   keepSecret,
@@ -250,5 +251,16 @@ describe('erasing a user with very much', () => {
     }
     for (const user of users) expect(await tracesOf(user.id)).toEqual(noTraces);
     await other.close();
+  });
+
+  it('a job of an erasure deletes nothing of a user who is not erased', async () => {
+    const user = await newUser('living');
+    const kept = await keepSecret(user);
+    const id = await storeJob(app, { kind: 'erase', params: { user_id: user.id }, cancellable: false });
+    await vi.waitFor(async () => expect((await root.call('GET', `/admin/jobs/${id}`)).body.state).toBe('failed'), {
+      timeout: 60_000,
+      interval: 50,
+    });
+    expectStatus(await user.call('GET', `/secrets/${kept.id}/value`), 200);
   });
 });
