@@ -90,8 +90,11 @@ const pollMs = 200;
 /** Installs or migrates the schema, brings the queues up to date, and waits for the builds of indexes. */
 const installWithPgBoss = async (db: AnyDb, prepared: Prepared): Promise<void> => {
   const { PgBoss } = await import('pg-boss');
+  const { rows: schemas } = await sql`select from pg_namespace where nspname = ${jobSchema}`.execute(db);
   const boss = new PgBoss({
     schema: jobSchema,
+    // PostgreSQL asks for the right to create schemas even where there is one already.
+    createSchema: schemas.length === 0,
     db: {
       executeSql: async (text, values = []) => {
         const { rows } = await db.executeQuery(CompiledQuery.raw(text, values));

@@ -12,6 +12,8 @@ import { createTakeStep } from './step.ts';
 export type { JobView } from './job.ts';
 export { type JobKind, type JobKinds, jobKind, type StepOutcome } from './kind.ts';
 
+const stepFailed = 'A step of a job failed, and will be taken again.';
+
 interface Deps {
   readonly database: Database;
   readonly clock: Clock;
@@ -33,7 +35,8 @@ export const createJobs = ({ database, clock, seals, audit, mutate }: Deps) => {
     /** Works on jobs of these kinds, once it is started. */
     runner: (kinds: JobKinds, log: JobLog): JobRunner => {
       const onFailed = (error: unknown, job: object): void =>
-        log.warn({ job, err: error }, 'A step of a job failed and will be taken again.');
+        // Not the error itself: PostgreSQL's details can hold a row.
+        log.warn({ job, stack: error instanceof Error ? error.stack : String(error) }, stepFailed);
       const takeStep = createTakeStep({ db, clock, seals, audit, queries, kinds, onFailed });
       running = createJobRunner({ db, queueDatabase: database.queue, clock, queries, takeStep, kinds, log });
       return running;

@@ -88,7 +88,7 @@ export const createErase = ({ audit, mutate, jobs, users, purging }: Deps) => {
   };
 };
 
-interface EraseJobDeps extends Pick<Deps, 'purging'> {
+interface EraseJobDeps extends Pick<Deps, 'users' | 'purging'> {
   /** Whether an erasure of before a restore must wait until the operator releases it. */
   readonly isHeld: (tx: Tx) => Promise<boolean>;
 }
@@ -96,11 +96,13 @@ interface EraseJobDeps extends Pick<Deps, 'purging'> {
 const heldSeconds = 30;
 
 /** The kind of job that goes on with an erasure. It must not stop halfway. */
-export const createEraseJobs = ({ purging, isHeld }: EraseJobDeps): Readonly<Record<string, JobKind>> => ({
+export const createEraseJobs = ({ users, purging, isHeld }: EraseJobDeps): Readonly<Record<string, JobKind>> => ({
   [eraseJob]: jobKind<{ user_id: UserId; restored?: true }, PurgeCursor>({
     step: async (tx, { params, cursor }) => {
       if (params.restored && (await isHeld(tx)))
         return { next: 'wait', cursor: cursor ?? purgeStart, seconds: heldSeconds };
+      // A job that was put back in another state of the database must not delete what a living user has.
+      if (!(await users.erasing.isErased(tx, params.user_id))) return { next: 'fail', reason: 'state_conflict' };
       const purged = await purging.purge(tx, params.user_id, cursor ?? purgeStart, inStep);
       const progress = { done: purged.rows, failed: purged.broken, counts: purged.counts };
       return purged.cursor === null

@@ -32,7 +32,7 @@ export type Lifecycle = ReturnType<typeof createLifecycle>;
 export const createLifecycle = ({ db, clock, seals, audit, mutate, jobs, users, sessions, secrets }: Deps) => {
   const purging = createPurge({ users, sessions, secrets });
   const hold = createHold({ db, seals, clock, audit, mutate });
-  const kinds: JobKinds = createEraseJobs({ purging, isHeld: hold.isHeld });
+  const kinds: JobKinds = createEraseJobs({ users, purging, isHeld: hold.isHeld });
   return {
     ...createErase({ audit, mutate, jobs, users, purging }),
     previewErasure: createPreviewErasure({ db, audit, users, sessions, secrets, purging }),

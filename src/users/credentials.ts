@@ -102,7 +102,7 @@ export const countCredentials = async (db: Db, userId: UserId): Promise<Credenti
   return rows[0] ?? { logins: 0, tokens: 0, repeats: 0 };
 };
 
-interface CredentialCounts {
+export interface CredentialCounts {
   readonly logins: number;
   readonly tokens: number;
   readonly repeats: number;

@@ -78,6 +78,9 @@ export const createErasing = ({ seals, queries, revise, credentials, closedIdent
       await revise(tx, row, tombstone(row.id));
     },
 
+    /** Whether the user is a tombstone, so that what they left may be deleted. */
+    isErased: async (tx: Tx, id: UserId): Promise<boolean> => (await queries.byId(tx, id))?.status === 'erased',
+
     /** Deletes logins, tokens and the answers kept for repeated requests. */
     purgeLogins: purgeCredentials('logins', 'logins'),
     purgeTokens: purgeCredentials('tokens', 'tokens'),

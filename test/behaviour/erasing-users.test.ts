@@ -4,6 +4,7 @@ import { settableClock } from '../support/clock.ts';
 import { isFull } from '../support/counts.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { examine } from '../support/doctor.ts';
+import { storeJob } from '../support/jobs.ts';
 import {
   expectStatus,
   keepSecret,
@@ -222,19 +223,18 @@ describe('erasing a user with very much', () => {
   });
 
   it('no key of the user is left in the database from the answer on, and the doctor finds nothing wrong meanwhile', async () => {
-    const user = await newUser('keyless');
-    await importSecrets(user, 700);
-    // The job cannot take a step while its rows are locked.
-    const lock = 'lock table public.secret_versions in access exclusive mode';
-    const receipt = await erase(root, user.id);
+    const user = await userWithEverything();
+    // The purge comes to a lock before it comes to the secrets and the keys.
     await sql('begin');
-    await sql(lock);
+    await sql('select 1 from secrets where shared_with @> jsonb_build_array($1::text) for update', [user.id]);
+    const { job_id } = await erase(root, user.id);
     const keys = await sql('select state, wrapped_key from owner_keys where owner_id = $1', [user.id]);
+    expect(keys).toEqual([{ state: 'destroyed', wrapped_key: '' }]);
+    expect((await tracesOf(user.id))['secrets']).toBe(3);
+    const findings = (await examine(app, true)).flatMap((check) => check.findings);
     await sql('commit');
-    for (const key of keys) expect(key).toEqual({ state: 'destroyed', wrapped_key: '' });
-    const findings = (await examine(app, true)).filter(({ name }) => name === 'owner keys' || name === 'values');
-    expect(findings.flatMap((check) => check.findings)).toEqual([]);
-    if (!receipt.complete) await untilDone(receipt.job_id);
+    expect(findings).toEqual([]);
+    await untilDone(job_id);
     expect(await tracesOf(user.id)).toEqual(noTraces);
   });
 
@@ -250,5 +250,29 @@ describe('erasing a user with very much', () => {
     }
     for (const user of users) expect(await tracesOf(user.id)).toEqual(noTraces);
     await other.close();
+  });
+
+  it('an erasure does not wait for rows of others that are locked, and a job deletes them later', async () => {
+    const user = await userWithEverything();
+    const { counts } = await preview(root, user.id);
+    await sql('begin');
+    await sql('select 1 from secrets where shared_with @> jsonb_build_array($1::text) for update', [user.id]);
+    const receipt = await erase(root, user.id);
+    expect(receipt).toMatchObject({ complete: false, counts: { ...counts, shares: 0, secrets: 0, versions: 0 } });
+    expectStatus(await user.call('GET', '/auth/me'), 401);
+    await sql('commit');
+    expect(await untilDone(receipt.job_id)).toMatchObject({ counts });
+    expect(await tracesOf(user.id)).toEqual(noTraces);
+  });
+
+  it('a job of an erasure deletes nothing of a user who is not erased', async () => {
+    const user = await newUser('living');
+    const kept = await keepSecret(user);
+    const id = await storeJob(app, { kind: 'erase', params: { user_id: user.id }, cancellable: false });
+    await vi.waitFor(async () => expect((await root.call('GET', `/admin/jobs/${id}`)).body.state).toBe('failed'), {
+      timeout: 60_000,
+      interval: 50,
+    });
+    expectStatus(await user.call('GET', `/secrets/${kept.id}/value`), 200);
   });
 });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { KeyholdError } from '../../src/core/errors.ts';
 import type { JobId } from '../../src/core/ids.ts';
+import { sealedTables } from '../../src/db/tables/index.ts';
 import { type JobKind, jobKind } from '../../src/jobs/index.ts';
 import { startApp, type TestApp } from '../support/app.ts';
 import { settableClock } from '../support/clock.ts';
@@ -207,25 +208,48 @@ describe('a message of the queue', () => {
     await untilState(id, 'done');
   });
 
-  it.each([
-    ['params', `'{"upTo": 9}'`],
-    ['cursor', `'7'`],
-    ['done', '1000'],
-    ['state', `'running'`],
-    ['kind', `'other'`],
-  ])('a job whose %s was changed in the database is not worked on, and an untouched one is', async (column, value) => {
-    const idle = await newService();
-    const id = await idle.begin('count', { upTo: 3 });
-    await sql(`update public.jobs set ${column} = ${value} where id = $1`, [id]);
-    const service = await newService({ count: counting(), other: counting() });
-    await forge(id, 1);
-    const intact = await service.begin('count', { upTo: 2 });
-    await untilState(intact, 'done');
-    await untilMessagesAreTaken();
-    expect(await counted(id)).toEqual([]);
-    expectStatus(await root.call('GET', `/admin/jobs/${id}`), 404);
-    await sql('delete from public.jobs where id = $1', [id]);
+  /** For each sealed column, another content that the database accepts. */
+  const changed: Readonly<Record<string, string>> = {
+    id: 'id = gen_random_uuid()',
+    kind: "kind = 'other'",
+    params: `params = '{"upTo": 9}'`,
+    state: "state = 'running'",
+    cancellable: 'cancellable = not cancellable',
+    cursor: "cursor = '7'",
+    total: 'total = 1000',
+    done: 'done = 1000',
+    failed: 'failed = 1000',
+    counts: `counts = '{"numbers": 9}'`,
+    attempts: 'attempts = 9',
+    reason: "reason = 'internal'",
+    requested_by: 'requested_by = gen_random_uuid()',
+    created_at: "created_at = created_at - interval '1 day'",
+    started_at: 'started_at = now()',
+    finished_at: "state = 'done', finished_at = now()",
+    revision: 'revision = revision + 1',
+  };
+
+  it('every sealed column of a job is changed below', () => {
+    expect(Object.keys(changed)).toEqual(Object.keys(sealedTables.jobs.sealed));
   });
+
+  it.each(Object.keys(changed))(
+    'a job whose %s was changed in the database is not worked on, and an untouched one is',
+    async (column) => {
+      const idle = await newService();
+      const stored = await idle.begin('count', { upTo: 3 });
+      const [{ id }] = await sql(`update public.jobs set ${changed[column]} where id = $1 returning id`, [stored]);
+      const service = await newService({ count: counting(), other: counting() });
+      await forge(id, 1);
+      const intact = await service.begin('count', { upTo: 2 });
+      await untilState(intact, 'done');
+      await untilMessagesAreTaken();
+      expect(await counted(id)).toEqual([]);
+      expectStatus(await root.call('GET', `/admin/jobs/${id}`), 404);
+      expectStatus(await root.call('DELETE', `/admin/jobs/${id}`), 404);
+      await sql('delete from public.jobs where id = $1', [id]);
+    },
+  );
 });
 
 describe('cancelling a job', () => {

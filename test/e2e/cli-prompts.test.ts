@@ -130,6 +130,24 @@ describe('prompts', () => {
     expect((await keyhold(['session', 'list'])).out).toContain('asked');
   });
 
+  it('admin user erase shows what is lost before it asks, and erases nobody without a yes', async () => {
+    const operate = (...args: string[]) => runKeyhold(['admin', 'user', ...args], { env: world.serviceEnv });
+    const ask = () =>
+      openTerminal(process.execPath, [keyholdBin, 'admin', 'user', 'erase', 'leaver'], world.serviceEnv);
+    expect((await operate('add', 'leaver', '--generate')).code).toBe(0);
+    const no = ask();
+    await no.shows('Erase leaver for good?');
+    expect(no.shown()).toContain('Erasing leaver takes away');
+    no.type('n\r');
+    expect((await no.ended).code).toBe(130);
+    expect((await operate('list')).out).toContain('leaver');
+    const yes = ask();
+    await yes.shows('Erase leaver for good?');
+    yes.type('y\r');
+    expect((await yes.ended).code).toBe(0);
+    expect((await operate('list')).out).not.toContain('leaver');
+  });
+
   it.each([
     ['the value', ['set', 'NEVER'], 'Value of NEVER'],
     ['deleting', ['rm', 'STAYS'], 'Delete STAYS?'],

@@ -170,6 +170,27 @@ describe('the schema of jobs', () => {
   );
 
   it(
+    'a service whose migrator may not create schemas answers requests, and jobs run once somebody created the schema',
+    async () => {
+      const { start, keyhold, sql, database } = await newWorld({ empty: true });
+      const migrator = `"${database.settings('migrator').user}"`;
+      await sql(`alter schema public owner to ${migrator}`);
+      await sql(`alter database "${database.name}" owner to current_user`);
+      const service = await start();
+      await serves(service);
+      await untilPrinted(service, 'Jobs do not run');
+      const refused = await keyhold('migrate', 'up');
+      expect(refused.code).not.toBe(0);
+      expect(refused.err).toContain('CREATE SCHEMA keyhold_jobs AUTHORIZATION');
+      const job = await erase(service, await bigUser(service, 700));
+      await sql(`create schema keyhold_jobs authorization ${migrator}`);
+      expect(await keyhold('migrate', 'up')).toMatchObject({ code: 0 });
+      await untilDone(service, job);
+    },
+    longEnough,
+  );
+
+  it(
     'a service and a migration leave the schema of a newer version alone',
     async () => {
       const { start, keyhold, sql } = await newWorld();

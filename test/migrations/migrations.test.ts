@@ -4,6 +4,7 @@ import type { Kysely } from 'kysely';
 import pg from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import { prepareSchema, serviceRole } from '../../src/db/grants.ts';
+import { prepareJobs } from '../../src/db/job-schema.ts';
 import { isCurrentSchema, migrateDown, migrateDownAll, migrateUp, migrationStatus } from '../../src/db/migrate.ts';
 import { migrations } from '../../src/db/migrations/index.ts';
 import { type Access, asMigrator } from '../../src/db/open.ts';
@@ -50,6 +51,12 @@ const objects = async (on: TestDatabase): Promise<string[]> => {
     union all select typname from pg_type where typnamespace = 'public'::regnamespace and typtype <> 'b'
     order by 1`);
   return rows.map((row) => row.name).filter((name) => !name.startsWith('kysely_migration'));
+};
+
+/** Takes back what came after this migration. */
+const migrateDownTo = async (db: Kysely<unknown>, name: string): Promise<void> => {
+  while ((await migrationStatus(db)).findLast(({ executedAt }) => executedAt !== null)?.name !== name)
+    await migrateDown(db, async () => undefined);
 };
 
 const newer = (on: TestDatabase) =>
@@ -279,6 +286,31 @@ describe('the schema', () => {
     ];
     for (const change of allowed) expect(await insert(change), JSON.stringify(change)).toBeUndefined();
     for (const change of refused) expect(await insert(change), JSON.stringify(change)).toBe('23514');
+  });
+});
+
+describe('taking the jobs back', () => {
+  it('the jobs are not taken back while an erasure is unfinished, and nothing is lost by the attempt', async () => {
+    const on = await database();
+    const takeBack = (db: Kysely<unknown>) => migrateDownTo(db, '0002-closed-identities');
+    const sql = async (text: string) => (await on.client.query(text)).rows;
+    await sql(`insert into users (id, username, username_key, status, seal)
+      values ('0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e0f', 'a', 'a', 'erased', '')`);
+    await sql(`insert into owner_keys (id, owner_id, wrapped_key, root_key_id, state, created_at, seal)
+      values (gen_random_uuid(), '0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e0f', '', 'r', 'destroyed', now(), '')`);
+    await expect(migrating(on, takeBack)).rejects.toThrow('The erasure of a user is not finished');
+    expect(await sql('select count(*)::int as n from jobs')).toEqual([{ n: 0 }]);
+    expect(await sql("select 1 from pg_namespace where nspname = 'keyhold_jobs'")).toHaveLength(1);
+    await sql('delete from owner_keys');
+    await migrating(on, takeBack);
+    expect(await objects(on)).not.toContain('jobs');
+    expect(await sql("select 1 from pg_namespace where nspname = 'keyhold_jobs'")).toEqual([]);
+    await migrating(on, async (db) => {
+      await prepareSchema(db, serviceRole);
+      await prepareJobs(db);
+    });
+    expect(await objects(on)).toContain('jobs');
+    expect(await sql('select name from keyhold_jobs.queue')).toEqual([{ name: 'work' }]);
   });
 });
 
