@@ -108,23 +108,28 @@ const loginsText = (logins: number): string[] =>
       ];
 
 /** What is left to do with the keys before. */
-const afterwards = (id: string, keys: Keys): string => {
-  const old = keys.root_keys.filter((key) => key.state === 'current' && key.id !== id && !isPending(key));
-  return [
-    `Root key ${id} is the primary one now. Back up ${keys.source} now, separately from the database: nothing opens without it.`,
-    ...old.flatMap((key) => [
-      '',
-      `Root key ${key.id} wraps no owner key any more.`,
-      ...[expiryText(key.last_token_expires_at), ...loginsText(key.logins), backupsText(key)],
-      `Once nothing needs it, retire it: keyhold keys retire ${key.id}`,
-    ]),
-  ].join('\n');
-};
+const afterwards = (id: string, { root_keys }: Keys): string =>
+  root_keys
+    .filter((key) => key.state === 'current' && key.id !== id && !isPending(key))
+    .map((key) =>
+      [
+        `Root key ${key.id} wraps no owner key any more.`,
+        ...[expiryText(key.last_token_expires_at), ...loginsText(key.logins), backupsText(key)],
+        `Once nothing needs it, retire it: keyhold keys retire ${key.id}`,
+      ].join('\n'),
+    )
+    .join('\n\n');
+
+const isPrimaryText = (id: string, { source }: Keys): string =>
+  `Root key ${id} is the primary one now. Back up ${source} now, separately from the database: nothing opens without it.`;
 
 /** `keys rotate-root` */
 export const rotateRoot = (context: CliContext, options: JobOptions): Promise<void> =>
   asAdministrator(context, options, async (administrator) => {
-    const { id, job } = await promoted(context, administrator, await readKeys(administrator));
+    const before = await readKeys(administrator);
+    const { id, job } = await promoted(context, administrator, before);
+    // Said now, since the key is in use whatever becomes of the job.
+    context.out.warn(isPrimaryText(id, before));
     if ((await followUnless(context, administrator, options, job)) === null) return;
     const keys = await readKeys(administrator, true);
     await context.out.jsonLine({ root_key_id: id, job: null, waiting_for: [], keys });
