@@ -189,7 +189,7 @@ describe('rotating keys at the command line of a service with an embedded databa
       const terminal = await onTerminal('status');
       expect((await terminal.ended).code).toBe(0);
       for (const heading of ['ROOT KEY', 'SEAL KEY', 'SERVICE']) expect(terminal.shown()).toContain(heading);
-      expect(terminal.shown()).toContain('cannot be retired yet. Access tokens that it signed may be valid until');
+      expect(terminal.shown()).toMatch(/cannot be retired yet\. (Access tokens that it signed|It still signs)/);
     });
 
     it('retire asks first, and a no retires nothing', async () => {

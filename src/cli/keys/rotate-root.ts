@@ -4,7 +4,7 @@ import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, tellIfInterrupted } from '../failure.ts';
 import { printable } from '../printable.ts';
 import { type Administrator, asAdministrator } from './administrator.ts';
-import { backupsText, instantText, isPending } from './advice.ts';
+import { backupsText, isPending, tokensText } from './advice.ts';
 import { startProgressLine } from './job-line.ts';
 import { followUnless, type JobOptions } from './start.ts';
 
@@ -95,11 +95,6 @@ const promoted = async (
   }
 };
 
-const expiryText = (expires: string | null): string =>
-  expires === null
-    ? 'It still signs access tokens, for up to five minutes, and they are valid for 15 minutes.'
-    : `Access tokens that it signed may be valid until ${instantText(expires)}.`;
-
 const loginsText = (logins: number): string[] =>
   logins === 0
     ? []
@@ -114,7 +109,7 @@ const afterwards = (id: string, { root_keys }: Keys): string =>
     .map((key) =>
       [
         `Root key ${key.id} wraps no owner key any more.`,
-        ...[expiryText(key.last_token_expires_at), ...loginsText(key.logins), backupsText(key)],
+        ...[...tokensText(key), ...loginsText(key.logins), backupsText(key)],
         `Once nothing needs it, retire it: keyhold keys retire ${key.id}`,
       ].join('\n'),
     )
