@@ -11,7 +11,7 @@ export const layers = {
   crypto: ['core'],
   db: ['core', 'config', 'crypto'],
   keys: ['core', 'config', 'crypto', 'db'],
-  audit: ['core', 'db', 'keys'],
+  audit: ['core', 'crypto', 'db', 'keys'],
   access: ['core', 'db', 'keys', 'audit'],
   idempotency: ['core', 'db', 'keys', 'audit'],
   users: base,
@@ -21,6 +21,7 @@ export const layers = {
   jobs: ['core', 'db', 'keys', 'audit', 'access'],
   rotation: [...base, 'config', 'jobs'],
   lifecycle: [...base, 'users', 'sessions', 'auth', 'secrets', 'jobs'],
+  backup: ['core', 'config', 'crypto', 'db', 'keys', 'audit', 'users', 'sessions', 'auth', 'secrets', 'lifecycle'],
   http: [
     ...['core', 'config', 'db', 'keys', 'audit', 'access', 'idempotency'],
     ...['users', 'sessions', 'auth', 'secrets', 'jobs', 'lifecycle', 'rotation'],
@@ -40,7 +41,7 @@ export const layers = {
     'http',
   ],
   client: [],
-  cli: ['core', 'config', 'crypto', 'db', 'keys', 'client', 'doctor', 'app.ts'],
+  cli: ['core', 'config', 'crypto', 'db', 'keys', 'audit', 'client', 'doctor', 'backup', 'app.ts'],
   'main.ts': ['cli'],
 };
 
@@ -60,6 +61,7 @@ export const frontDoors = [
   'jobs',
   'lifecycle',
   'rotation',
+  'backup',
   'doctor',
   'client',
   'cli',

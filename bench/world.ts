@@ -99,13 +99,16 @@ interface Login {
   readonly user: { readonly id: string };
 }
 
+/** A token of the administrator. */
+export const adminToken = async (world: World): Promise<string> => {
+  const body = { username: 'admin', password: adminPassword };
+  return (await world.call<Login>('POST', '/auth/login', { body })).access_token;
+};
+
 /** A person with a token that lasts as long as the bench, and `count` secrets of 32 bytes. */
 export const person = async (world: World, username: string, count: number) => {
   const password = `the password of ${username}`;
-  const admin = await world.call<Login>('POST', '/auth/login', {
-    body: { username: 'admin', password: adminPassword },
-  });
-  await world.call('POST', '/users', { token: admin.access_token, body: { username, password } });
+  await world.call('POST', '/users', { token: await adminToken(world), body: { username, password } });
   const login = await world.call<Login>('POST', '/auth/login', { body: { username, password } });
   const made = await world.call<{ token: string }>('POST', '/auth/tokens', {
     token: login.access_token,

@@ -75,6 +75,9 @@ print(
                 "jwt": hkdf(ROOT, "keyhold/jwt/v1", []).hex(),
                 "refresh": hkdf(ROOT, "keyhold/refresh/v1", []).hex(),
                 "digest": hkdf(ROOT, "keyhold/digest/v1", []).hex(),
+                "backup": hkdf(ROOT, "keyhold/backup/v1", []).hex(),
+                "backup MAC": hkdf(ROOT, "keyhold/backup-mac/v1", []).hex(),
+                "audit export MAC": hkdf(ROOT, "keyhold/audit-export/v1", []).hex(),
             },
             "seals": {
                 "null": seal("plain", PLAIN),

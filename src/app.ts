@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { createCallerState, createGate, createLimits, createMutate, type Gate, type Limits } from './access/index.ts';
-import { createAudit, createIntegrityWatch } from './audit/index.ts';
+import { type AuditEntry, createAudit, createIntegrityWatch } from './audit/index.ts';
 import {
   createAccessTokens,
   createAuthenticate,
@@ -13,6 +13,7 @@ import {
 } from './auth/index.ts';
 import type { Config } from './config/config.ts';
 import type { RootKeySource } from './config/root-keys.ts';
+import type { Caller } from './core/caller.ts';
 import type { Clock } from './core/clock.ts';
 import { digestKey } from './crypto/derive.ts';
 import type { Database } from './db/database.ts';
@@ -26,7 +27,7 @@ import { createServer } from './http/server.ts';
 import { createIdempotency } from './idempotency/index.ts';
 import { createJobs, type JobKinds } from './jobs/index.ts';
 import { createOwnerKeys, createSeals, type KeyRing, openKeyRing } from './keys/index.ts';
-import { createErase } from './lifecycle/index.ts';
+import { createLifecycle } from './lifecycle/index.ts';
 import { createRotation } from './rotation/index.ts';
 import { createSecrets } from './secrets/index.ts';
 import { createSessions } from './sessions/index.ts';
@@ -151,22 +152,26 @@ const createDomains = ({ config, clock, database }: DomainDeps, keys: KeyRing, m
     sessions,
     versionsKept: config.versionsKept,
   });
-  const erase = createErase({ audit, mutate, users, sessions, secrets });
-  return { audit, jobs, rotation, users, sessions, secrets, accessTokens, logins, tokens, authenticate, erase };
+  const lifecycle = createLifecycle({ db, clock, seals, audit, mutate, jobs, users, sessions, secrets });
+  return { audit, jobs, rotation, users, sessions, secrets, accessTokens, logins, tokens, authenticate, lifecycle };
 };
 
 /** Every kind of long work that this version knows. */
-const jobKinds = ({ rotation }: Domains): JobKinds => ({ ...rotation.kinds });
+const jobKinds = ({ lifecycle, rotation }: Domains): JobKinds => ({ ...lifecycle.jobKinds, ...rotation.kinds });
 
 /** What the operator's commands work with: the same domains on the same database, without the HTTP server. */
-export type OperatorApp = Pick<Domains, 'jobs' | 'users' | 'secrets'>;
+export interface OperatorApp extends Pick<Domains, 'jobs' | 'users' | 'secrets' | 'lifecycle'> {
+  /** Commits one record. */
+  record(caller: Caller, entry: AuditEntry): Promise<void>;
+}
 
 /** Runs `work` with the domains for the operator's commands. The database is the caller's to close. */
 export const withOperatorApp = async <T>(deps: DomainDeps, work: (app: OperatorApp) => Promise<T>): Promise<T> => {
   const keys = await openKeys(deps, () => undefined);
   try {
-    const { jobs, users, secrets } = createDomains(deps, keys, createMetrics(deps.database.waiting));
-    return await work({ jobs, users, secrets });
+    const { audit, jobs, users, secrets, lifecycle } = createDomains(deps, keys, createMetrics(deps.database.waiting));
+    const record = (caller: Caller, entry: AuditEntry) => audit.recordAlone(deps.database.db, caller, entry);
+    return await work({ jobs, users, secrets, lifecycle, record });
   } finally {
     await keys.close();
   }
@@ -212,7 +217,10 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
   });
   const httpGate = createHttpGate(gate);
   // On the whole server and before any route's own hooks, so that the limits act before authentication.
-  http.addHook('onRequest', async (request) => httpGate.admit(request));
+  http.addHook('onRequest', async (request) => {
+    httpGate.admit(request);
+    await keys.revive();
+  });
   await registerRoutes(http, httpGate, { ...domains, metrics, readiness: createReadiness({ db, clock, keys }) });
   const metricsServer = await createMetricsServer({ config, logger, metrics });
   const { listen, close } = createListening(http, metricsServer, config);

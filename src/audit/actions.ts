@@ -17,7 +17,8 @@ export interface AuditDetails {
   'secret.get': NoDetails;
   /** A refused reveal by name lists the secrets that the name could have meant. */
   'secret.reveal': { readonly version: number } | { readonly candidates: readonly string[] };
-  'secret.update': Revised & { readonly fields: readonly string[] };
+  /** With the new exposure and expiry where they were given: either can take access away. */
+  'secret.update': Revised & { readonly fields: readonly string[]; readonly exposure?: string } & NewExpiry;
   'secret.value_set': Revised & { readonly version: number };
   'secret.share': Revised & { readonly user_id: string };
   'secret.unshare': Revised & { readonly user_id: string };
@@ -38,7 +39,7 @@ export interface AuditDetails {
     readonly owner_id?: string;
   };
   'session.create': { readonly participants: readonly string[] };
-  'session.update': { readonly fields: readonly string[] };
+  'session.update': { readonly fields: readonly string[] } & NewExpiry;
   'session.participant_add': { readonly user_id: string };
   'session.participant_remove': { readonly user_id: string };
   'session.end': NoDetails;
@@ -47,7 +48,18 @@ export interface AuditDetails {
   'user.update': UserChange;
   'user.disable': UserChange & { readonly logins: number; readonly tokens: number };
   'user.enable': UserChange;
-  'user.erase': { readonly secrets: number; readonly shares: number; readonly sessions: number };
+  /** What was purged with the erasure itself; `job_id` names the job that goes on with the rest. */
+  'user.erase': {
+    readonly secrets: number;
+    readonly shares: number;
+    readonly sessions: number;
+    readonly versions: number;
+    readonly participations: number;
+    readonly logins: number;
+    readonly tokens: number;
+    readonly job_id?: string;
+  };
+  'user.erase_preview': NoDetails;
   'user.password_change': Revised;
   'user.password_reset': Revised & { readonly secrets_from: string | null };
   'user.reset_cancel': Revised;
@@ -61,6 +73,22 @@ export interface AuditDetails {
   'job.start': { readonly kind: string };
   'job.cancel': JobProgress;
   'job.finish': JobProgress;
+  'backup.create': BackupContents;
+  /** Of a restored database: which backup it came from. */
+  'backup.restore': BackupContents & { readonly created_at: string };
+  /** What was held back since a restore is carried out again. */
+  'backup.release': { readonly restores: readonly string[] };
+  /** What was taken away after the backup was taken away again. */
+  'backup.revoke': {
+    /** What had been taken away, as `keyhold restore` lists it. */
+    readonly what: string;
+    /** The record of the export that tells of it. */
+    readonly record: string;
+    readonly user_id?: string;
+  };
+  /** Everything that gives access was ended. */
+  'backup.revoke_all': { readonly logins: number; readonly tokens: number; readonly shares: number };
+  'audit.export': { readonly records: number };
   'request.refused': NoDetails | { readonly route: string };
   'request.limited': { readonly count: number };
   'key.reload': NoDetails;
@@ -79,6 +107,11 @@ export interface AuditDetails {
     readonly during?: string;
   };
 }
+
+type BackupContents = { readonly backup_id: string; readonly rows: number; readonly broken: number };
+
+/** Left out where the expiry was not changed, and null where it was removed. */
+type NewExpiry = { readonly expires_at?: string | null };
 
 type NoDetails = Readonly<Record<string, never>>;
 

@@ -19,6 +19,7 @@ export { createExternalTokens } from './external/tokens.ts';
 export { createExternalUsers } from './external/users.ts';
 export { createRefreshTokens } from './refresh-token.ts';
 export { createTokens, type Tokens } from './tokens.ts';
+export { createCredentialWithdrawals } from './withdraw.ts';
 
 interface Deps {
   readonly db: Db;

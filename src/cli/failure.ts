@@ -35,6 +35,7 @@ const systemErrors: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file or directory',
   ENOTDIR: 'part of the path is not a directory',
   EISDIR: 'it is a directory',
+  EFBIG: 'the file would become larger than this process may write',
   EIO: 'the device reported an input/output error',
 };
 

@@ -120,6 +120,16 @@ export const rootKeySource = (env: Env, configDir: string): RootKeySource => {
 };
 
 /**
+ * The configured root keys for a command on an existing database, in which a new key would open nothing; null if their file does
+ * not exist. Throws `invalid_request` for keys that must not be used.
+ */
+export const findRootKeys = (env: Env, configDir: string): RootKeys | null => {
+  const found = rootKeySource(env, configDir).read();
+  if (found !== null && found.flaws.length > 0) throw new KeyholdError('invalid_request', found.flaws.join(' '));
+  return found;
+};
+
+/**
  * Replaces the keys in a file, in this order, keeping its comments. A power cut or a full disk leaves the old content. Throws
  * `state_conflict`, with the file unchanged, where it cannot be replaced.
  */

@@ -50,11 +50,17 @@ export const jwtSeed = (rootKey: Uint8Array): Buffer => derive(rootKey, 'keyhold
 /** The MAC key of refresh tokens. */
 export const refreshKey = (rootKey: Uint8Array): Buffer => derive(rootKey, 'keyhold/refresh/v1', []);
 
-/** The secret half of the key pair for which backups are encrypted. */
-export const backupKey = (rootKey: Uint8Array): Buffer => derive(rootKey, 'keyhold/backup/v1', []);
-
 /** The MAC key of what is stored as a digest only: bodies of idempotent requests, names of failed logins. */
 export const digestKey = (lookupKey: Uint8Array): Buffer => derive(lookupKey, 'keyhold/digest/v1', []);
 
 /** The MAC key under which closed identities are recorded. */
 export const closedIdentityKey = (lookupKey: Uint8Array): Buffer => derive(lookupKey, 'keyhold/closed-identity/v1', []);
+
+/** The X25519 private key to which backups are encrypted. */
+export const backupKey = (rootKey: Uint8Array): Buffer => derive(rootKey, 'keyhold/backup/v1', []);
+
+/** The MAC key that proves that a backup was made with the root key, whomever it is encrypted to. */
+export const backupMacKey = (rootKey: Uint8Array): Buffer => derive(rootKey, 'keyhold/backup-mac/v1', []);
+
+/** The MAC key that proves that an export of the audit log is complete. */
+export const exportMacKey = (sealKey: Uint8Array): Buffer => derive(sealKey, 'keyhold/audit-export/v1', []);

@@ -5,6 +5,7 @@ import {
   type PluginTransformResultArgs,
   PostgresDialect,
   type PostgresPool,
+  type PostgresPoolClient,
   type QueryResult,
   type RootOperationNode,
   sql,
@@ -12,6 +13,7 @@ import {
   type UnknownRow,
   WithSchemaPlugin,
 } from 'kysely';
+import type pg from 'pg';
 import type { KeyholdError } from '../core/errors.ts';
 import { CertainPool, type PoolSettings, startupOptions } from './pool.ts';
 import { asUnavailable, isRetryable } from './postgres-errors.ts';
@@ -59,6 +61,14 @@ export const openDatabase = (settings: PoolSettings): Database => {
     await db.destroy();
   };
   return { db, queue, waiting: () => pool.waiting, close };
+};
+
+/** The query builder over one connection of the caller's, which the caller closes. */
+export const overClient = (client: pg.ClientBase): Db => {
+  const query = client.query.bind(client) as unknown as PostgresPoolClient['query'];
+  const pool = { connect: async () => ({ query, release: () => undefined }), end: () => Promise.resolve() };
+  const dialect = new PostgresDialect({ pool: pool as unknown as PostgresPool });
+  return new Kysely<Schema>({ dialect, plugins: [new NamesSchema()] });
 };
 
 const attempts = 4;

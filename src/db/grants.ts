@@ -23,6 +23,7 @@ const privileges: Record<keyof Tables, string> = {
   // A rotation of the seal key replaces the seals of closed identities, and nothing else about them.
   closed_identities: 'SELECT, INSERT, UPDATE (seal)',
   closed_identity_count: 'SELECT, INSERT, UPDATE',
+  restores: 'SELECT, INSERT, UPDATE',
   jobs: 'SELECT, INSERT, UPDATE',
   root_keys: 'SELECT, INSERT, UPDATE',
   heartbeats: all,
@@ -82,16 +83,17 @@ const grantMembership = async (db: AnyDb, login: string): Promise<boolean> => {
   }
 };
 
-const advisoryLock = 7_403_117_204;
+/** The advisory lock of whoever migrates or fills the schema. */
+export const schemaLock = 7_403_117_204;
 
 /** Runs `work` while no other process changes the schema. It gets the connection that holds the lock. */
 export const inOneProcess = <T>(db: AnyDb, work: (connection: AnyDb) => Promise<T>): Promise<T> =>
   db.connection().execute(async (connection) => {
-    await sql`select pg_advisory_lock(${advisoryLock})`.execute(connection);
+    await sql`select pg_advisory_lock(${schemaLock})`.execute(connection);
     try {
       return await work(connection);
     } finally {
-      await sql`select pg_advisory_unlock(${advisoryLock})`.execute(connection);
+      await sql`select pg_advisory_unlock(${schemaLock})`.execute(connection);
     }
   });
 

@@ -132,7 +132,7 @@ const finishBuilds = async (boss: Boss, errors: readonly Error[]): Promise<void>
   for (;;) {
     const unfinished = (await boss.getBamStatus()).filter(({ status }) => status !== 'completed');
     if (unfinished.length === 0) return;
-    if (unfinished.some(({ status }) => status === 'failed') || Date.now() > deadline)
+    if (errors.length > 0 || unfinished.some(({ status }) => status === 'failed') || Date.now() > deadline)
       throw new KeyholdError(
         'state_conflict',
         `An index of the schema ${jobSchema} could not be built: ${errors.at(-1)?.message ?? 'it takes too long'}. Run "keyhold migrate up" again.`,

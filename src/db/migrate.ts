@@ -63,6 +63,16 @@ export const migrateUp = async (db: Kysely<unknown>): Promise<void> => {
   outcome((await migrator(db).migrateToLatest()).error);
 };
 
+/** Whether this build has exactly these migrations as its first ones, so that it can make the schema that they make. */
+export const areFirstMigrations = (names: readonly string[]): boolean => {
+  const own = Object.keys(migrations).sort();
+  return names.length > 0 && names.every((name, at) => own[at] === name);
+};
+
+/** Migrates an empty database up to the migration of this name. */
+export const migrateUpTo = async (db: Kysely<unknown>, name: string): Promise<void> =>
+  outcome((await migrator(db).migrateTo(name)).error);
+
 /** Takes back every migration, and with them all data. */
 export const migrateDownAll = async (db: Kysely<unknown>): Promise<void> => {
   await refuseNewerSchema(db);

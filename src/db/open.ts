@@ -66,7 +66,8 @@ const withAllRows = (pool: pg.Pool): PostgresPool => ({
       try {
         const result: pg.QueryResult | pg.QueryResult[] = await client.query(text, [...values]);
         if (!Array.isArray(result)) return result;
-        return { ...(result.at(-1) as pg.QueryResult), rows: result.flatMap(({ rows }) => rows) };
+        // Kysely reads the rows of a text only where it does not end with COMMIT.
+        return { ...(result.at(-1) as pg.QueryResult), command: 'SELECT', rows: result.flatMap(({ rows }) => rows) };
       } catch (error) {
         failed = true;
         throw error;

@@ -108,6 +108,14 @@ CREATE TABLE owner_keys (
   created_at timestamp with time zone NOT NULL,
   seal bytea NOT NULL
 );
+CREATE TABLE restores (
+  id uuid NOT NULL,
+  backup_id uuid NOT NULL,
+  backup_created_at timestamp with time zone NOT NULL,
+  restored_at timestamp with time zone NOT NULL,
+  released_at timestamp with time zone,
+  seal bytea NOT NULL
+);
 CREATE TABLE root_keys (
   id character varying(16) NOT NULL,
   state character varying(10) NOT NULL,
@@ -240,6 +248,7 @@ ALTER TABLE logins ADD CONSTRAINT logins_user_id_fkey FOREIGN KEY (user_id) REFE
 ALTER TABLE owner_keys ADD CONSTRAINT owner_keys_pkey PRIMARY KEY (id);
 ALTER TABLE owner_keys ADD CONSTRAINT owner_keys_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id);
 ALTER TABLE owner_keys ADD CONSTRAINT ck_owner_keys_state CHECK (((state)::text = ANY ((ARRAY['active'::character varying, 'retiring'::character varying, 'destroyed'::character varying])::text[])));
+ALTER TABLE restores ADD CONSTRAINT restores_pkey PRIMARY KEY (id);
 ALTER TABLE root_keys ADD CONSTRAINT root_keys_pkey PRIMARY KEY (id);
 ALTER TABLE root_keys ADD CONSTRAINT ck_root_keys_retired CHECK ((((state)::text = 'retired'::text) = (retired_at IS NOT NULL)));
 ALTER TABLE root_keys ADD CONSTRAINT ck_root_keys_state CHECK (((state)::text = ANY ((ARRAY['current'::character varying, 'retired'::character varying])::text[])));
@@ -304,6 +313,7 @@ CREATE UNIQUE INDEX ux_secrets_owner_name ON public.secrets USING btree (owner_i
 CREATE UNIQUE INDEX ux_secrets_session_owner_name ON public.secrets USING btree (session_id, owner_id, name) WHERE (((scope)::text = 'session'::text) AND (deleted_at IS NULL));
 CREATE INDEX ix_session_participants_user_id ON public.session_participants USING btree (user_id, session_id);
 CREATE INDEX ix_sessions_external_id ON public.sessions USING btree (external_id) WHERE (external_id IS NOT NULL);
+CREATE INDEX ix_sessions_owner_id ON public.sessions USING btree (owner_id, id);
 CREATE UNIQUE INDEX ux_sessions_owner_external_id ON public.sessions USING btree (owner_id, external_id) WHERE (external_id IS NOT NULL);
 CREATE INDEX ix_tokens_session_id ON public.tokens USING btree (session_id);
 CREATE INDEX ix_tokens_user_id ON public.tokens USING btree (user_id);
@@ -345,6 +355,7 @@ GRANT SELECT ON kysely_migration TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON login_failures TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON logins TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON owner_keys TO keyhold_service;
+GRANT INSERT, SELECT, UPDATE ON restores TO keyhold_service;
 GRANT INSERT, SELECT, UPDATE ON root_keys TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON secret_versions TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON secrets TO keyhold_service;

@@ -8,6 +8,7 @@ import { checkClock, checkDatabase, checkJobs, checkMigrations, checkSchema } fr
 import { checkDisk, checkFiles } from './files.ts';
 import { type Check, completed, found } from './finding.ts';
 import { checkOwnerKeys, checkServiceKeys } from './keys.ts';
+import { checkRestores } from './restores.ts';
 import { checkSeals } from './seals.ts';
 import { checkValues } from './values.ts';
 
@@ -50,7 +51,7 @@ export async function* examineDatabase({ db }: Database, target: DoctorTarget): 
 const isWrong = ({ findings }: Check): boolean => findings.length > 0;
 
 async function* examineRows(db: Db, target: DoctorTarget, rootKeys: RootKeys): AsyncGenerator<Check> {
-  let sealKeys: SealKeys | null = null;
+  let sealKeys = null as SealKeys | null;
   yield await completed('keys', async () => {
     const result = await checkServiceKeys(db, rootKeys);
     ({ sealKeys } = result);
@@ -64,7 +65,8 @@ async function* examineRows(db: Db, target: DoctorTarget, rootKeys: RootKeys): A
     return;
   }
   const seals = createSeals(() => known);
-  yield await completed('seals', () => checkSeals(db, seals.isIntact));
+  yield await completed('seals', () => checkSeals(db, seals.isIntact, known.sealing.id));
+  yield await completed('restores', () => checkRestores(db, seals.isIntact));
   const ownerKeys = createOwnerKeys({ clock: target.clock, rootKeys: () => [primary, ...others], seals });
   yield await completed('values', () => checkValues(db, ownerKeys, target.full));
 }

@@ -29,7 +29,7 @@ export const checkOwnerKeys = async (db: Db, rootKeys: RootKeys): Promise<Check>
   await readRows(db, 'owner_keys', async (rows) => {
     count += rows.length;
     for (const { name, row } of rows) {
-      if (row !== null && (await opensSafely(rootKeys, row))) continue;
+      if (row !== null && (row['state'] === 'destroyed' || (await opensSafely(rootKeys, row)))) continue;
       const details = row === null ? '' : ` (of user ${row['owner_id']}, wrapped by root key ${row['root_key_id']})`;
       notOpened.push(`${name}${details} is not opened by any configured root key.`);
     }

@@ -78,10 +78,24 @@ const brokenAmong = async (
   try {
     const keyIds = values.map(({ keyId }) => keyId);
     const keys = await ownerKeys.byId(db, keyIds);
-    return values.flatMap((value) => complaintAbout(value, keys.get(value.keyId)));
+    const destroyed = await destroyedAmong(db, keyIds);
+    const kept = values.filter(({ keyId }) => !destroyed.has(keyId));
+    return kept.flatMap((value) => complaintAbout(value, keys.get(value.keyId)));
   } catch (error) {
     return [`Some owner keys cannot be read, so their values were not opened: ${reasonOf(error)}`];
   }
+};
+
+/** Keys of erased users, whose secrets are being purged. Whether their rows are intact is checked with all seals. */
+const destroyedAmong = async (db: Db, ids: readonly OwnerKeyRow['id'][]): Promise<ReadonlySet<unknown>> => {
+  if (ids.length === 0) return new Set();
+  const rows = await db
+    .selectFrom('owner_keys')
+    .select('id')
+    .where('id', 'in', [...new Set(ids)])
+    .where('state', '=', 'destroyed')
+    .execute();
+  return new Set(rows.map(({ id }) => id));
 };
 
 const complaintAbout = (value: StoredValue, key: OpenOwnerKey | undefined): string[] => {

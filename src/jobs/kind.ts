@@ -42,8 +42,6 @@ export type StepOutcome<Cursor extends Json> = Progress &
  * any interruption, and for params that have become outdated. Lock rows in the usual order; the job's row comes first.
  */
 export interface JobKind<Params extends JsonObject = JsonObject, Cursor extends Json = Json> {
-  /** Whether it may be ended before it is done. */
-  readonly cancellable: boolean;
   step(tx: Tx, job: Job<Params, Cursor>): Promise<StepOutcome<Cursor>>;
 }
 

@@ -4,7 +4,7 @@ import { type Caller, isOperator } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
 import { type JobId, newId } from '../core/ids.ts';
-import type { JsonObject } from '../core/json.ts';
+import type { Json, JsonObject } from '../core/json.ts';
 import { type Page, type Paged, pageOf } from '../core/page.ts';
 import { type Db, mapDbErrors, type Tx } from '../db/database.ts';
 import type { JobRow } from '../db/tables/index.ts';
@@ -18,6 +18,12 @@ export interface NewJob {
   readonly params: JsonObject;
   readonly cancellable: boolean;
   readonly total?: number;
+  /** What was done before the job, which goes on from there. */
+  readonly progress?: {
+    readonly cursor: Json;
+    readonly done: number;
+    readonly counts: Readonly<Record<string, number>>;
+  };
 }
 
 interface Deps {
@@ -29,17 +35,21 @@ interface Deps {
   readonly queries: JobQueries;
 }
 
-const rowOf = (caller: Caller, { kind, params, cancellable, total }: NewJob, now: Date): Unsealed<'jobs'> => ({
+const rowOf = (
+  caller: Caller,
+  { kind, params, cancellable, total, progress }: NewJob,
+  now: Date,
+): Unsealed<'jobs'> => ({
   id: newId<JobId>(),
   kind,
   params,
   state: 'queued',
   cancellable,
-  cursor: null,
+  cursor: progress?.cursor ?? null,
   total: total ?? null,
-  done: 0,
+  done: progress?.done ?? 0,
   failed: 0,
-  counts: {},
+  counts: progress?.counts ?? {},
   attempts: 0,
   reason: null,
   requested_by: isOperator(caller) ? null : caller.userId,

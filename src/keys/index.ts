@@ -2,15 +2,16 @@ export type { Asked } from './asked.ts';
 export { liveServices, lockKeys, serviceName } from './heartbeats.ts';
 export type { HeldKeys } from './held-keys.ts';
 export { createIdentityMac } from './identity-mac.ts';
-export { inspectServiceKeys, opensOwnerKey } from './inspect.ts';
+export { inspectServiceKeyRows, inspectServiceKeys, opensOwnerKey } from './inspect.ts';
 export { type LoginKey, lastTokenExpires } from './login-keys.ts';
 export { type ReadSealKeys, sealInOlderFormat } from './older-format.ts';
 export { createOwnerKeys, type OpenOwnerKey, type OwnerKeys } from './owner-keys.ts';
 export { countOwnerKeys, type OnNewLookupKey, rootKeyStates } from './prove.ts';
-export { resealBatch, resealedTables } from './reseal.ts';
+export { resealBatch, resealedTables, sealKeyIdOf } from './reseal.ts';
 export { type KeyRing, openKeyRing } from './ring.ts';
-export { rootKeyInMemory } from './root-key.ts';
-export type { SealKeys } from './seal-keys.ts';
+export { type RootKey, rootKeyInMemory } from './root-key.ts';
+export { neededFor, type RootKeyDependents, rootKeyDependents } from './root-key-needs.ts';
+export { type SealKeys, verifyingKeys } from './seal-keys.ts';
 export { announceSealKey, promoteSealKey, removeCopies, retireSealKeys } from './seal-rotation.ts';
 export {
   type AnyInsert,

@@ -12,26 +12,31 @@ export interface ServiceKeysFound {
   readonly sealKeys: SealKeys | null;
   /** How many of them are retired: kept for the audit records that they sealed. */
   readonly retired: number;
+  readonly lookupKeys: readonly ServiceKey[];
   /** Sentences about keys that are missing, that none opens, and about copies that are not what they say. */
   readonly problems: readonly string[];
 }
 
 /** Opens the service's own keys with the configured root keys, as a start does, but changes nothing and goes on. */
-export const inspectServiceKeys = async (
-  db: Db,
+export const inspectServiceKeys = async (db: Db, configured: readonly ConfiguredRootKey[]): Promise<ServiceKeysFound> =>
+  await inspectServiceKeyRows(await db.selectFrom('service_keys').selectAll().execute(), configured);
+
+/** As `inspectServiceKeys`, of rows that were read elsewhere. */
+export const inspectServiceKeyRows = async (
+  rows: readonly ServiceKeyRow[],
   configured: readonly ConfiguredRootKey[],
 ): Promise<ServiceKeysFound> => {
   const rootKeys = configured.map(rootKeyInMemory);
-  const rows = await db.selectFrom('service_keys').selectAll().orderBy('created_at', 'desc').execute();
-  if (rows.length === 0)
-    return { sealKeys: null, retired: 0, problems: ['The database holds no seal key: table service_keys is empty.'] };
-  const found = [await inspectPurpose('seal', rows, rootKeys), await inspectPurpose('lookup', rows, rootKeys)];
-  const seal = found[0]?.keys ?? [];
-  const isUsable = seal.some(({ state }) => state === 'active');
+  const none = { sealKeys: null, retired: 0, lookupKeys: [] };
+  if (rows.length === 0) return { ...none, problems: ['The database holds no seal key: table service_keys is empty.'] };
+  const seal = await inspectPurpose('seal', rows, rootKeys);
+  const lookup = await inspectPurpose('lookup', rows, rootKeys);
+  const isUsable = seal.keys.some(({ state }) => state === 'active');
   return {
-    sealKeys: isUsable ? sealKeysOf(seal) : null,
-    retired: seal.filter(({ state }) => state === 'retired').length,
-    problems: found.flatMap(({ problems }) => problems),
+    sealKeys: isUsable ? sealKeysOf(seal.keys) : null,
+    retired: seal.keys.filter(({ state }) => state === 'retired').length,
+    lookupKeys: lookup.keys,
+    problems: [...seal.problems, ...lookup.problems],
   };
 };
 

@@ -27,15 +27,17 @@ const lastTokenMs = 15 * 60_000 + notedEveryMs + 60_000;
 
 /**
  * The key that signs access tokens: the first one that was published for as long as others may keep the published keys, so that
- * nobody who verifies tokens meets an unknown key. Where none has been, the first one.
+ * nobody who verifies tokens meets an unknown key. Where none has been, the one that was published first.
  */
 export const signingKeyOf = (
   keys: readonly [LoginKey, ...LoginKey[]],
   states: readonly RootKeyRow[],
   now: Date,
 ): LoginKey => {
-  const since = new Map(states.map(({ id, added_at }) => [id, added_at.getTime()]));
-  return keys.find(({ rootKeyId }) => now.getTime() - (since.get(rootKeyId) ?? 0) >= publishedMs) ?? keys[0];
+  const added = new Map(states.map(({ id, added_at }) => [id, added_at.getTime()]));
+  const since = ({ rootKeyId }: LoginKey): number => added.get(rootKeyId) ?? now.getTime();
+  const earlier = (a: LoginKey, b: LoginKey): LoginKey => (since(b) < since(a) ? b : a);
+  return keys.find((key) => now.getTime() - since(key) >= publishedMs) ?? keys.reduce(earlier);
 };
 
 /** Whether it was noted lately that the key signs. */

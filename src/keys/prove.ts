@@ -178,8 +178,9 @@ const addStates = async (
 ): Promise<readonly RootKeyRow[]> => {
   const known = new Set(states.map(({ id }) => id));
   const added: RootKeyRow[] = [];
+  const added_at = clock.now();
   for (const { id } of rootKeys.filter((key) => !known.has(key.id))) {
-    const row = { id, added_at: clock.now(), last_signed_at: null, unused_since: null, retired_at: null } as const;
+    const row = { id, added_at, last_signed_at: null, unused_since: null, retired_at: null } as const;
     added.push(await seals.insert(tx, 'root_keys', { ...row, state: 'current' }));
   }
   return added;

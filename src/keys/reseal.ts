@@ -27,7 +27,7 @@ export const resealedTables: readonly SealedTableName[] = (Object.keys(sealedTab
 );
 
 /** The id of the key that a seal names; null for what cannot be a seal. */
-const sealKeyIdOf = (seal: unknown): string | null =>
+export const sealKeyIdOf = (seal: unknown): string | null =>
   seal instanceof Uint8Array && seal.length === 49 ? uuidFromBytes(Buffer.from(seal.subarray(1, 17))) : null;
 
 /** The columns that a seal covers; a value that proves itself is not read. */

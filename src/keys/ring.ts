@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type ConfiguredRootKey, type RootKeySource, writeRootKeyFile } from '../config/root-keys.ts';
-import type { Clock } from '../core/clock.ts';
+import { type Clock, later } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { databaseNow } from '../db/checks.ts';
 import { type Db, inTransaction, type Tx } from '../db/database.ts';
@@ -16,7 +16,15 @@ import {
 } from './heartbeats.ts';
 import { type HeldKeys, heldKeys, renewedKeys, type Snapshot, textOfStates } from './held-keys.ts';
 import { isNotedLately } from './login-keys.ts';
-import { type OnNewLookupKey, proveKeys, readServiceKeys, rootKeyStates, sealKeysOf } from './prove.ts';
+import {
+  type OnNewLookupKey,
+  type ProvedKeys,
+  proveKeys,
+  readServiceKeys,
+  rootKeyStates,
+  sealKeysOf,
+} from './prove.ts';
+import { neededFor, rootKeyDependents } from './root-key-needs.ts';
 import { createSeals, type Seals } from './seals.ts';
 import { copyServiceKeys, openServiceKeys, type ServiceKey } from './service-keys.ts';
 
@@ -39,6 +47,11 @@ export interface KeyRing {
   rewriteFile(change: (keys: readonly ConfiguredRootKey[]) => readonly ConfiguredRootKey[]): Promise<HeldKeys>;
   /** Tells that this service lives and takes up what others changed. Called every few seconds, and by tests. */
   beat(): Promise<void>;
+  /**
+   * Where the last heartbeat is too old for the keys to be used, tries to renew it first: after an outage of the database, the
+   * first request is answered. Never rejects; `held` says what came of it.
+   */
+  revive(): Promise<void> | undefined;
   /** Says that this service has ended. */
   close(): Promise<void>;
 }
@@ -156,6 +169,11 @@ class Ring implements KeyRing {
     return this.#beating;
   }
 
+  revive(): Promise<void> | undefined {
+    if (this.#snapshot !== null && this.#silence() <= maxSilenceMs) return undefined;
+    return this.beat().catch((error: unknown) => this.#note(error));
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#timer) clearTimeout(this.#timer);
@@ -194,7 +212,9 @@ class Ring implements KeyRing {
       const { serviceKeys, sealKeys, states } = keys;
       const seals = createSeals(() => sealKeys);
       const now = await databaseNow(tx);
-      refuseConflicts(idsOf(keys.rootKeys), await this.#others(tx, seals, now));
+      const others = await this.#others(tx, seals, now);
+      refuseConflicts(idsOf(keys.rootKeys), others);
+      await this.#refuseDropping(tx, keys, others);
       const held = await heldKeys(keys, serviceKeys, clock.now());
       await enterHeartbeat(tx, seals, this.#heartbeat(held, serviceKeys, now));
       await noteSigning(tx, seals, held, states, clock.now());
@@ -205,6 +225,21 @@ class Ring implements KeyRing {
     if (rootKeys.length < configured.keys.length)
       log(`Root keys that are retired are still in ${configured.source}; they are not used.`);
     return snapshot.held;
+  }
+
+  /** Refuses to go on without a root key that this service holds and that something still needs. */
+  async #refuseDropping(tx: Tx, { rootKeys, states }: ProvedKeys, others: readonly HeartbeatRow[]): Promise<void> {
+    const kept = new Set(idsOf(rootKeys));
+    const held = this.#snapshot?.held.rootKeys ?? [];
+    const dropped = states.filter(({ id, state }) => state === 'current' && !kept.has(id) && idsOf(held).includes(id));
+    if (dropped.length === 0) return;
+    const now = later(this.#deps.clock.now(), await databaseNow(tx));
+    const needs = await rootKeyDependents(tx, states, now);
+    const reasons = dropped.flatMap((row) => {
+      const needed = neededFor(row, needs.get(row.id) ?? { owner_keys: 0, logins: 0 }, others, now);
+      return needed.length === 0 ? [] : [`Root key ${row.id} is still needed. ${needed.join(' ')}`];
+    });
+    if (reasons.length > 0) throw new KeyholdError('state_conflict', `${reasons.join(' ')} Nothing was changed.`);
   }
 
   async #others(tx: Tx, seals: Seals, now: Date): Promise<readonly HeartbeatRow[]> {

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { ConfiguredRootKey } from '../config/root-keys.ts';
-import { backupKey, jwtSeed, refreshKey, type WrapPurpose, wrappingKey } from '../crypto/derive.ts';
+import { backupKey, backupMacKey, jwtSeed, refreshKey, type WrapPurpose, wrappingKey } from '../crypto/derive.ts';
 import { decryptFernet, encryptFernet } from '../crypto/fernet-token.ts';
 
-const derivations = { jwt: jwtSeed, refresh: refreshKey, backup: backupKey } as const;
+const derivations = { jwt: jwtSeed, refresh: refreshKey, backup: backupKey, 'backup MAC': backupMacKey } as const;
 
 /** What else a root key derives, besides wrapping keys. */
 export type Derivation = keyof typeof derivations;

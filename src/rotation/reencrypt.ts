@@ -36,7 +36,7 @@ interface Deps {
 }
 
 const batchSize = 100;
-const waitSeconds = 5;
+const waitSeconds = 2;
 
 const valuesFrom = (phase: 'first' | 'second'): Values => ({ phase, key: null, secret: null });
 
@@ -140,7 +140,6 @@ export const createReencrypt = ({ clock, seals, ownerKeys, stragglerMs }: Deps):
   };
 
   return jobKind<Params, Cursor>({
-    cancellable: true,
     step: async (tx, { params: { owner_id: owner, before }, cursor }) => {
       const at: Cursor = cursor ?? { phase: 'keys', after: null };
       switch (at.phase) {

@@ -61,7 +61,7 @@ export const createReseal = ({ clock, keys, seals, stragglerMs }: Deps): JobKind
     await lockKeys(tx);
     const services = await live(tx);
     if (services.some(({ known_generation: known }) => known < generation)) return waiting({ phase: 'announced' });
-    await promoteSealKey(tx, generation, await databaseNow(tx));
+    await promoteSealKey(tx, generation, clock.now());
     return { next: 'step', cursor: passFrom('first') };
   };
 
@@ -97,13 +97,12 @@ export const createReseal = ({ clock, keys, seals, stragglerMs }: Deps): JobKind
     const services = await live(tx);
     const { promoted_at: promoted = null } =
       keys.held().sealGenerations.find((one) => one.generation === generation) ?? {};
-    const isOver = promoted !== null && (await databaseNow(tx)).getTime() - promoted.getTime() >= stragglerMs;
+    const isOver = promoted !== null && clock.now().getTime() - promoted.getTime() >= stragglerMs;
     const allSeal = services.every(({ sealing_generation: sealing }) => sealing >= generation);
     return isOver && allSeal ? { next: 'step', cursor: passFrom('second') } : waiting({ phase: 'waiting' });
   };
 
   return jobKind<Params, Cursor>({
-    cancellable: false,
     step: async (tx, { params: { generation }, cursor }) => {
       const at: Cursor = cursor ?? { phase: 'announced' };
       if (at.phase === 'announced') return await promote(tx, generation);

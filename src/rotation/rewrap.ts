@@ -66,7 +66,6 @@ export const createRewrap = ({ keys, seals, ownerKeys }: Deps): JobKind => {
   };
 
   return jobKind<Record<string, never>, Cursor>({
-    cancellable: true,
     step: async (tx, { cursor, total }) => {
       const at = cursor ?? start;
       const primary = keys.held().rootKeys[0].id;

@@ -7,10 +7,10 @@ import { KeyholdError, notFound } from '../core/errors.ts';
 import { type Db, inTransaction, type Tx } from '../db/database.ts';
 import type { HeartbeatRow, RootKeyRow } from '../db/tables/index.ts';
 import type { JobView } from '../jobs/index.ts';
-import { type KeyRing, lockKeys, removeCopies, type Seals, serviceName } from '../keys/index.ts';
-import { endLoginsUnder } from './dependents.ts';
+import { type KeyRing, lockKeys, neededFor, removeCopies, type Seals, serviceName } from '../keys/index.ts';
+import { endLoginsUnder } from './end-logins.ts';
 import type { Recorded } from './recorded.ts';
-import { neededFor, readRootKeys } from './status.ts';
+import { readRootKeys } from './status.ts';
 
 /** How far a rotation of the root key is. Asked again, it goes on from there. */
 type RotateRootOutcome =
@@ -51,7 +51,7 @@ const neverUsed = ({ last_signed_at, unused_since, state }: RootKeyRow): boolean
 export const createRootChanges = (deps: Deps) => {
   const { db, clock, keys, seals, audit, mutate, recorded, startRewrap } = deps;
 
-  const read = (): Promise<Read> => inTransaction(db, (tx) => readRootKeys(tx, seals));
+  const read = (): Promise<Read> => inTransaction(db, (tx) => readRootKeys(tx, clock, seals));
 
   /** A key that was added last and never used: it is next to become the primary one. */
   const pendingIn = ({ states, dependents }: Read): string | null => {
@@ -88,7 +88,7 @@ export const createRootChanges = (deps: Deps) => {
 
   const retireLocked = async (tx: Tx, caller: Caller, id: string) => {
     await lockKeys(tx);
-    const { now, states, services, dependents } = await readRootKeys(tx, seals, 'update');
+    const { now, states, services, dependents } = await readRootKeys(tx, clock, seals, 'update');
     const refuse = (error: KeyholdError) => audit.refuse(tx, caller, 'key.retire', { target: keysTarget, error });
     const row = states.find((one) => one.id === id);
     if (!row) return await refuse(notFound());

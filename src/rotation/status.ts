@@ -1,16 +1,18 @@
-import type { Clock } from '../core/clock.ts';
+import { type Clock, later } from '../core/clock.ts';
 import { databaseNow } from '../db/checks.ts';
 import { type Db, inTransaction, type Tx } from '../db/database.ts';
-import type { HeartbeatRow, RootKeyRow } from '../db/tables/index.ts';
+import type { RootKeyRow } from '../db/tables/index.ts';
 import {
   type HeldKeys,
   type KeyRing,
   lastTokenExpires,
   liveServices,
+  neededFor,
+  type RootKeyDependents,
+  rootKeyDependents,
   rootKeyStates,
   type Seals,
 } from '../keys/index.ts';
-import { type RootKeyDependents, rootKeyDependents } from './dependents.ts';
 
 /** One root key: where it stands, what needs it, and whether it can be retired. */
 interface RootKeyStatus {
@@ -55,36 +57,12 @@ interface KeysStatus {
   readonly services: readonly ServiceStatus[];
 }
 
-const plural = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
-
-/** Why a root key cannot be retired at `now`. */
-export const neededFor = (
-  state: RootKeyRow,
-  { owner_keys, logins }: RootKeyDependents,
-  services: readonly HeartbeatRow[],
-  now: Date,
-): readonly string[] => {
-  const primary = services.filter(({ root_key_ids: [first] }) => first === state.id);
-  const expires = lastTokenExpires(state);
-  return [
-    ...(primary.length > 0 ? [`It is the primary root key of ${plural(primary.length, 'service', 'services')}.`] : []),
-    ...(owner_keys > 0
-      ? [`It wraps ${plural(owner_keys, 'owner key', 'owner keys')}. Run "keyhold keys rewrap".`]
-      : []),
-    ...(logins > 0
-      ? [`${plural(logins, 'login needs', 'logins need')} it until refreshed. Wait, or retire it with --end-logins.`]
-      : []),
-    ...(expires !== null && expires > now
-      ? [`Access tokens that it signed may be valid until ${expires.toISOString()}.`]
-      : []),
-  ];
-};
-
 /** What decides whether root keys can be retired, read together. */
-export const readRootKeys = async (tx: Tx, seals: Seals, lock?: 'update') => {
-  const now = await databaseNow(tx);
+export const readRootKeys = async (tx: Tx, clock: Clock, seals: Seals, lock?: 'update') => {
+  const dbNow = await databaseNow(tx);
+  const now = later(clock.now(), dbNow);
   const states = await rootKeyStates(tx, seals, lock);
-  const services = await liveServices(tx, seals, now);
+  const services = await liveServices(tx, seals, dbNow);
   return { now, states, services, dependents: await rootKeyDependents(tx, states, now) };
 };
 
@@ -137,12 +115,12 @@ interface Deps {
 
 /** Tells of every root key, seal key and live service how it stands. */
 export const createKeysStatus =
-  ({ db, keys, seals }: Deps) =>
+  ({ db, clock, keys, seals }: Deps) =>
   async (): Promise<KeysStatus> => {
-    // What a job or another service has just changed is shown at once.
-    await keys.beat();
+    // What a job or another service has just changed is shown at once. Where the heartbeat fails, `held` says why.
+    await keys.beat().catch(() => undefined);
     const held = keys.held();
-    const read = await inTransaction(db, (tx) => readRootKeys(tx, seals));
+    const read = await inTransaction(db, (tx) => readRootKeys(tx, clock, seals));
     const order = [...held.rootKeys.map(({ id }) => id), ...read.dependents.keys()];
     return {
       source: held.configured.source,

@@ -3,7 +3,7 @@ import { invalid, KeyholdError } from '../core/errors.ts';
 import type { SecretId } from '../core/ids.ts';
 import type { SecretRow } from '../db/tables/index.ts';
 import type { Seals } from '../keys/index.ts';
-import type { Changes, ExpectedRevision } from './change.ts';
+import type { ChangeDetails, Changes, ExpectedRevision } from './change.ts';
 import { type ChangeSecret, refuseUnlessFuture } from './input.ts';
 import type { Loaded } from './load.ts';
 import { refuseTakenName } from './names.ts';
@@ -48,7 +48,7 @@ export const createEdits = ({ changes: { change }, seals, placement }: Deps) => 
         const taken = input.name === undefined ? null : await refuseTakenName(locked.tx, { ...row, name: input.name });
         if (taken) return await locked.refuse(taken);
         const changed = definedFields(input);
-        return { ok: await locked.write(changed, { fields: Object.keys(changed) }) };
+        return { ok: await locked.write(changed, detailsOf(changed)) };
       }),
 
     activate: switchTo(activate, 'secret.activate'),
@@ -90,6 +90,12 @@ export const createEdits = ({ changes: { change }, seals, placement }: Deps) => 
 /** The fields that were given; one left out stays as it is. */
 const definedFields = (input: ChangeSecret): Partial<SecretRow> =>
   Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+
+const detailsOf = (changed: Partial<SecretRow>): ChangeDetails<'secret.update'> => ({
+  fields: Object.keys(changed),
+  ...(changed.exposure === undefined ? {} : { exposure: changed.exposure }),
+  ...(changed.expires_at === undefined ? {} : { expires_at: changed.expires_at?.toISOString() ?? null }),
+});
 
 /** An expiry that is sent back unchanged may lie in the past. */
 const movesExpiry = (row: SecretRow, { expires_at }: ChangeSecret): boolean =>

@@ -14,7 +14,7 @@ import { createChanges } from './change.ts';
 import { createCreation } from './create.ts';
 import { createCreateBatched } from './create-batched.ts';
 import { createEdits } from './edit.ts';
-import { createEraseUser } from './erase.ts';
+import { createErasing } from './erase.ts';
 import { createImport } from './import.ts';
 import { createImportFor } from './import-for.ts';
 import { createImportWriter } from './import-write.ts';
@@ -32,6 +32,7 @@ export type { ChangeSecret, CreateSecret } from './input.ts';
 export type { SecretFilter } from './queries.ts';
 export type { RevealItem } from './reveal.ts';
 export type { SecretView } from './view.ts';
+export { createSecretWithdrawals } from './withdraw.ts';
 
 export interface SecretsDeps {
   readonly db: Db;
@@ -104,6 +105,6 @@ export const createSecrets = (deps: SecretsDeps) => {
     get: async (caller: Caller, id: SecretId): Promise<SecretView> =>
       (await lookAt(caller, 'list', 'secret.get', id)).view,
     access: createAccessList({ db, lookAt, sessions, users }),
-    eraseUser: createEraseUser({ clock, seals }),
+    erasing: createErasing({ clock, seals }),
   };
 };

@@ -8,7 +8,7 @@ import { type RawRow, readTogether } from '../db/json-rows.ts';
 import { replanEachTime } from '../db/pool.ts';
 import { columnNames } from '../db/tables/columns.ts';
 import type { SecretRow } from '../db/tables/index.ts';
-import { notWritten, type Seals } from '../keys/index.ts';
+import type { Seals } from '../keys/index.ts';
 
 /** All SQL of this domain. It chooses rows; the seals verify what is read before anything is decided by it. */
 
@@ -190,20 +190,12 @@ export const namesInPlace = async (
   return new Map(rows.map((row) => [row.name as string, row.id as SecretId]));
 };
 
-/** Deletes every secret of the owner, versions and broken rows included; resolves to how many. Throws `unavailable` if any is left. */
-export const deleteOwned = async (tx: Tx, ownerId: UserId): Promise<number> => {
-  const { numDeletedRows } = await tx.deleteFrom('secrets').where('owner_id', '=', ownerId).executeTakeFirstOrThrow();
-  const left = await tx.selectFrom('secrets').select('id').where('owner_id', '=', ownerId).limit(1).execute();
-  if (left.length > 0) throw notWritten('secrets');
-  return Number(numDeletedRows);
-};
-
-/** Intact secrets shared with the user, locked, without their values: others decide how many and how large they are. */
-export const lockSharedWith = (seals: Seals, tx: Tx, userId: UserId): Promise<SecretRow[]> =>
+/** Those of these secrets that are intact and shared with the user, locked, without their values, which can be large. */
+export const lockSharedWith = (seals: Seals, tx: Tx, userId: UserId, ids: readonly SecretId[]): Promise<SecretRow[]> =>
   seals.load(
     tx,
     'secrets',
-    { scope: 'shared' },
+    { id: ids, scope: 'shared' },
     {
       narrow: {
         sql: sql`shared_with @> ${JSON.stringify([userId])}::jsonb`,

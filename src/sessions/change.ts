@@ -33,7 +33,8 @@ export const createChanges = ({ clock, now, seals, audit, mutateSession, show }:
       if (change.expires_at && change.expires_at.getTime() <= moment.getTime())
         return await audit.refuse(tx, caller, 'session.update', { target, error: expiresInThePast() });
       const changed = await seals.update(tx, 'sessions', session, { ...change, updated_at: clock.now() });
-      await audit.allow(tx, caller, 'session.update', { target, details: { fields: Object.keys(change) } });
+      const expiry = change.expires_at === undefined ? {} : { expires_at: change.expires_at?.toISOString() ?? null };
+      await audit.allow(tx, caller, 'session.update', { target, details: { fields: Object.keys(change), ...expiry } });
       return { ok: await show.one(tx, changed) };
     }),
 

@@ -8,7 +8,7 @@ import type { Idempotency, IdempotentRequest } from '../idempotency/index.ts';
 import type { Seals } from '../keys/index.ts';
 import type { Users } from '../users/index.ts';
 import { createChanges } from './change.ts';
-import { createEraseUser } from './erase.ts';
+import { createErasing } from './erase.ts';
 import { createFindOrStart } from './find-or-start.ts';
 import { createInsertSession } from './insert.ts';
 import { createMutateSession } from './mutate-session.ts';
@@ -23,6 +23,7 @@ import { type CreateSession, createStart } from './start.ts';
 
 export type { ChangeSession } from './change.ts';
 export type { CreateSession } from './start.ts';
+export { createSessionWithdrawals } from './withdraw.ts';
 
 interface Deps {
   readonly db: Db;
@@ -60,6 +61,6 @@ export const createSessions = (deps: Deps) => {
     create: async (caller: Caller, input: CreateSession, request: IdempotentRequest | null): Promise<SessionView> =>
       await reads.get(caller, await start(caller, input, request)),
     findOrStart: createFindOrStart({ callerState, queries, insertSession }),
-    eraseUser: createEraseUser({ now, seals, queries }),
+    erasing: createErasing({ now, seals, queries }),
   };
 };

@@ -64,11 +64,18 @@ export const createQueries = (seals: Seals) => ({
   byIds: async (db: Db, ids: readonly SessionId[]): Promise<SessionRow[]> =>
     ids.length === 0 ? [] : await seals.load(db, 'sessions', { id: ids }, { orderBy: sql`id desc` }),
 
-  lockPresences: (tx: Tx, user_id: UserId): Promise<ParticipantRow[]> =>
-    seals.load(tx, 'session_participants', { user_id, left_at: null }, { orderBy: sql`session_id`, lock: 'update' }),
+  /** The user's participations in these sessions that have not ended, locked. */
+  lockPresences: (tx: Tx, user_id: UserId, ids: readonly SessionId[]): Promise<ParticipantRow[]> =>
+    seals.load(
+      tx,
+      'session_participants',
+      { user_id, session_id: ids, left_at: null },
+      { orderBy: sql`session_id`, lock: 'update' },
+    ),
 
-  lockOwned: (tx: Tx, owner_id: UserId): Promise<SessionRow[]> =>
-    seals.load(tx, 'sessions', { owner_id }, { orderBy: sql`id`, lock: 'update' }),
+  /** Those of these sessions that the user owns, locked. */
+  lockOwned: (tx: Tx, owner_id: UserId, ids: readonly SessionId[]): Promise<SessionRow[]> =>
+    seals.load(tx, 'sessions', { owner_id, id: ids }, { orderBy: sql`id`, lock: 'update' }),
 
   /**
    * Ids of one row more than the page: sessions that the user owns or is present in, newest first. They only choose the

@@ -2,7 +2,8 @@ import { sql } from 'kysely';
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import type { LoginId, UserId } from '../core/ids.ts';
-import type { Tx } from '../db/database.ts';
+import type { Purge } from '../core/purge.ts';
+import type { Db, Tx } from '../db/database.ts';
 import type { LoginRow, TokenRow } from '../db/tables/index.ts';
 import { notWritten, type Seals } from '../keys/index.ts';
 
@@ -70,22 +71,42 @@ export const createUserCredentials = ({ seals, clock }: Deps) => {
 export const ownLogin = ({ credential }: Caller): LoginId | null =>
   credential.kind === 'login' ? credential.id : null;
 
-const credentialTables = [
-  ['logins', 'user_id'],
-  ['tokens', 'user_id'],
-  ['idempotency_keys', 'user_id'],
-  ['owner_keys', 'owner_id'],
-] as const;
+/** Deletes a user's rows of one table, broken rows included. Throws `unavailable` if any is left that should not be. */
+export const purgeCredentials =
+  (table: 'logins' | 'tokens' | 'idempotency_keys', name: string | null): Purge<Tx, UserId> =>
+  async (tx, userId, { limit }) => {
+    const relation = sql.table(`public.${table}`);
+    const { numAffectedRows } = await sql`delete from ${relation} where ctid = any(array(
+      select ctid from ${relation} where user_id = ${userId} limit ${sql.lit(limit)}))`.execute(tx);
+    const rows = Number(numAffectedRows ?? 0);
+    const { rows: left } = await sql`select 1 from ${relation} where user_id = ${userId} limit 1`.execute(tx);
+    if (left.length > 0 && rows < limit) throw notWritten(table);
+    const counts = name === null ? {} : { [name]: rows };
+    return { rows, counts, after: left.length > 0 ? 'more' : null };
+  };
 
-/** Deletes every credential of a user and the keys of their values, broken rows included. Throws `unavailable` if any is left. */
-export const deleteCredentials = async (tx: Tx, id: UserId): Promise<void> => {
-  for (const [table, column] of credentialTables) {
-    const rows = sql`from ${sql.table(`public.${table}`)} where ${sql.ref(column)} = ${id}`;
-    await sql`delete ${rows}`.execute(tx);
-    const { rows: left } = await sql`select 1 ${rows} limit 1`.execute(tx);
-    if (left.length > 0) throw notWritten(table);
-  }
+/** Deletes a user's owner keys, broken rows included. Throws `unavailable` if any is left. */
+export const deleteKeys: Purge<Tx, UserId> = async (tx, userId) => {
+  await sql`delete from public.owner_keys where owner_id = ${userId}`.execute(tx);
+  const { rows: left } = await sql`select 1 from public.owner_keys where owner_id = ${userId} limit 1`.execute(tx);
+  if (left.length > 0) throw notWritten('owner_keys');
+  return { rows: 0, counts: {}, after: null };
 };
+
+/** How many logins and tokens a user has, those that ended included, and how many other rows go with them. */
+export const countCredentials = async (db: Db, userId: UserId): Promise<CredentialCounts> => {
+  const { rows } = await sql<CredentialCounts>`select
+    (select count(*) from public.logins where user_id = ${userId}) as logins,
+    (select count(*) from public.tokens where user_id = ${userId}) as tokens,
+    (select count(*) from public.idempotency_keys where user_id = ${userId}) as repeats`.execute(db);
+  return rows[0] ?? { logins: 0, tokens: 0, repeats: 0 };
+};
+
+interface CredentialCounts {
+  readonly logins: number;
+  readonly tokens: number;
+  readonly repeats: number;
+}
 
 const inOrder = { orderBy: sql`id`, lock: 'update' } as const;
 

@@ -31,6 +31,7 @@ export type { UserReference } from './look-up.ts';
 export { createPasswords, type Passwords } from './passwords.ts';
 export { createThrottle, type Throttle } from './throttle.ts';
 export { type UserCard, type UserView, usernameError, viewOf } from './user.ts';
+export { createUserWithdrawals } from './withdraw.ts';
 
 interface Deps {
   readonly db: Db;
@@ -84,7 +85,7 @@ export const createUsers = (deps: Deps) => {
     ...createCreation({ db, audit, mutate, idempotency, passwords, queries, insert, get: lookUp.get }),
     ...change,
     ...createPasswordChange({ db, audit, mutate, queries, revise, credentials, passwords, throttle, reset }),
-    ...createErasing({ queries, revise, closedIdentities }),
+    erasing: createErasing({ seals, queries, revise, credentials, closedIdentities }),
     cancelReset,
     insert,
   };

@@ -43,7 +43,6 @@ const insertNumber = async (tx: Parameters<JobKind['step']>[0], id: string, n: n
 /** Writes the numbers up to `upTo`, one in each step. `before` runs within each step. */
 const counting = (before: (n: number) => unknown = () => undefined): JobKind =>
   jobKind<{ upTo: number }, number>({
-    cancellable: true,
     step: async (tx, { id, params, cursor }) => {
       const n = (cursor ?? 0) + 1;
       await before(n);
@@ -99,7 +98,6 @@ describe('a job', () => {
   it('a step that waits is taken again later', async () => {
     let waits = 0;
     const waiting = jobKind({
-      cancellable: true,
       step: async () => {
         waits += 1;
         return waits < 3 ? { next: 'wait', cursor: waits, seconds: 1 } : { next: 'finish', done: waits };

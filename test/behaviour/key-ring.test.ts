@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { parseRootKey, type RootKeySource } from '../../src/config/root-keys.ts';
-import { systemClock } from '../../src/core/clock.ts';
 import type { Database } from '../../src/db/database.ts';
 import { type KeyRing, openKeyRing } from '../../src/keys/index.ts';
 import { beginClosedIdentities } from '../../src/users/index.ts';
 import { newRootKey } from '../support/app.ts';
+import { settableClock } from '../support/clock.ts';
 import { some } from '../support/counts.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 
@@ -41,6 +41,10 @@ const editable = (list: string) => {
   return { source, edit };
 };
 
+const clock = settableClock();
+/** Until the last access token has expired that a key signed, no service drops it. */
+const letTokensExpire = (): void => clock.advance(3_600_000);
+
 let database: TestDatabase;
 let pool: Database;
 beforeAll(async () => {
@@ -61,9 +65,9 @@ afterEach(async () => {
 const openRing = async (source: RootKeySource): Promise<KeyRing> => {
   const ring = await openKeyRing({
     db: pool.db,
-    clock: systemClock,
+    clock,
     source,
-    onNewLookupKey: beginClosedIdentities(systemClock),
+    onNewLookupKey: beginClosedIdentities(clock),
     log: () => undefined,
   });
   open.push(ring);
@@ -146,11 +150,13 @@ describe('the root keys of two services on one database', () => {
     for (const [a, b, c, d] of some(interesting, 0, 20)) {
       const files = [editable(a), editable(b)] as const;
       const [one, other] = [await openRing(files[0].source), await openRing(files[1].source)];
+      letTokensExpire();
       files[0].edit(c);
       const first = await attempt(() => one.reload());
       expect(first, `${a} beside ${b} reloads ${c}`).toBe(fits(c, b));
       expect(heldBy(one)).toBe(first ? c : a);
       await expectMutual(one, other);
+      letTokensExpire();
       files[1].edit(d);
       const second = await attempt(() => other.reload());
       expect(second, `${b} beside ${heldBy(one)} reloads ${d}`).toBe(fits(heldBy(one), d));

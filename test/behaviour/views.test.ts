@@ -94,6 +94,15 @@ const sessionFields = [
 ];
 const tokenFields = ['id', 'name', 'permissions[]', 'agent', 'session_id', 'created_at', 'expires_at', 'last_used_at'];
 const grantedFields = ['access_token', 'token_type', 'expires_in', 'refresh_token', ...under('user.', ownUserFields)];
+const erasedFields = under('counts.', [
+  'secrets',
+  'versions',
+  'shares',
+  'sessions',
+  'participations',
+  'logins',
+  'tokens',
+]);
 const jobFields = [
   'id',
   'kind',
@@ -170,6 +179,18 @@ const classified: Readonly<Record<string, readonly string[]>> = {
   // To administrators, or about oneself.
   'POST /api/v1/users': ownUserFields,
   'PATCH /api/v1/users/{id}': ownUserFields,
+  'DELETE /api/v1/users/{id}': ['user_id', 'complete', 'job_id', ...erasedFields],
+  // Names and titles to the user alone; erasing-users.test.ts says what administrators see of them.
+  'GET /api/v1/users/{id}/erasure': [
+    'user_id',
+    'username',
+    ...erasedFields,
+    'shared_secrets_total',
+    ...under('shared_secrets[].', ['id', 'name', 'shared_with[].user_id', 'shared_with[].username']),
+    ...under('running_sessions[].', ['id', 'title']),
+    ...under('running_sessions[].participants[].', ['user_id', 'username', 'secrets']),
+    ...under('blocking[].', ['code', 'detail']),
+  ],
   'POST /api/v1/users/{id}/password': ownUserFields,
   'POST /api/v1/users/{id}/password/cancel': ownUserFields,
   // To the owner and to those who are present.

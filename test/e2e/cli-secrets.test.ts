@@ -193,9 +193,11 @@ describe.concurrent('the life of a secret', () => {
     for (const input of ['one', 'two']) await done('ada', ['set', 'VERSIONED'], { input });
     const lines = (await done('ada', ['history', 'VERSIONED'])).trim().split('\n');
     expect(lines.map((line) => line.split('\t')[0])).toEqual(['2', '1']);
-    await done('ada', ['restore', 'VERSIONED', '1']);
+    await done('ada', ['history', 'VERSIONED', '--restore', '1']);
     expect(await asJson('ada', ['get', 'VERSIONED'])).toMatchObject({ value: 'one', version: 3 });
-    expect((await keyhold('ada', ['restore', 'VERSIONED', '77'])).code).toBe(3);
+    expect((await keyhold('ada', ['history', 'VERSIONED', '--restore', '77'])).code).toBe(3);
+    const old = await keyhold('ada', ['restore', 'VERSIONED', '1']);
+    expect(old).toMatchObject({ code: 2, err: expect.stringContaining('keyhold history <name> --restore <version>') });
   });
 
   it('a deleted secret is recovered, and an erased one is not', async () => {

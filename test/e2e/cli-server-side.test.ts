@@ -71,6 +71,21 @@ describe('the operator', () => {
     expect(await run('admin', 'user', 'disable', 'admin')).not.toMatchObject({ code: 0 });
   });
 
+  it('the operator sees what erasing a user takes away, and erases them', async () => {
+    expect(await run('admin', 'user', 'add', 'linus', '--generate')).toMatchObject({ code: 0 });
+    expect(await run('admin', 'user', 'erase', 'linus')).toMatchObject({ code: 2, out: '' });
+    const preview = await json('admin', 'user', 'erase', 'linus', '--preview');
+    expect(preview).toMatchObject({ code: 0, result: { username: 'linus', counts: { secrets: 0 }, blocking: [] } });
+    const own = await run('admin', 'user', 'erase', 'admin', '--preview');
+    expect(own.out).toContain('Make somebody else an administrator first.');
+    const refused = await run('admin', 'user', 'erase', 'admin', '--yes');
+    expect(refused).toMatchObject({ code: 2, err: expect.stringContaining('last active administrator') });
+    const erased = await json('admin', 'user', 'erase', 'linus', '--yes');
+    expect(erased).toMatchObject({ code: 0, result: { complete: true, job_id: null, counts: preview.result.counts } });
+    expect((await lastRecords('user.erase'))[0]).toMatchObject({ actor_id: null, target_id: erased.result.user_id });
+    expect(await run('admin', 'user', 'erase', 'linus', '--yes')).toMatchObject({ code: 3 });
+  });
+
   it('a password that the operator reset opens no secret during the waiting period', async () => {
     const secret = await keepSecret(ada, { value: 'hers' });
     const { code, result } = await json('admin', 'user', 'reset-password', 'ada', '--generate');

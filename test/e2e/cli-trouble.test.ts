@@ -34,7 +34,7 @@ const commands: readonly Typed[] = [
   { args: ['edit', 'NAME'], changes: true },
   { args: ['access', 'NAME'] },
   { args: ['history', 'NAME'] },
-  { args: ['restore', 'NAME', '1'], changes: true },
+  { args: ['history', 'NAME', '--restore', '1'], changes: true },
   { args: ['share', 'NAME', 'grace'], changes: true },
   { args: ['unshare', 'NAME', 'grace'], changes: true },
   { args: ['transfer', 'NAME', '--to-user'], changes: true },
@@ -91,6 +91,11 @@ const newFile = (): string => {
   return path;
 };
 
+const newPath = (): string => {
+  count += 1;
+  return join(world.directory, `new-${count}`);
+};
+
 const typed = ({ args }: Typed, { name, session }: Place): string[] =>
   args.map((arg) => (arg === 'NAME' ? name : arg === 'SESSION' ? session : arg === 'FILE' ? newFile() : arg));
 
@@ -132,7 +137,7 @@ const fresh = async (command: Typed): Promise<Place> => {
   const place = { name: `FRESH_${count}`, session: `fresh-${count}` };
   const { id } = await keepSecret(person, { name: place.name, value: planted });
   await startSession(person, [world.grace.person], { external_id: place.session });
-  if (command.args[0] === 'restore') {
+  if (command.args.includes('--restore')) {
     expectStatus(await person.call('PUT', `/secrets/${id}/value`, { body: { value: 'the next one' } }), 200);
   }
   if (command.args[0] === 'recover') expectStatus(await person.call('DELETE', `/secrets/${id}`), 204);
@@ -325,7 +330,7 @@ describe('every account command', () => {
   });
 });
 
-/** Commands that run on the service's machine. */
+/** Commands that run on the service's machine. FILE stands for a file of the test, NEW for one that does not exist. */
 const operatorCommands: readonly (readonly string[])[] = [
   ['migrate', 'status'],
   ['migrate', 'up'],
@@ -334,13 +339,17 @@ const operatorCommands: readonly (readonly string[])[] = [
   ['admin', 'user', 'disable', 'nobody'],
   ['admin', 'user', 'enable', 'nobody'],
   ['admin', 'user', 'reset-password', 'nobody', '--generate'],
+  ['admin', 'user', 'erase', 'nobody', '--yes'],
   ['admin', 'import', 'FILE', '--owner', 'nobody'],
+  ['backup', 'NEW'],
+  ['audit', 'export'],
+  ['restore', '--release'],
 ];
 
 describe('every server-side command', () => {
   const operate = (args: readonly string[], env: Readonly<Record<string, string>>, stdout?: RunOptions['stdout']) =>
     runKeyhold(
-      args.map((arg) => (arg === 'FILE' ? newFile() : arg)),
+      args.map((arg) => (arg === 'FILE' ? newFile() : arg === 'NEW' ? newPath() : arg)),
       { env: { ...world.serviceEnv, ...env }, ...(stdout ? { stdout } : {}) },
     );
 
@@ -381,7 +390,7 @@ describe('every server-side command', () => {
   });
 
   it('server-side commands report output that could not be written, and exit silently when its reader is gone', async () => {
-    const printing = [['migrate', 'status'], ['admin', 'user', 'list'], ['doctor']];
+    const printing = [['migrate', 'status'], ['admin', 'user', 'list'], ['doctor'], ['audit', 'export']];
     for (const args of printing) {
       expect((await operate(args, {}, 'full')).code, args.join(' ')).toBe(9);
       expect(await operate(args, {}, 'closed'), args.join(' ')).toMatchObject({ code: 141, err: '' });

@@ -1,5 +1,3 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmdirSync } from 'node:fs';
 import { mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,24 +8,7 @@ import { until } from '../support/deadlines.ts';
 import { type EmbeddedService, startEmbeddedService } from '../support/embedded-service.ts';
 import { logInAdmin, people } from '../support/people.ts';
 import { family } from '../support/process-family.ts';
-
-const works = (program: string, ...args: string[]): boolean => spawnSync(program, args).status === 0;
-
-const mountSmall = (directory: string): boolean =>
-  works('mount', '-t', 'tmpfs', '-o', 'size=256m,mode=711', 'keyhold-test', directory);
-
-/** Whether we can mount a small disk, which needs root and no container that forbids it. */
-const mayMount = (() => {
-  if (process.platform !== 'linux' || process.geteuid?.() !== 0) return false;
-  const directory = mkdtempSync(join(tmpdir(), 'keyhold-mount-'));
-  try {
-    return mountSmall(directory) && works('umount', directory);
-  } finally {
-    rmdirSync(directory);
-  }
-})();
-
-const mayLimit = process.platform === 'linux' && works('prlimit', '--version');
+import { mayLimit, mayMount, mountDisk, unmountDisk } from '../support/small-disk.ts';
 
 const adaOf = async (service: EmbeddedService): Promise<Target> => {
   const { ada } = await people(service, await logInAdmin(service), 'ada');
@@ -78,13 +59,13 @@ describe.runIf(mayMount)('while the disk is full', () => {
   let target: Target;
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'keyhold-small-'));
-    mountSmall(directory);
+    mountDisk(directory, '256m');
     service = await startEmbeddedService({ directory });
     target = await adaOf(service);
   });
   afterAll(async () => {
     await service?.[Symbol.asyncDispose]();
-    works('umount', directory);
+    unmountDisk(directory);
     await rm(directory, { recursive: true });
   });
 

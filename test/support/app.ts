@@ -2,7 +2,7 @@ import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { type App, createApp } from '../../src/app.ts';
 import { type Config, readConfig } from '../../src/config/config.ts';
-import { generateRootKey, type RootKeySource, rootKeySource } from '../../src/config/root-keys.ts';
+import { generateRootKey, type RootKeySource, type RootKeys, rootKeySource } from '../../src/config/root-keys.ts';
 import type { Database } from '../../src/db/database.ts';
 import { settableClock } from './clock.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
@@ -36,6 +36,13 @@ export interface StartOptions {
 }
 
 export const newRootKey = generateRootKey;
+
+/** These root keys as they are configured, the primary first. */
+export const rootKeysOf = (...keys: string[]): RootKeys => {
+  const found = rootKeySource({ KEYHOLD_ROOT_KEYS: keys.join(',') }, '/nonexistent').read();
+  if (found === null) throw new Error('there are no root keys');
+  return found;
+};
 
 /** The whole service in this process, on a database of its own, over a real socket. */
 export const startApp = async (options: StartOptions = {}): Promise<TestApp> => {

@@ -34,6 +34,7 @@ export const checkNames = [
   'keys',
   'owner keys',
   'seals',
+  'restores',
   'values',
 ];
 

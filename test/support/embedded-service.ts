@@ -25,7 +25,7 @@ export interface EmbeddedService extends AsyncDisposable {
 }
 
 /** A new connection to the embedded server that some service runs in `dataDir`. */
-const connectEmbedded = async (dataDir: string, role: DatabaseRole = 'superuser'): Promise<pg.Client> => {
+export const connectEmbedded = async (dataDir: string, role: DatabaseRole = 'superuser'): Promise<pg.Client> => {
   const joined = await joinEmbedded({ dataDir, log: () => undefined });
   if (joined === null) throw new Error('the embedded database does not run');
   const { password, ...settings } = joined.connection(role);

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { digestKey, jwtSeed, refreshKey, secretKey, wrappingKey } from '../../src/crypto/derive.ts';
+import {
+  backupKey,
+  backupMacKey,
+  digestKey,
+  exportMacKey,
+  jwtSeed,
+  refreshKey,
+  secretKey,
+  wrappingKey,
+} from '../../src/crypto/derive.ts';
 import { type SealedTable, sealHolds, sealRow } from '../../src/crypto/seal.ts';
 import { sealedTables } from '../../src/db/tables/index.ts';
 import vectors from './data/keys_and_seals.json' with { type: 'json' };
@@ -19,6 +28,9 @@ describe('key derivation', () => {
     jwt: jwtSeed(root),
     refresh: refreshKey(root),
     digest: digestKey(root),
+    backup: backupKey(root),
+    'backup MAC': backupMacKey(root),
+    'audit export MAC': exportMacKey(root),
   };
 
   it.each(Object.entries(vectors.derived))('key derivation gives the published key for: %s', (name, expected) => {
@@ -110,6 +122,7 @@ const covered: Record<string, string> = {
   root_keys: 'id state added_at last_signed_at unused_since retired_at',
   heartbeats: 'service_id host pid root_key_ids known_generation sealing_generation started_at seen_at',
   jobs: 'id kind params state cancellable cursor total done failed counts attempts reason requested_by created_at started_at finished_at revision',
+  restores: 'id backup_id backup_created_at restored_at released_at',
 };
 
 describe('the seals of our tables', () => {

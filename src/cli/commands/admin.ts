@@ -27,6 +27,7 @@ export const register = ({ program, context }: Registration): void => {
   registerStatus(user, context, 'disable', 'shut a user out; their secrets are closed until the user is enabled again');
   registerStatus(user, context, 'enable', 'let a disabled user in again');
   registerResetPassword(user, context);
+  registerErase(user, context);
   registerImport(admin, context);
 };
 
@@ -76,6 +77,19 @@ const registerResetPassword = (user: Command, context: CliContext): void => {
     .addHelpText('after', helpWith('keyhold admin user reset-password grace --generate'))
     .action(async (name: string, flags: PasswordFlags) =>
       (await users()).resetPassword(context, name, passwordOptionsOf(flags)),
+    );
+};
+
+const registerErase = (user: Command, context: CliContext): void => {
+  user
+    .command('erase')
+    .description('erase a user for good, with all their secrets; shows what is lost and asks first')
+    .argument('<username>')
+    .option('--preview', 'show what would be lost, and erase nothing', false)
+    .option('-y, --yes', 'skip the confirmation', false)
+    .addHelpText('after', helpWith('keyhold admin user erase grace --preview', 'keyhold admin user erase grace'))
+    .action(async (name: string, flags: { readonly preview: boolean; readonly yes: boolean }) =>
+      (await import('../server-side/erase-user.ts')).eraseUser(context, name, flags),
     );
 };
 

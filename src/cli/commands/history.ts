@@ -1,6 +1,8 @@
-import { dataOf } from '../../client/index.ts';
+import { type Client, dataOf, Refusal } from '../../client/index.ts';
 import { argumentFrom } from '../completion/sources.ts';
 import type { CliContext } from '../context.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { CliFailure, usage } from '../failure.ts';
 import { createUsernames } from '../secrets/people.ts';
 import { resolveSecret } from '../secrets/resolve.ts';
 import { examples, type Registration } from './registration.ts';
@@ -8,10 +10,13 @@ import { examples, type Registration } from './registration.ts';
 export const register = ({ program, context }: Registration): void => {
   program
     .command('history')
-    .description('list the versions of a secret’s value, newest first')
+    .description('list the versions of a secret’s value, newest first, or restore one')
     .addArgument(argumentFrom('secrets', '<name>'))
-    .addHelpText('after', examples('keyhold history STRIPE_KEY'))
-    .action((name: string) => history(context, name));
+    .option('--restore <version>', 'set the secret to the value of this version')
+    .addHelpText('after', examples('keyhold history STRIPE_KEY', 'keyhold history STRIPE_KEY --restore 3'))
+    .action((name: string, { restore: version }: { restore?: string }) =>
+      version === undefined ? history(context, name) : restore(context, name, version),
+    );
 };
 
 const history = async (context: CliContext, text: string): Promise<void> => {
@@ -29,3 +34,33 @@ const history = async (context: CliContext, text: string): Promise<void> => {
     return context.out.table(['VERSION', 'SET AT', 'BY', 'STATE'], await Promise.all(rows));
   });
 };
+
+const restore = async (context: CliContext, text: string, version: string): Promise<void> => {
+  if (!/^[1-9]\d{0,8}$/.test(version)) {
+    throw usage('The version must be a whole number; "keyhold history" lists the versions.');
+  }
+  const client = await context.client();
+  const { id } = await resolveSecret(context, client, text);
+  const secret = await orNoVersion(text, version, restoreVersion(client, id, version));
+  context.out.note(`${secret.name} has the value of version ${version} again, as version ${secret.version}.`);
+  await context.out.result(secret, () => null);
+};
+
+const restoreVersion = (client: Client, id: string, version: string) =>
+  dataOf(client.POST('/api/v1/secrets/{id}/versions/{v}/restore', { params: { path: { id, v: version } } }));
+
+/** The secret was found a moment ago, so that "not found" can only mean the version. */
+const orNoVersion = async <T>(text: string, version: string, call: Promise<T>): Promise<T> => {
+  try {
+    return await call;
+  } catch (error) {
+    throw error instanceof Refusal && error.problem.code === 'not_found' ? noVersion(text, version, error) : error;
+  }
+};
+
+const noVersion = (text: string, version: string, cause: Refusal): CliFailure =>
+  new CliFailure(
+    exitCodes.notFound,
+    `${text} has no version ${version} to restore. "keyhold history ${text}" lists the versions.`,
+    { cause },
+  );

@@ -8,13 +8,13 @@ import { KeyholdError } from '../../core/errors.ts';
 import { withServiceDatabase } from '../../db/attach.ts';
 import { isCurrentSchema } from '../../db/migrate.ts';
 
-const noRootKey = (directory: string): KeyholdError =>
+export const noRootKey = (directory: string): KeyholdError =>
   new KeyholdError(
     'state_conflict',
     `There is no root key in ${directory}. Set KEYHOLD_CONFIG_DIR, KEYHOLD_ROOT_KEY_FILE or KEYHOLD_ROOT_KEYS as for the service.`,
   );
 
-const wrongSchema = (): KeyholdError =>
+export const wrongSchema = (): KeyholdError =>
   new KeyholdError(
     'state_conflict',
     'The database’s schema is of another version. Use the same version of Keyhold as the service, or run "keyhold migrate up".',

@@ -46,6 +46,15 @@ const printAddress = (config: Config, address: string): void => {
   }
 };
 
+/** After a restore, nothing is deleted because of its age until an operator has looked at it. */
+const printHeld = async ({ domains }: App): Promise<void> => {
+  for (const { backupCreatedAt, restoredAt } of await domains.lifecycle.hold.held()) {
+    print(
+      `Restored at ${restoredAt.toISOString()} from a backup of ${backupCreatedAt.toISOString()}. Nothing is deleted because of its age until you run "keyhold restore --release"; "keyhold doctor" tells what is due.`,
+    );
+  }
+};
+
 /** Whether a person sits at the service. Closing their terminal sends SIGHUP, and is to end the service. */
 const hasTerminal = (): boolean => [0, 1, 2].some((stream) => isatty(stream));
 
@@ -109,6 +118,7 @@ const start = async (config: Config, rootKeys: RootKeySource): Promise<Running> 
     const { createApp } = await loadApp();
     const app = await createApp({ config, rootKeys, clock: systemClock, database, logger });
     printAdmin(await app.bootstrap());
+    await printHeld(app);
     printAddress(config, await app.listen());
     setImmediate(releaseMemory);
     return { app, database, logger };

@@ -71,7 +71,8 @@ async function* allUsers({ users }: OperatorApp, caller: Caller): AsyncGenerator
   } while (cursor !== null);
 }
 
-const idOf = async (app: OperatorApp, caller: Caller, username: string): Promise<UserId> => {
+/** The id of the user with this username or id. Throws `notFound`. */
+export const idOf = async (app: OperatorApp, caller: Caller, username: string): Promise<UserId> => {
   for await (const user of allUsers(app, caller)) {
     if (user.username === username || user.id === username) return toId<UserId>(user.id);
   }

@@ -46,6 +46,8 @@ CREATE TABLE public.jobs (
 CREATE INDEX ix_jobs_unfinished ON public.jobs (id) WHERE state IN ('queued', 'running');
 CREATE INDEX ix_jobs_requested_by ON public.jobs (requested_by);
 
+CREATE INDEX ix_sessions_owner_id ON public.sessions (owner_id, id);
+
 ALTER TABLE public.owner_keys DROP CONSTRAINT ck_owner_keys_state;
 ALTER TABLE public.owner_keys ADD CONSTRAINT ck_owner_keys_state CHECK (state IN ('active', 'retiring', 'destroyed'));
 `;
@@ -53,6 +55,7 @@ ALTER TABLE public.owner_keys ADD CONSTRAINT ck_owner_keys_state CHECK (state IN
 const downStatements = `
 ALTER TABLE public.owner_keys DROP CONSTRAINT ck_owner_keys_state;
 ALTER TABLE public.owner_keys ADD CONSTRAINT ck_owner_keys_state CHECK (state IN ('active', 'retiring'));
+DROP INDEX public.ix_sessions_owner_id;
 DROP TABLE public.jobs;
 DROP SCHEMA IF EXISTS keyhold_jobs CASCADE;
 `;

@@ -3,6 +3,7 @@ import * as foundation from './0001-foundation.ts';
 import * as closedIdentities from './0002-closed-identities.ts';
 import * as jobs from './0003-jobs.ts';
 import * as keyRotation from './0004-key-rotation.ts';
+import * as restored from './0005-restored.ts';
 import type { SealFormats } from './formats.ts';
 
 export type { SealFormats } from './formats.ts';
@@ -18,4 +19,5 @@ export const migrations: Readonly<Record<string, KeyholdMigration>> = {
   '0002-closed-identities': closedIdentities,
   '0003-jobs': jobs,
   '0004-key-rotation': keyRotation,
+  '0005-restored': restored,
 };

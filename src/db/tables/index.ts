@@ -13,6 +13,7 @@ import type { LoginFailureRow } from './login-failures.ts';
 import { type LoginRow, logins } from './logins.ts';
 import { type OwnerKeyRow, owner_keys } from './owner-keys.ts';
 import { type ParticipantRow, session_participants } from './participants.ts';
+import { type RestoreRow, restores } from './restores.ts';
 import { type RootKeyRow, root_keys } from './root-keys.ts';
 import { type SecretVersionRow, secret_versions } from './secret-versions.ts';
 import { type SecretRow, secrets } from './secrets.ts';
@@ -29,6 +30,7 @@ export type { JobRow } from './jobs.ts';
 export type { LoginRow } from './logins.ts';
 export type { OwnerKeyRow } from './owner-keys.ts';
 export type { ParticipantRow } from './participants.ts';
+export type { RestoreRow } from './restores.ts';
 export type { RootKeyRow } from './root-keys.ts';
 export type { SecretVersionRow } from './secret-versions.ts';
 export type { SecretRow } from './secrets.ts';
@@ -54,6 +56,7 @@ export interface Tables {
   root_keys: RootKeyRow;
   heartbeats: HeartbeatRow;
   jobs: JobRow;
+  restores: RestoreRow;
   service_keys: ServiceKeyRow;
   login_failures: LoginFailureRow;
 }
@@ -85,6 +88,7 @@ export const sealedTables = {
   root_keys,
   heartbeats,
   jobs,
+  restores,
 } as const;
 
 export type SealedTableName = keyof typeof sealedTables;

@@ -2,21 +2,21 @@ import { toId, type UserId } from '../../core/ids.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { checkMetadata } from '../../core/metadata.ts';
 import { readCursor } from '../../core/page.ts';
-import type { Erase } from '../../lifecycle/index.ts';
+import type { Lifecycle } from '../../lifecycle/index.ts';
 import type { CreateUser, Users } from '../../users/index.ts';
 import type { Routes } from '../route.ts';
 import * as schema from '../schemas/users.ts';
 
 interface Services {
   readonly users: Users;
-  readonly erase: Erase;
+  readonly lifecycle: Pick<Lifecycle, 'erase' | 'previewErasure'>;
 }
 
 const tag = 'Users';
 const administrator = { anyOf: ['admin'] } as const;
 const loginOrAdministrator = { login: true, anyOf: ['admin'] } as const;
 
-const addAccounts = ({ gated }: Routes, { users, erase }: Services): void => {
+const addAccounts = ({ gated }: Routes, { users }: Services): void => {
   gated({
     method: 'POST',
     url: '/users',
@@ -80,19 +80,38 @@ const addAccounts = ({ gated }: Routes, { users, erase }: Services): void => {
     refuses: [404, 409],
     handler: (caller, { params, body }) => users.update(caller, toId<UserId>(params.id), body),
   });
+};
+
+const addErasing = ({ gated }: Routes, { lifecycle }: Services): void => {
+  gated({
+    method: 'GET',
+    url: '/users/:id/erasure',
+    operationId: 'previewErasure',
+    tag,
+    summary: 'What erasing a user would take away',
+    description:
+      'Counts everything, and lists up to 100 secrets that others would lose and up to 100 running sessions that would end for others. Names and titles are shown to the user alone, not to administrators.',
+    requires: loginOrAdministrator,
+    params: schema.UserParams,
+    status: 200,
+    answer: schema.ErasurePreview,
+    refuses: [404],
+    handler: (caller, { params }) => lifecycle.previewErasure(caller, toId<UserId>(params.id)),
+  });
   gated({
     method: 'DELETE',
     url: '/users/:id',
     operationId: 'eraseUser',
     tag,
     summary: 'Erase a user with all their secrets',
-    description: 'Users can erase themselves; administrators, anybody. This cannot be undone.',
+    description:
+      'Users can erase themselves; administrators, anybody. This cannot be undone. Once it is answered, nobody can log in as the user or reach anything of theirs. Of a user with very much, rows that nobody can read any more are deleted by a job.',
     requires: loginOrAdministrator,
     params: schema.UserParams,
-    status: 204,
-    answer: null,
+    status: 200,
+    answer: schema.Erasure,
     refuses: [404, 409],
-    handler: (caller, { params }) => erase(caller, toId<UserId>(params.id)),
+    handler: (caller, { params }) => lifecycle.erase(caller, toId<UserId>(params.id)),
   });
 };
 
@@ -133,5 +152,6 @@ const addPasswords = ({ gated }: Routes, { users }: Services): void => {
 
 export const userRoutes = (routes: Routes, services: Services): void => {
   addAccounts(routes, services);
+  addErasing(routes, services);
   addPasswords(routes, services);
 };

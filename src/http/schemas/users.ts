@@ -106,3 +106,81 @@ export const PasswordBody = strict(
 );
 
 export const UserParams = strict({ id: Id });
+
+const ErasedCounts = Type.Object(
+  {
+    secrets: Type.Integer({ description: 'Secrets of the user' }),
+    versions: Type.Integer({ description: 'Earlier versions of their values' }),
+    shares: Type.Integer({ description: 'Secrets of others that were shared with the user' }),
+    sessions: Type.Integer({ description: 'Running sessions of the user, which end' }),
+    participations: Type.Integer({ description: 'Sessions in which the user is present, their own included' }),
+    logins: Type.Integer({ description: 'Logins, those that ended included' }),
+    tokens: Type.Integer({ description: 'Tokens, revoked ones included' }),
+  },
+  { title: 'ErasedCounts' },
+);
+
+const counts = { secrets: 12, versions: 30, shares: 3, sessions: 1, participations: 4, logins: 2, tokens: 1 };
+
+export const Erasure = Type.Object(
+  {
+    user_id: Type.String(),
+    complete: Type.Boolean({ description: 'Whether everything is deleted by now' }),
+    job_id: nullable(Type.String({ description: 'The job that deletes the rest, which nobody can read any more' })),
+    counts: ErasedCounts,
+  },
+  {
+    title: 'Erasure',
+    description: 'A receipt: what is deleted by now. The job counts on from there',
+    examples: [{ user_id: userExample.id, complete: true, job_id: null, counts }],
+  },
+);
+
+const affected = { user_id: Type.String(), username: nullable(Type.String()) };
+const grace = { user_id: '0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e10', username: 'grace' };
+
+export const ErasurePreview = Type.Object(
+  {
+    user_id: Type.String(),
+    username: Type.String(),
+    counts: ErasedCounts,
+    shared_secrets_total: Type.Integer(),
+    shared_secrets: Type.Array(
+      Type.Object({
+        id: Type.String(),
+        name: nullable(Type.String({ description: 'Shown to the user alone' })),
+        shared_with: Type.Array(Type.Object(affected)),
+      }),
+      { description: 'Up to 100 secrets that others would lose' },
+    ),
+    running_sessions: Type.Array(
+      Type.Object({
+        id: Type.String(),
+        title: nullable(Type.String({ description: 'Shown to the user alone' })),
+        participants: Type.Array(
+          Type.Object({ ...affected, secrets: Type.Integer({ description: 'Their secrets in the session' }) }),
+        ),
+      }),
+      { description: 'Up to 100 running sessions of the user in which others are present' },
+    ),
+    blocking: Type.Array(Type.Object({ code: Type.String(), detail: Type.String() }), {
+      description: 'Why the erasure would be refused now, and what to do first',
+    }),
+  },
+  {
+    title: 'ErasurePreview',
+    examples: [
+      {
+        user_id: userExample.id,
+        username: 'ada',
+        counts,
+        shared_secrets_total: 1,
+        shared_secrets: [{ id: '0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e30', name: 'DEPLOY_KEY', shared_with: [grace] }],
+        running_sessions: [
+          { id: '0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e31', title: 'Release', participants: [{ ...grace, secrets: 2 }] },
+        ],
+        blocking: [],
+      },
+    ],
+  },
+);

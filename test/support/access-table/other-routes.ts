@@ -35,8 +35,10 @@ GET /api/v1/users                                     | 401 unauthenticated | 20
 GET /api/v1/users/{id}                                | 401 unauthenticated | 200                    | 200                    | 200   | 200                    | 200
 PATCH /api/v1/users/{id} (one’s own name)             | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
 PATCH /api/v1/users/{id} (another’s status)           | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
-DELETE /api/v1/users/{id} (oneself)                   | 401 unauthenticated | 204                    | 204                    | 204   | 403 permission_missing | 403 permission_missing
-DELETE /api/v1/users/{id} (another)                   | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 204   | 403 permission_missing | 403 permission_missing
+DELETE /api/v1/users/{id} (oneself)                   | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
+DELETE /api/v1/users/{id} (another)                   | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
+GET /api/v1/users/{id}/erasure (oneself)              | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
+GET /api/v1/users/{id}/erasure (another)              | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
 POST /api/v1/users/{id}/password (one’s own)          | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
 POST /api/v1/users/{id}/password (another’s)          | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
 POST /api/v1/users/{id}/password/cancel (one’s own)   | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
@@ -151,6 +153,8 @@ const requests: Readonly<Record<string, (context: RequestContext) => TableReques
     api('PATCH', `/users/${(await other()).id}`, { status: 'disabled' }),
   'DELETE /api/v1/users/{id} (oneself)': ({ self }) => api('DELETE', `/users/${self.id}`),
   'DELETE /api/v1/users/{id} (another)': async ({ other }) => api('DELETE', `/users/${(await other()).id}`),
+  'GET /api/v1/users/{id}/erasure (oneself)': ({ self }) => api('GET', `/users/${self.id}/erasure`),
+  'GET /api/v1/users/{id}/erasure (another)': async ({ other }) => api('GET', `/users/${(await other()).id}/erasure`),
   'POST /api/v1/users/{id}/password (one’s own)': ({ self }) =>
     api('POST', `/users/${self.id}/password`, { current_password: password, new_password: 'another password' }),
   'POST /api/v1/users/{id}/password (another’s)': async ({ other }) =>

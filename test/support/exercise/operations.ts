@@ -82,6 +82,11 @@ const users: Readonly<Record<string, Row>> = {
     await done('POST', `/users/${id}/password`, { token: (await admin).token, body });
     return { by: 'admin', path: { id } };
   },
+  previewErasure: async ({ makeUser, keep, grace }) => {
+    const by = await makeUser();
+    await keep(by, { scope: 'shared', shared_with: [grace.id] });
+    return { by, path: { id: by.id } };
+  },
   eraseUser: async ({ makeUser, keep }) => {
     const by = await makeUser();
     await keep(by);

@@ -1,0 +1,48 @@
+import { sql } from 'kysely';
+import type { Db } from '../db/database.ts';
+import type { RawRow } from '../db/json-rows.ts';
+import type { RestoreRow } from '../db/tables/index.ts';
+import { type Check, type Finding, fine, found } from './finding.ts';
+import type { IsIntact } from './seals.ts';
+
+const remedy =
+  'Review it, then run "keyhold restore --release". Until then, nothing is deleted because of its age, whoever it belongs to.';
+
+/** Whether what time would delete is held back since a restore, and how much of it is due. */
+export const checkRestores = async (db: Db, isIntact: IsIntact): Promise<Check> => {
+  const { rows } = await sql<RawRow>`select * from public.restores order by id`.execute(db);
+  const held = rows.filter((row) => !isIntact('restores', row) || row['released_at'] === null);
+  if (held.length === 0) return fine('restores', `${rows.length} restores`);
+  const due = await whatIsDue(db);
+  return found(
+    'restores',
+    `${rows.length} restores, ${held.length} not released`,
+    held.map((row) => findingOf(row, due)),
+  );
+};
+
+const findingOf = (row: RawRow, due: string): Finding => {
+  const { backup_created_at, restored_at } = row as unknown as RestoreRow;
+  const what = `The database was restored at ${timeOf(restored_at)} from a backup of ${timeOf(backup_created_at)}. ${due}`;
+  return { what, remedy };
+};
+
+/** A row that was changed can hold anything. */
+const timeOf = (value: unknown): string =>
+  value instanceof Date && !Number.isNaN(value.getTime()) ? value.toISOString() : 'an unknown time';
+
+interface Due {
+  readonly deleted: number;
+  readonly expired: number;
+  readonly sessions: number;
+}
+
+const whatIsDue = async (db: Db): Promise<string> => {
+  const { rows } = await sql<Due>`select
+    (select count(*) from public.secrets where deleted_at is not null) as deleted,
+    (select count(*) from public.secrets where deleted_at is null and expires_at <= clock_timestamp()) as expired,
+    (select count(*) from public.sessions where status = 'active' and expires_at <= clock_timestamp()) as sessions
+    `.execute(db);
+  const { deleted = 0, expired = 0, sessions = 0 } = rows[0] ?? {};
+  return `Deleted secrets: ${deleted}. Expired secrets: ${expired}. Sessions whose time is over: ${sessions}.`;
+};

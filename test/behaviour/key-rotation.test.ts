@@ -1,0 +1,354 @@
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { TestApp } from '../support/app.ts';
+import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { examine, findings } from '../support/doctor.ts';
+import { expectStatus, keepSecret, logIn, logInAdmin, type Person, people, startSession } from '../support/people.ts';
+import { finished, type KeyFile, keyFile, keysOf, newKey, rootKeyOf, rotated } from '../support/rotating.ts';
+import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
+
+const minute = 60_000;
+
+let directory: TempDir;
+let database: TestDatabase;
+let app: TestApp;
+let file: KeyFile;
+let admin: Person;
+let ada: Person;
+let grace: Person;
+const first = newKey();
+
+const sql = async (text: string, values: unknown[] = []) => (await database.client.query(text, values)).rows;
+
+beforeAll(async () => {
+  directory = await makeTempDir();
+});
+afterAll(() => directory[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  database = await freshDatabase();
+  file = await keyFile(join(directory.path, `${database.name}.key`), first.text);
+  app = await file.start({ database });
+  admin = await logInAdmin(app);
+  ({ ada, grace } = await people(app, admin, 'ada', 'grace'));
+});
+afterEach(async () => {
+  await app.close();
+  await database.drop();
+});
+
+const reload = () => admin.call('POST', '/admin/keys/reload');
+
+const revealed = async (who: Person, id: string) =>
+  expectStatus(await who.call('GET', `/secrets/${id}/value`), 200).body.value;
+
+/** A secret in every state in which it keeps a value, and what they hold. */
+const keepAll = async () => {
+  const own = await keepSecret(ada, { value: 'own' });
+  const versions = await keepSecret(ada, { value: 'first' });
+  expectStatus(await ada.call('PUT', `/secrets/${versions.id}/value`, { body: { value: 'second' } }), 200);
+  const shared = await keepSecret(ada, { value: 'shared', scope: 'shared', shared_with: [grace.id] });
+  const session = await startSession(ada, [grace], { external_id: 'work' });
+  const lent = await keepSecret(ada, { value: 'lent', scope: 'session', session_id: session.id });
+  const deleted = await keepSecret(ada, { value: 'deleted' });
+  expectStatus(await ada.call('DELETE', `/secrets/${deleted.id}`), 204);
+  return { own, versions, shared, lent, deleted };
+};
+
+const expectAll = async ({ own, versions, shared, lent, deleted }: Awaited<ReturnType<typeof keepAll>>) => {
+  expect(await revealed(ada, own.id)).toBe('own');
+  expect(await revealed(grace, shared.id)).toBe('shared');
+  const inSession = await grace.call('GET', `/secrets/${lent.id}/value`, { session: 'work' });
+  expect(expectStatus(inSession, 200).body.value).toBe('lent');
+  expectStatus(await ada.call('POST', `/secrets/${deleted.id}/recover`), 200);
+  expect(await revealed(ada, deleted.id)).toBe('deleted');
+  expectStatus(await ada.call('POST', `/secrets/${versions.id}/versions/1/restore`), 201);
+  expect(await revealed(ada, versions.id)).toBe('first');
+};
+
+/** Everything of secrets and versions but which key they need. */
+const unchanged = () =>
+  sql(`select id, owner_id, name, scope, version, revision, updated_at, value_set_at, rotate_after, deleted_at
+    from secrets order by id`);
+
+describe('the root key', () => {
+  it('owner keys move to the new primary key, and the old one can be removed once nothing needs it', async () => {
+    const kept = await keepAll();
+    const next = newKey();
+    await file.write(first.text, next.text);
+    expectStatus(await reload(), 200);
+    await file.write(next.text, first.text);
+    expectStatus(await reload(), 200);
+    const before = await rootKeyOf(admin, first.id);
+    expect(before).toMatchObject({ state: 'current', owner_keys: 3 });
+    await file.write(next.text);
+    const refused = expectStatus(await reload(), 409).body;
+    expect(refused.detail).toContain(`${first.id} (3 owner keys)`);
+    await expect(file.start({ database })).rejects.toThrow(`${first.id} (3 owner keys)`);
+    const job = await rotated(app, admin, 'rewrap');
+    expect(job).toMatchObject({ total: 3, done: 3, failed: 0 });
+    expect(await rootKeyOf(admin, first.id)).toMatchObject({ owner_keys: 0, unused_since: expect.any(String) });
+    // Those who are logged in still need it, and so does the service that has it to verify their tokens.
+    expect(expectStatus(await reload(), 409).body.detail).toContain('3 logins need it');
+    await expectAll(kept);
+    const again = await file.start({ database });
+    expect((await again.call('GET', '/secrets', { token: ada.token })).status).toBe(401);
+    expect(await revealed(await logIn(again, 'ada'), kept.own.id)).toBe('own');
+    await again.close();
+    expect(await findings(true, app)).toEqual({});
+  });
+
+  it('a rotation in file mode does everything, and goes on where it was interrupted', async () => {
+    const kept = await keepAll();
+    const started = expectStatus(await admin.call('POST', '/admin/keys/rotate-root'), 200).body;
+    expect(started.state).toBe('rewrapping');
+    await finished(app, admin, started.job.id);
+    const { root_keys } = await keysOf(admin);
+    expect(root_keys.map(({ id, state, owner_keys }: any) => [id, state, owner_keys])).toEqual([
+      [started.root_key_id, 'primary', 3],
+      [first.id, 'current', 0],
+    ]);
+    await expectAll(kept);
+    const restarted = await file.start({ database });
+    expect(await revealed(await logIn(restarted, 'ada'), kept.own.id)).toBe('own');
+    await restarted.close();
+  });
+
+  it('a new key waits for a service that reads another file, by name, and goes on when it has it', async () => {
+    const otherFile = await keyFile(`${file.path}.other`, first.text);
+    const other = await otherFile.start({ database, clock: app.clock });
+    const waiting = expectStatus(await admin.call('POST', '/admin/keys/rotate-root'), 200).body;
+    expect(waiting).toMatchObject({ state: 'waiting' });
+    expect(waiting.waiting_for).toEqual([expect.stringContaining(other.app.keys.serviceId.slice(0, 8))]);
+    const again = expectStatus(await admin.call('POST', '/admin/keys/rotate-root'), 200).body;
+    expect(again).toEqual(waiting);
+    expect((await keysOf(admin)).root_keys[0]).toMatchObject({ id: first.id, state: 'primary' });
+    const [, added] = app.app.keys.held().configured.keys;
+    await otherFile.write(first.text, `${added?.key.expose().toString('base64url')}=`);
+    await other.app.keys.reload();
+    const going = expectStatus(await admin.call('POST', '/admin/keys/rotate-root'), 200).body;
+    expect(going).toMatchObject({ state: 'rewrapping', root_key_id: waiting.root_key_id });
+    // The other service still prefers the old key; the job waits for it.
+    await otherFile.write(`${added?.key.expose().toString('base64url')}=`, first.text);
+    await other.app.keys.reload();
+    await finished(app, admin, going.job.id);
+    expect(await rootKeyOf(admin, first.id)).toMatchObject({ owner_keys: 0 });
+    await other.close();
+  });
+
+  it('a service that reads the same file takes up what another one wrote to it', async () => {
+    const other = await file.start({ database, clock: app.clock });
+    const waiting = expectStatus(await admin.call('POST', '/admin/keys/rotate-root'), 200).body;
+    expect(waiting.state).toBe('waiting');
+    await other.app.keys.beat();
+    const going = expectStatus(await admin.call('POST', '/admin/keys/rotate-root'), 200).body;
+    await other.app.keys.beat();
+    await finished(app, admin, going.job.id);
+    expect(other.app.keys.held().rootKeys[0].id).toBe(going.root_key_id);
+    await other.close();
+  });
+
+  it('a retired key is neither published nor accepted, even where it is still configured', async () => {
+    const old = await logIn(app, 'ada');
+    app.clock.advance(minute);
+    const { job, root_key_id } = expectStatus(await admin.call('POST', '/admin/keys/rotate-root'), 200).body;
+    await finished(app, admin, job.id);
+    const retire = (more: object = {}) =>
+      admin.call('POST', '/admin/keys/retire', { body: { root_key_id: first.id, ...more } });
+    const needed = expectStatus(await retire(), 409).body.detail;
+    expect(needed).toMatch(/logins need it/);
+    expect((await keysOf(admin)).root_keys.map(({ logins }: any) => logins)).toEqual([0, 4]);
+    // Tokens are signed with the new key only after it was published for as long as others may keep the old list.
+    const published = async () =>
+      ((await (await fetch(`${app.url}/.well-known/jwks.json`)).json()) as { keys: any[] }).keys.map(
+        ({ kid }: any) => kid,
+      );
+    const kids = await published();
+    expect(kids).toHaveLength(2);
+    const kidOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()).kid;
+    expect(kidOf((await logIn(app, 'ada')).token)).toBe(kids[1]);
+    app.clock.advance(6 * minute);
+    await app.app.keys.beat();
+    expect(kidOf((await logIn(app, 'ada')).token)).toBe(kids[0]);
+    const fresh = await logInAdmin(app);
+    expectStatus(await old.call('GET', '/secrets'), 200);
+    const refreshed = expectStatus(
+      await app.call('POST', '/auth/refresh', { body: { refresh_token: old.refreshToken } }),
+      200,
+    );
+    expect((await rootKeyOf(fresh, first.id)).logins).toBe(3);
+    const early = expectStatus(
+      await fresh.call('POST', '/admin/keys/retire', { body: { root_key_id: first.id, end_logins: true } }),
+      409,
+    );
+    expect(early.body.detail).toMatch(/may be valid until/);
+    expect((await rootKeyOf(fresh, first.id)).logins).toBe(0);
+    app.clock.advance(17 * minute);
+    const later = await logInAdmin(app);
+    expectStatus(await later.call('POST', '/admin/keys/retire', { body: { root_key_id: first.id } }), 200);
+    expect(await published()).toEqual([kids[0]]);
+    expect(await rootKeyOf(later, first.id)).toMatchObject({ state: 'retired', needed_for: [] });
+    expectStatus(await app.call('POST', '/auth/refresh', { body: { refresh_token: grace.refreshToken } }), 401);
+    expectStatus(
+      await app.call('POST', '/auth/refresh', { body: { refresh_token: refreshed.body.refresh_token } }),
+      200,
+    );
+    // It is still in the file, and stays unused after a restart.
+    const restarted = await file.start({ database, clock: app.clock });
+    expect(restarted.app.keys.held().rootKeys.map(({ id }) => id)).toEqual([root_key_id]);
+    await restarted.close();
+    expectStatus(await later.call('POST', '/admin/keys/retire', { body: { root_key_id } }), 409);
+  });
+});
+
+describe('owner keys', () => {
+  it('every value moves to a new key, while nothing that users see changes', async () => {
+    const kept = await keepAll();
+    const before = await unchanged();
+    const oldKeys = (await sql('select id from owner_keys')).map(({ id }) => id);
+    const job = await rotated(app, admin, 'reencrypt', {});
+    expect(job).toMatchObject({ done: 6, failed: 0 });
+    expect(await unchanged()).toEqual(before);
+    expect(await sql('select id from owner_keys where id = any($1)', [oldKeys])).toEqual([]);
+    expect(await sql(`select distinct state from owner_keys`)).toEqual([{ state: 'active' }]);
+    await expectAll(kept);
+    expect(await findings(true, app)).toEqual({});
+  });
+
+  it('one user’s values move, and others keep their keys', async () => {
+    const theirs = await keepSecret(grace, { value: 'grace’s' });
+    const mine = await keepSecret(ada, { value: 'ada’s' });
+    const keyOf = async (id: string) => (await sql('select key_id from secrets where id = $1', [id]))[0]?.key_id;
+    const [before, graces] = [await keyOf(mine.id), await keyOf(theirs.id)];
+    const job = await rotated(app, admin, 'reencrypt', { user_id: ada.id });
+    expect(job.done).toBe(1);
+    expect(await keyOf(mine.id)).not.toBe(before);
+    expect(await keyOf(theirs.id)).toBe(graces);
+    expect(await revealed(ada, mine.id)).toBe('ada’s');
+    expectStatus(await admin.call('POST', '/admin/keys/reencrypt', { body: { user_id: crypto.randomUUID() } }), 404);
+  });
+
+  it('a value that does not open keeps its key, is counted, and can be given up by name', async () => {
+    const good = await keepSecret(ada, { value: 'good' });
+    const bad = await keepSecret(ada, { value: 'bad' });
+    await sql(`update secrets set encrypted_value = 'gAAAA' where id = $1`, [bad.id]);
+    const oldKey = (await sql('select key_id from secrets where id = $1', [bad.id]))[0]?.key_id;
+    const job = await rotated(app, admin, 'reencrypt', { user_id: ada.id });
+    expect(job).toMatchObject({ done: 1, failed: 1 });
+    expect(await sql('select state from owner_keys where id = $1', [oldKey])).toEqual([{ state: 'retiring' }]);
+    expect(await revealed(ada, good.id)).toBe('good');
+    const giveUp = (key: string) =>
+      admin.call('POST', '/admin/keys/retire', {
+        body: { root_key_id: first.id, give_up: [{ table: 'secrets', key }] },
+      });
+    expect(expectStatus(await giveUp(good.id), 409).body.detail).toContain('is in order');
+    expect(await revealed(ada, good.id)).toBe('good');
+    expectStatus(await giveUp(bad.id), 409);
+    expect(await sql('select id from secrets where id = $1', [bad.id])).toEqual([]);
+    expect((await rotated(app, admin, 'reencrypt', { user_id: ada.id })).failed).toBe(0);
+    expect(await sql('select state from owner_keys where id = $1', [oldKey])).toEqual([]);
+  });
+});
+
+describe('the seal key', () => {
+  const sealedBy = (table: string) =>
+    sql(`select distinct substring(seal from 2 for 16) as key from ${table}`).then((rows) => rows.length);
+
+  it('every row that verifies is sealed anew, and the old key verifies records only', async () => {
+    const kept = await keepAll();
+    const before = await unchanged();
+    const old = (await keysOf(admin)).seal_keys[0].id;
+    const job = await rotated(app, admin, 'rotate-seal');
+    expect(job.failed).toBe(0);
+    expect(await unchanged()).toEqual(before);
+    for (const table of ['users', 'secrets', 'secret_versions', 'sessions', 'logins', 'owner_keys'])
+      expect(await sealedBy(table), table).toBe(1);
+    await vi.waitFor(async () => {
+      const { seal_keys } = await keysOf(admin);
+      expect(seal_keys.map(({ id, state }: any) => [id, state])).toEqual([
+        [expect.any(String), 'sealing'],
+        [old, 'retired'],
+      ]);
+    }, 30_000);
+    await expectAll(kept);
+    expect(await findings(true, app)).toEqual({});
+    const seals = (await examine(app)).find(({ name }) => name === 'seals');
+    expect(seals?.seen).toMatch(/^\d+ rows, \d+ records sealed by older seal keys$/);
+    const restarted = await file.start({ database });
+    expect(await revealed(await logIn(restarted, 'ada'), kept.own.id)).toBe('own');
+    await restarted.close();
+  });
+
+  it('a row of the old key that does not verify is left, counted, and keeps the key until it is given up', async () => {
+    const bad = await keepSecret(ada);
+    await sql(`update secrets set name = 'planted' where id = $1`, [bad.id]);
+    const job = await rotated(app, admin, 'rotate-seal');
+    expect(job.failed).toBe(1);
+    const { seal_keys } = await keysOf(admin);
+    expect(seal_keys[1]).toMatchObject({ state: 'verifying' });
+    const body = { seal_key_id: seal_keys[1].id, give_up: [{ table: 'secrets', key: bad.id }] };
+    const retiring = expectStatus(await admin.call('POST', '/admin/keys/retire', { body }), 200).body;
+    await finished(app, admin, retiring.job.id);
+    await app.app.keys.beat();
+    expect((await keysOf(admin)).seal_keys[1]).toMatchObject({ state: 'retired' });
+    expectStatus(await admin.call('POST', '/admin/keys/retire', { body: { seal_key_id: seal_keys[0].id } }), 409);
+  });
+
+  it('a row that somebody sealed with a retired key is not accepted, and neither is a retired key put back', async () => {
+    const { keys } = app.app;
+    const target = await keepSecret(ada, { value: 'mine' });
+    const stored = await sql(`select * from service_keys where purpose = 'seal'`);
+    const [row] = await sql('select * from secrets where id = $1', [target.id]);
+    await rotated(app, admin, 'rotate-seal');
+    await sql('update secrets set seal = $2 where id = $1', [target.id, row?.seal]);
+    await app.app.keys.beat();
+    expect((await ada.call('GET', `/secrets/${target.id}/value`)).body.code).toBe('integrity_broken');
+    expect(keys.held().sealKeys.verifying.map(({ id }) => id)).not.toContain(stored[0]?.id);
+    await sql(`update service_keys set state = 'active' where id = $1`, [stored[0]?.id]);
+    await expect(app.app.keys.beat()).rejects.toThrow('was changed');
+    await expect(file.start({ database })).rejects.toThrow('was changed');
+  });
+});
+
+describe('what needs a key', () => {
+  it('every column of the catalogue that names a key is one that is counted before the key goes', async () => {
+    const rows = await sql(`select c.relname || '.' || a.attname as name from pg_attribute a
+      join pg_class c on c.oid = a.attrelid and c.relkind = 'r'
+      where c.relnamespace = 'public'::regnamespace and a.attnum > 0 and not a.attisdropped
+        and (a.attname ~ 'key_id|wrapped' or (a.attname = 'id' and c.relname in ('owner_keys', 'root_keys', 'service_keys')))
+      order by 1`);
+    expect(rows.map(({ name }) => name)).toEqual([
+      'heartbeats.root_key_ids',
+      'logins.root_key_id',
+      'owner_keys.id',
+      'owner_keys.root_key_id',
+      'owner_keys.wrapped_key',
+      'root_keys.id',
+      'secret_versions.key_id',
+      'secrets.key_id',
+      'service_keys.id',
+      'service_keys.root_key_id',
+      'service_keys.wrapped_key',
+    ]);
+  });
+
+  it('a batch of keys that the database does not show is not taken for none', async () => {
+    const next = newKey();
+    await file.write(first.text, next.text);
+    expectStatus(await reload(), 200);
+    await file.write(next.text, first.text);
+    expectStatus(await reload(), 200);
+    // A view in place of the table shows no key that has to move.
+    await sql('alter table owner_keys rename to hidden_keys');
+    await sql(`create view owner_keys as select * from hidden_keys where root_key_id = '${next.id}'`);
+    await sql('grant select, insert, update, delete on owner_keys to keyhold_service');
+    await rotated(app, admin, 'rewrap');
+    await sql('drop view owner_keys');
+    await sql('alter table hidden_keys rename to owner_keys');
+    expect(await rootKeyOf(admin, first.id)).toMatchObject({ owner_keys: 3 });
+    const retire = await admin.call('POST', '/admin/keys/retire', { body: { root_key_id: first.id } });
+    expect(expectStatus(retire, 409).body.detail).toContain('3 owner keys');
+    await file.write(next.text);
+    expectStatus(await reload(), 409);
+  });
+});
