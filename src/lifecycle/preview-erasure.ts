@@ -18,7 +18,7 @@ interface Deps {
 
 const maxListed = 100;
 
-interface Affected {
+export interface Affected {
   readonly user_id: UserId;
   readonly username: string | null;
 }

@@ -104,7 +104,7 @@ export const createErasing = ({ clock, seals }: Deps) => {
   };
 };
 
-interface SecretCounts {
+export interface SecretCounts {
   readonly secrets: number;
   readonly versions: number;
   /** Of the secrets, those that are shared with others. */
@@ -112,7 +112,7 @@ interface SecretCounts {
   readonly shares: number;
 }
 
-interface SecretsInSession {
+export interface SecretsInSession {
   readonly session_id: string;
   readonly owner_id: UserId;
   readonly secrets: number;

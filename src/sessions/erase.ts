@@ -14,7 +14,7 @@ interface Deps {
 }
 
 /** A running session of a user, and the others who are present in it. */
-interface RunningSession {
+export interface RunningSession {
   readonly id: SessionId;
   readonly title: string | null;
   readonly participants: readonly UserId[];
@@ -97,7 +97,7 @@ export const createErasing = ({ now, seals, queries }: Deps) => {
   };
 };
 
-interface SessionCounts {
+export interface SessionCounts {
   readonly owned: number;
   readonly sessions: number;
   readonly participations: number;
