@@ -11,7 +11,7 @@ import { type SealedTableName, sealedTables, type Tables } from '../db/tables/in
 import type { OwnerKeys, Seals } from '../keys/index.ts';
 
 /** A row by its table and its primary key as text, its columns separated by spaces, as the doctor names it. */
-interface NamedRow {
+export interface NamedRow {
   readonly table: SealedTableName;
   readonly key: string;
 }

@@ -30,7 +30,7 @@ interface Deps {
   readonly startRewrap: (caller: Caller) => Promise<JobView>;
 }
 
-interface RetireRoot {
+export interface RetireRoot {
   readonly rootKeyId: string;
   /** Ends the logins that need it, instead of waiting until they are refreshed. */
   readonly endLogins: boolean;

@@ -49,7 +49,7 @@ interface ServiceStatus {
   readonly seen_at: Date;
 }
 
-interface KeysStatus {
+export interface KeysStatus {
   /** Where this service reads its root keys. */
   readonly source: string;
   readonly root_keys: readonly RootKeyStatus[];

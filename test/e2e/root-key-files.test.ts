@@ -252,33 +252,48 @@ describe('two services on one database', () => {
     expect(await readBoth(services, at, after.id)).toEqual(['kept after', 'kept after']);
   });
 
-  it('rotate-root over two services with a file each names the one that it waits for, until both have the new key', async () => {
+  it('rotate-root over two services with a file each names the one that it waits for, and goes on after Ctrl-C and kill -9', async () => {
     const { directory, start } = await newPlace();
     const first = newRootKey();
     const files = [keyFile(join(directory, 'keys-1')), keyFile(join(directory, 'keys-2'))] as const;
     for (const file of files) file.write(first);
-    const services = [
-      await start({ KEYHOLD_ROOT_KEY_FILE: files[0].path }),
-      await start({ KEYHOLD_ROOT_KEY_FILE: files[1].path }),
-    ] as const;
-    const at = await administratorOf(services[0]);
+    const killed = await start({ KEYHOLD_ROOT_KEY_FILE: files[0].path });
+    const other = await start({ KEYHOLD_ROOT_KEY_FILE: files[1].path });
+    const at = await administratorOf(killed);
     const { id } = await keepSecret(at.admin, { value: 'kept' });
-    const command = startCommand(['keys', 'rotate-root'], { env: at.env, program: commandLine });
-    atEnd(() => command.signal('SIGKILL'));
-    const other = `process ${services[1].pid}\\)`;
-    await command.prints(new RegExp(`"job":null,"waiting_for":\\["[^"]*${other}`));
+    const begin = () => {
+      const command = startCommand(['keys', 'rotate-root'], { env: at.env, program: commandLine });
+      atEnd(() => command.signal('SIGKILL'));
+      return command;
+    };
+    const otherName = `process ${other.pid}\\)`;
+    const waitsForOther = new RegExp(`"job":null,"waiting_for":\\["[^"]*${otherName}`);
+    const interrupted = begin();
+    await interrupted.prints(waitsForOther);
+    interrupted.signal('SIGINT');
+    const { code, err } = await interrupted.ended;
     const [, added = ''] = files[0].keys();
-    // Nothing is wrapped under a key that the other service does not hold.
+    const addedId = rootKeyIdOf(added);
+    expect(code).toBe(130);
+    expect(err).toContain(`Root key ${addedId} was added, and is not used yet. "keyhold keys rotate-root" goes on`);
+    await killed.kill();
+    const port = new URL(killed.url).port;
+    const again = await start({ KEYHOLD_ROOT_KEY_FILE: files[0].path, KEYHOLD_PORT: port });
+    const services = [again, other] as const;
+    const command = begin();
+    await command.prints(waitsForOther);
+    // Nothing is wrapped under a key that the other service does not hold, and no further key was added.
     expect(await primaryOf(at.admin)).toBe(rootKeyIdOf(first));
+    expect(files[0].keys()).toEqual([first, added]);
     files[1].write(first, added);
-    process.kill(services[1].pid, 'SIGHUP');
-    await command.prints(new RegExp(`${other} to make root key ${rootKeyIdOf(added)} its primary one`));
+    process.kill(other.pid, 'SIGHUP');
+    await command.prints(new RegExp(`${otherName} to make root key ${addedId} its primary one`));
     expect(await readBoth(services, at, id)).toEqual(['kept', 'kept']);
     files[1].write(added, first);
-    process.kill(services[1].pid, 'SIGHUP');
+    process.kill(other.pid, 'SIGHUP');
     const ended = await command.ended;
     expect(ended.code, ended.err).toBe(0);
-    expect(ended.err).toContain(`Root key ${rootKeyIdOf(added)} is the primary one now.`);
+    expect(ended.err).toContain(`Root key ${addedId} is the primary one now.`);
     expect(await readBoth(services, at, id)).toEqual(['kept', 'kept']);
   });
 });

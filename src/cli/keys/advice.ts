@@ -20,6 +20,17 @@ export const isPending = (key: RootKey): boolean =>
   key.logins === 0 &&
   key.needed_for.length === 0;
 
+/**
+ * When the access tokens that a key signed have expired, as sentences. While it signs there is no such time: the service gives
+ * none, although it has a reason about them.
+ */
+export const tokensText = ({ last_token_expires_at: expires, needed_for }: RootKey): string[] => {
+  if (expires !== null) return [`Access tokens that it signed may be valid until ${instantText(expires)}.`];
+  return needed_for.some((reason) => reason.startsWith('Access tokens'))
+    ? ['It still signs access tokens, for up to five minutes after another key was made the primary one.']
+    : [];
+};
+
 const onPending = ({ id }: RootKey, { source }: Keys): string =>
   source === 'KEYHOLD_ROOT_KEYS'
     ? `Root key ${id} was added and is not used yet. Make it the first one on every service, and restart them one after the other.`
@@ -36,7 +47,14 @@ const onRootKey = (key: RootKey, keys: Keys): string[] => {
   if (key.state === 'retired') return [`Root key ${key.id} is retired. ${backupsText(key)}`];
   if (key.state === 'missing') return [onMissing(key, keys)];
   if (isPending(key)) return [onPending(key, keys)];
-  if (key.needed_for.length > 0) return [`Root key ${key.id} cannot be retired yet. ${key.needed_for.join(' ')}`];
+  if (key.needed_for.length > 0)
+    return [
+      [
+        `Root key ${key.id} cannot be retired yet.`,
+        ...key.needed_for.filter((reason) => !reason.startsWith('Access tokens')),
+        ...tokensText(key),
+      ].join(' '),
+    ];
   return [
     `Root key ${key.id} is not needed any more. To retire it, run: keyhold keys retire ${key.id}`,
     `  ${backupsText(key)}`,

@@ -4,7 +4,7 @@ import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, tellIfInterrupted } from '../failure.ts';
 import { printable } from '../printable.ts';
 import { type Administrator, asAdministrator } from './administrator.ts';
-import { backupsText, instantText, isPending } from './advice.ts';
+import { backupsText, isPending, tokensText } from './advice.ts';
 import { startProgressLine } from './job-line.ts';
 import { followUnless, type JobOptions } from './start.ts';
 
@@ -95,11 +95,6 @@ const promoted = async (
   }
 };
 
-const expiryText = (expires: string | null): string =>
-  expires === null
-    ? 'It still signs access tokens, for up to five minutes, and they are valid for 15 minutes.'
-    : `Access tokens that it signed may be valid until ${instantText(expires)}.`;
-
 const loginsText = (logins: number): string[] =>
   logins === 0
     ? []
@@ -108,23 +103,28 @@ const loginsText = (logins: number): string[] =>
       ];
 
 /** What is left to do with the keys before. */
-const afterwards = (id: string, keys: Keys): string => {
-  const old = keys.root_keys.filter((key) => key.state === 'current' && key.id !== id && !isPending(key));
-  return [
-    `Root key ${id} is the primary one now. Back up ${keys.source} now, separately from the database: nothing opens without it.`,
-    ...old.flatMap((key) => [
-      '',
-      `Root key ${key.id} wraps no owner key any more.`,
-      ...[expiryText(key.last_token_expires_at), ...loginsText(key.logins), backupsText(key)],
-      `Once nothing needs it, retire it: keyhold keys retire ${key.id}`,
-    ]),
-  ].join('\n');
-};
+const afterwards = (id: string, { root_keys }: Keys): string =>
+  root_keys
+    .filter((key) => key.state === 'current' && key.id !== id && !isPending(key))
+    .map((key) =>
+      [
+        `Root key ${key.id} wraps no owner key any more.`,
+        ...[...tokensText(key), ...loginsText(key.logins), backupsText(key)],
+        `Once nothing needs it, retire it: keyhold keys retire ${key.id}`,
+      ].join('\n'),
+    )
+    .join('\n\n');
+
+const isPrimaryText = (id: string, { source }: Keys): string =>
+  `Root key ${id} is the primary one now. Back up ${source} now, separately from the database: nothing opens without it.`;
 
 /** `keys rotate-root` */
 export const rotateRoot = (context: CliContext, options: JobOptions): Promise<void> =>
   asAdministrator(context, options, async (administrator) => {
-    const { id, job } = await promoted(context, administrator, await readKeys(administrator));
+    const before = await readKeys(administrator);
+    const { id, job } = await promoted(context, administrator, before);
+    // Said now, since the key is in use whatever becomes of the job.
+    context.out.warn(isPrimaryText(id, before));
     if ((await followUnless(context, administrator, options, job)) === null) return;
     const keys = await readKeys(administrator, true);
     await context.out.jsonLine({ root_key_id: id, job: null, waiting_for: [], keys });
