@@ -65,7 +65,11 @@ interface Deps {
   readonly log: (message: string) => void;
 }
 
-/** Others count this service as ended after 30 s. It stops using its keys before, and its transactions end by then. */
+/**
+ * Others count this service as ended after 30 s. It stops using its keys before: with the time that a statement may take, nothing
+ * that it sealed or wrapped is under way by then. Only a process that is suspended just before a COMMIT may be later, and for
+ * that `stragglerMs` and the life of access tokens leave time before anything is retired.
+ */
 const maxSilenceMs = 20_000;
 /** A heartbeat this old is not renewed but entered anew, since others may have ceased to reckon with this service. */
 const renewableMs = liveMs - 5000;
@@ -144,22 +148,35 @@ class Ring implements KeyRing {
     const { configured } = this.held();
     const { file, keys: before } = configured;
     if (file === null) throw noFile(configured.source);
+    const after = change(before);
     let written = false;
     try {
-      // While no other service changes its keys, so that of two rewritings one sees what the other did.
+      // While no other service changes its keys, so that of two rewritings one sees what the other did. It may run again.
       return await this.#enter(source, () => {
-        if (!sameList(idsOf(source.read()?.keys ?? []), idsOf(before))) throw wasEdited(file);
-        writeRootKeyFile(file, change(before));
+        if (!sameList(idsOf(source.read()?.keys ?? []), idsOf(written ? after : before))) throw wasEdited(file);
+        if (!written) writeRootKeyFile(file, after);
         written = true;
       });
     } catch (error) {
-      if (written) writeRootKeyFile(file, before);
+      if (written) this.#putBack(file, before);
       throw error;
     }
   }
 
   start(): void {
     this.#schedule(beatEveryMs);
+  }
+
+  /** The error that led here is the one to be told; where the file cannot be put back either, the log says so. */
+  #putBack(file: string, keys: readonly ConfiguredRootKey[]): void {
+    try {
+      writeRootKeyFile(file, keys);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#deps.log(
+        `${file} holds root keys that are not used, in another order, and could not be put back: ${reason}`,
+      );
+    }
   }
 
   beat(): Promise<void> {

@@ -53,7 +53,9 @@ export const neededFor = (
   return [
     ...(primary.length > 0 ? [`It is the primary root key of ${plural(primary.length, 'service', 'services')}.`] : []),
     ...(owner_keys > 0
-      ? [`It wraps ${plural(owner_keys, 'owner key', 'owner keys')}. Run "keyhold keys rewrap".`]
+      ? [
+          `It wraps ${plural(owner_keys, 'owner key', 'owner keys')}.${primary.length > 0 ? '' : ' Run "keyhold keys rewrap".'}`,
+        ]
       : []),
     ...(logins > 0
       ? [`${plural(logins, 'login needs', 'logins need')} it until refreshed. Wait, or retire it with --end-logins.`]

@@ -6,6 +6,7 @@ import type { OwnerKeyRow, SecretRow, SecretVersionRow } from '../db/tables/inde
 import { type JobKind, jobKind, type StepOutcome } from '../jobs/index.ts';
 import type { OpenOwnerKey, OwnerKeys, Seals } from '../keys/index.ts';
 import { createReplaceKeys } from './replace-keys.ts';
+import { aboutHowMany } from './row-counts.ts';
 
 /** How far a re-encryption is. */
 type Cursor =
@@ -145,7 +146,12 @@ export const createReencrypt = ({ clock, seals, ownerKeys, stragglerMs }: Deps):
       switch (at.phase) {
         case 'keys': {
           const last = await replaceKeys(tx, owner as UserId | null, new Date(before), at.after);
-          return { next: 'step', cursor: last === null ? valuesFrom('first') : { phase: 'keys', after: last } };
+          const total = cursor === null ? { total: await countValues(tx, owner) } : {};
+          return {
+            ...total,
+            next: 'step',
+            cursor: last === null ? valuesFrom('first') : { phase: 'keys', after: last },
+          };
         }
         case 'waiting': {
           const isOver = clock.now().getTime() - new Date(at.since).getTime() >= stragglerMs;
@@ -160,6 +166,16 @@ export const createReencrypt = ({ clock, seals, ownerKeys, stragglerMs }: Deps):
       }
     },
   });
+};
+
+/** About how many values and versions an owner has, or all of them. */
+const countValues = async (tx: Tx, owner: string | null): Promise<number> => {
+  if (owner === null) return await aboutHowMany(tx, ['secrets', 'secret_versions']);
+  const { rows } = await sql<{ count: number }>`
+    with own as (select id from public.secrets where owner_id = ${owner})
+    select (select count(*) from own)
+      + (select count(*) from public.secret_versions where secret_id in (select id from own)) as count`.execute(tx);
+  return Number(rows[0]?.count ?? 0);
 };
 
 /** How many values and versions need an owner key. */

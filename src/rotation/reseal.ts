@@ -13,6 +13,7 @@ import {
   retireSealKeys,
   type Seals,
 } from '../keys/index.ts';
+import { aboutHowMany } from './row-counts.ts';
 
 /** How far a rotation of the seal key is. */
 type Cursor =
@@ -62,7 +63,7 @@ export const createReseal = ({ clock, keys, seals, stragglerMs }: Deps): JobKind
     const services = await live(tx);
     if (services.some(({ known_generation: known }) => known < generation)) return waiting({ phase: 'announced' });
     await promoteSealKey(tx, generation, clock.now());
-    return { next: 'step', cursor: passFrom('first') };
+    return { next: 'step', total: await aboutHowMany(tx, resealedTables), cursor: passFrom('first') };
   };
 
   /** True once this service seals with the new key: the rows that it seals anew must not need another turn. */

@@ -102,6 +102,13 @@ export const createRootChanges = (deps: Deps) => {
     return { ok: undefined };
   };
 
+  const onlyLoginsNeed = async (id: string): Promise<boolean> => {
+    const { now, states, services, dependents } = await read();
+    const row = states.find((one) => one.id === id);
+    const owner_keys = dependents.get(id)?.owner_keys ?? 0;
+    return row?.state === 'current' && neededFor(row, { owner_keys, logins: 0 }, services, now).length === 0;
+  };
+
   const endLogins = async (caller: Caller, id: string): Promise<void> => {
     let ended = 0;
     do {
@@ -148,10 +155,8 @@ export const createRootChanges = (deps: Deps) => {
      * `state_conflict` with what still needs it, counted in the transaction that would retire it.
      */
     retireRoot: async (caller: Caller, { rootKeyId, endLogins: isEnding }: RetireRoot): Promise<void> => {
-      const { services } = await read();
-      const isPrimary = services.some(({ root_key_ids: [first] }) => first === rootKeyId);
-      // Nobody is logged out for a key that cannot be retired at all.
-      if (isEnding && !isPrimary) await endLogins(caller, rootKeyId);
+      // Nobody is logged out for a key that could not be retired all the same.
+      if (isEnding && (await onlyLoginsNeed(rootKeyId))) await endLogins(caller, rootKeyId);
       await mutate(caller, (tx) => retireLocked(tx, caller, rootKeyId));
       await keys.beat();
     },

@@ -182,10 +182,13 @@ describe('the root key', () => {
       409,
     );
     expect(early.body.detail).toMatch(/may be valid until/);
-    expect((await rootKeyOf(fresh, first.id)).logins).toBe(0);
+    expect((await rootKeyOf(fresh, first.id)).logins).toBe(3);
     app.clock.advance(17 * minute);
     const later = await logInAdmin(app);
-    expectStatus(await later.call('POST', '/admin/keys/retire', { body: { root_key_id: first.id } }), 200);
+    const waits = await later.call('POST', '/admin/keys/retire', { body: { root_key_id: first.id } });
+    expect(expectStatus(waits, 409).body.detail).toMatch(/3 logins need it/);
+    const body = { root_key_id: first.id, end_logins: true };
+    expectStatus(await later.call('POST', '/admin/keys/retire', { body }), 200);
     expect(await published()).toEqual([kids[0]]);
     expect(await rootKeyOf(later, first.id)).toMatchObject({ state: 'retired', needed_for: [] });
     expectStatus(await app.call('POST', '/auth/refresh', { body: { refresh_token: grace.refreshToken } }), 401);
@@ -207,7 +210,7 @@ describe('owner keys', () => {
     const before = await unchanged();
     const oldKeys = (await sql('select id from owner_keys')).map(({ id }) => id);
     const job = await rotated(app, admin, 'reencrypt', {});
-    expect(job).toMatchObject({ done: 6, failed: 0 });
+    expect(job).toMatchObject({ total: 6, done: 6, failed: 0 });
     expect(await unchanged()).toEqual(before);
     expect(await sql('select id from owner_keys where id = any($1)', [oldKeys])).toEqual([]);
     expect(await sql(`select distinct state from owner_keys`)).toEqual([{ state: 'active' }]);
