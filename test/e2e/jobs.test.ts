@@ -1,5 +1,8 @@
 import { getRollbackPlans } from 'pg-boss';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { grow } from '../../bench/grow.ts';
+import { readConfig } from '../../src/config/config.ts';
+import { rootKeySource } from '../../src/config/root-keys.ts';
 import { adminPassword, newRootKey } from '../support/app.ts';
 import { isFull } from '../support/counts.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
@@ -294,5 +297,47 @@ describe('a job whose service is killed', () => {
       expect(await tracesOf(database, user)).toBe(0);
     },
     longEnough,
+  );
+});
+
+describe('moving many owner keys to another root key', () => {
+  const users = isFull ? 200_000 : 3000;
+
+  it(
+    'is gone on with by another service within two minutes, and counts each key once, also where two work at once',
+    async () => {
+      const { start, sql, database, env } = await newWorld();
+      const config = readConfig({});
+      const rootKeys = rootKeySource({ KEYHOLD_ROOT_KEYS: env.KEYHOLD_ROOT_KEYS }, '');
+      // The first start makes the administrator.
+      await (await start()).stop();
+      const pool = database.open();
+      await grow({ config, rootKeys, database: pool, users, owners: 0, secretsEach: 0 });
+      await pool.close();
+      env.KEYHOLD_ROOT_KEYS = `${newRootKey()},${env.KEYHOLD_ROOT_KEYS}`;
+      const first = await start();
+      const root = await logInAdmin(on(first));
+      // The step that comes to the last key waits for this lock, and the service dies meanwhile.
+      await sql('begin');
+      await sql('select 1 from owner_keys order by id desc limit 1 for update');
+      const job = expectStatus(await root.call('POST', '/admin/keys/rewrap'), 200).body.id;
+      await vi.waitFor(async () => {
+        const { done, total } = await jobOf(first, job);
+        expect(done).toBeGreaterThan(total / 2);
+      }, patience);
+      const second = await start();
+      const third = await start();
+      await first.kill();
+      const killed = Date.now();
+      const { done: before } = await jobOf(second, job);
+      await sql('commit');
+      await vi.waitFor(async () => expect((await jobOf(second, job)).done).toBeGreaterThan(before), patience);
+      if (isFull) process.stderr.write(`another service went on ${Date.now() - killed} ms after the kill\n`);
+      const { done, total, failed } = await untilDone(third, job);
+      expect({ done, failed }).toEqual({ done: total, failed: 0 });
+      expect(total).toBe(users + 1);
+      expect(await sql('select distinct root_key_id from owner_keys')).toHaveLength(1);
+    },
+    longEnough * 2,
   );
 });
