@@ -3,7 +3,16 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import type { TestApp } from '../support/app.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { examine, findings } from '../support/doctor.ts';
-import { expectStatus, keepSecret, logIn, logInAdmin, type Person, people, startSession } from '../support/people.ts';
+import {
+  expectStatus,
+  keepSecret,
+  logIn,
+  logInAdmin,
+  type Person,
+  password,
+  people,
+  startSession,
+} from '../support/people.ts';
 import { finished, type KeyFile, keyFile, keysOf, newKey, rootKeyOf, rotated } from '../support/rotating.ts';
 import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
 
@@ -38,6 +47,17 @@ afterEach(async () => {
 });
 
 const reload = () => admin.call('POST', '/admin/keys/reload');
+
+/** Waits until this many statements of the service wait for a lock. */
+const waitForWaiting = (count: number) =>
+  vi.waitFor(
+    async () => {
+      const waiting = await sql(`select pid from pg_stat_activity
+        where wait_event_type = 'Lock' and datname = current_database()`);
+      expect(waiting).toHaveLength(count);
+    },
+    { timeout: 10_000, interval: 20 },
+  );
 
 const revealed = async (who: Person, id: string) =>
   expectStatus(await who.call('GET', `/secrets/${id}/value`), 200).body.value;
@@ -146,6 +166,38 @@ describe('the root key', () => {
     await finished(app, admin, going.job.id);
     expect(other.app.keys.held().rootKeys[0].id).toBe(going.root_key_id);
     await other.close();
+  });
+
+  it('a key is not retired while somebody is being created under it', async () => {
+    const [second, third] = [newKey(), newKey()];
+    // It becomes the primary key, but never signs: nothing but what it wraps keeps it from being retired.
+    for (const list of [
+      [first, second],
+      [second, first],
+      [second, first, third],
+    ]) {
+      app.clock.advance(1000);
+      await file.write(...list.map(({ text }) => text));
+      expectStatus(await reload(), 200);
+    }
+    await sql('begin');
+    await sql('lock table users in share row exclusive mode');
+    const creating = admin.call('POST', '/users', { body: { username: 'edsger', password } });
+    await waitForWaiting(1);
+    await file.write(third.text, second.text, first.text);
+    expectStatus(await reload(), 200);
+    const retiring = admin.call('POST', '/admin/keys/retire', { body: { root_key_id: second.id } });
+    await waitForWaiting(2);
+    await sql('commit');
+    expectStatus(await creating, 201);
+    expect(expectStatus(await retiring, 409).body.detail).toBe(
+      `Root key ${second.id} is still needed. It wraps 1 owner key. Run "keyhold keys rewrap".`,
+    );
+    await rotated(app, admin, 'rewrap');
+    expectStatus(await admin.call('POST', '/admin/keys/retire', { body: { root_key_id: second.id } }), 200);
+    const again = await file.start({ database });
+    await keepSecret(await logIn(again, 'edsger'));
+    await again.close();
   });
 
   it('a retired key is neither published nor accepted, even where it is still configured', async () => {
