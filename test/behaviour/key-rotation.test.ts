@@ -280,6 +280,35 @@ describe('owner keys', () => {
     expectStatus(await admin.call('POST', '/admin/keys/reencrypt', { body: { user_id: crypto.randomUUID() } }), 404);
   });
 
+  it('a key that another re-encryption replaced a moment ago is not destroyed', async () => {
+    const { id } = await keepSecret(ada, { value: 'kept' });
+    const start = async () =>
+      expectStatus(await admin.call('POST', '/admin/keys/reencrypt', { body: {} }), 200).body.id;
+    const waitingSince = (job: string) =>
+      vi.waitFor(
+        async () => {
+          const [row] = await sql(`select cursor->>'since' as since from jobs where id = $1`, [job]);
+          expect(row?.since).toEqual(expect.any(String));
+          return row?.since as string;
+        },
+        { timeout: 60_000, interval: 50 },
+      );
+    const one = await start();
+    const since = await waitingSince(one);
+    app.clock.advance(minute - 1000);
+    const [key] = await sql(`select id from owner_keys where owner_id = $1 and state = 'active'`, [ada.id]);
+    const other = await start();
+    await waitingSince(other);
+    // Now the first one has waited for long enough, but not for the key that the other one replaced.
+    app.clock.advance(1000);
+    await vi.waitFor(async () => expect(await waitingSince(one)).not.toBe(since), { timeout: 60_000, interval: 50 });
+    expect(await sql('select state from owner_keys where id = $1', [key.id])).toEqual([{ state: 'retiring' }]);
+    await finished(app, admin, one);
+    await finished(app, admin, other);
+    expect(await sql(`select id from owner_keys where state = 'retiring'`)).toEqual([]);
+    expect(await revealed(ada, id)).toBe('kept');
+  });
+
   it('a value that does not open keeps its key, is counted, and can be given up by name', async () => {
     const good = await keepSecret(ada, { value: 'good' });
     const bad = await keepSecret(ada, { value: 'bad' });
