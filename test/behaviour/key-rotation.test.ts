@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type SealedTableName, sealedTables } from '../../src/db/tables/index.ts';
 import type { TestApp } from '../support/app.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { examine, findings } from '../support/doctor.ts';
@@ -373,6 +374,20 @@ describe('the seal key', () => {
     await app.app.keys.beat();
     expect((await keysOf(admin)).seal_keys[1]).toMatchObject({ state: 'retired' });
     expectStatus(await admin.call('POST', '/admin/keys/retire', { body: { seal_key_id: seal_keys[0].id } }), 409);
+  });
+
+  it('a row that the service never deletes is not given up, and the refusal says so', async () => {
+    const { rows: may } = await database.client.query(`select relname as table from pg_class
+      where relnamespace = 'public'::regnamespace and relkind = 'r'
+        and has_table_privilege('keyhold_service', oid, 'delete')`);
+    const deletable = new Set(may.map((row) => row.table));
+    await sql(`update users set display_name = 'somebody else' where id = $1`, [grace.id]);
+    for (const table of Object.keys(sealedTables) as SealedTableName[]) {
+      const key = sealedTables[table].key.map(() => grace.id).join(' ');
+      const body = { root_key_id: first.id, give_up: [{ table, key }] };
+      const { status } = await admin.call('POST', '/admin/keys/retire', { body });
+      expect(status, table).toBe(deletable.has(table) ? 404 : 400);
+    }
   });
 
   it('a row that somebody sealed with a retired key is not accepted, and neither is a retired key put back', async () => {
