@@ -169,6 +169,22 @@ describe('the root key', () => {
     await other.close();
   });
 
+  it('of two who replace the root key at the same moment, one adds a key', async () => {
+    // Nobody changes keys before both have decided to add one, and recorded it.
+    await sql('begin');
+    await sql('select pg_advisory_xact_lock(7403117205)');
+    const rotating = [1, 2].map(() => admin.call('POST', '/admin/keys/rotate-root'));
+    await vi.waitFor(
+      async () => expect(await sql(`select id from audit_log where action = 'key.rotate_root'`)).toHaveLength(2),
+      { timeout: 10_000, interval: 20 },
+    );
+    await sql('commit');
+    const answers = await Promise.all(rotating);
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+    const { root_keys } = await keysOf(admin);
+    expect(root_keys.map(({ state }: any) => state)).toEqual(['primary', 'current']);
+  });
+
   it('a key is not retired while somebody is being created under it', async () => {
     const [second, third] = [newKey(), newKey()];
     // It becomes the primary key, but never signs: nothing but what it wraps keeps it from being retired.
