@@ -154,7 +154,9 @@ class Ring implements KeyRing {
     try {
       // While no other service changes its keys, so that of two rewritings one sees what the other did.
       return await this.#enter(source, () => {
-        if (!sameList(idsOf(source.read()?.keys ?? []), idsOf(before))) throw wasEdited(file);
+        const now = source.read();
+        // A line that is no key may be one that somebody is about to correct.
+        if (now === null || now.flaws.length > 0 || !sameList(idsOf(now.keys), idsOf(before))) throw wasEdited(file);
         writeRootKeyFile(file, change(before));
         written = true;
       });

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type SealedTableName, sealedTables } from '../../src/db/tables/index.ts';
@@ -183,6 +184,15 @@ describe('the root key', () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
     const { root_keys } = await keysOf(admin);
     expect(root_keys.map(({ state }: any) => state)).toEqual(['primary', 'current']);
+  });
+
+  it('a line that is no key is not removed from the file by a rotation', async () => {
+    await file.write(first.text, first.text.slice(0, 20));
+    const before = await readFile(file.path, 'utf8');
+    expectStatus(await admin.call('POST', '/admin/keys/rotate-root'), 409);
+    expect(await readFile(file.path, 'utf8')).toBe(before);
+    await file.write(first.text);
+    expectStatus(await admin.call('POST', '/admin/keys/rotate-root'), 200);
   });
 
   it('a key is not retired while somebody is being created under it', async () => {
