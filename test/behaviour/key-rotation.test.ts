@@ -402,6 +402,17 @@ describe('the seal key', () => {
     expectStatus(await admin.call('POST', '/admin/keys/retire', { body: { seal_key_id: seal_keys[0].id } }), 409);
   });
 
+  it('a key that is announced is not retired', async () => {
+    // A service that does not know the new key keeps it from being promoted.
+    const other = await file.start({ database });
+    expectStatus(await admin.call('POST', '/admin/keys/rotate-seal'), 200);
+    const { seal_keys } = await keysOf(admin);
+    expect(seal_keys.map(({ state }: any) => state)).toEqual(['announced', 'sealing']);
+    const body = { seal_key_id: seal_keys[0].id };
+    expect(expectStatus(await admin.call('POST', '/admin/keys/retire', { body }), 409).body.detail).toContain('new');
+    await other.close();
+  });
+
   it('a row that the service never deletes is not given up, and the refusal says so', async () => {
     const { rows: may } = await database.client.query(`select relname as table from pg_class
       where relnamespace = 'public'::regnamespace and relkind = 'r'
