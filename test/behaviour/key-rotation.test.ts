@@ -402,6 +402,18 @@ describe('the seal key', () => {
     expectStatus(await admin.call('POST', '/admin/keys/retire', { body: { seal_key_id: seal_keys[0].id } }), 409);
   });
 
+  it('a key whose times are none is not taken up, and is named', async () => {
+    const [key] = await sql(`select id, created_at from service_keys where purpose = 'seal'`);
+    for (const column of ['created_at', 'promoted_at']) {
+      await sql(`update service_keys set ${column} = 'infinity' where id = $1`, [key.id]);
+      // The service goes on with the keys that it has.
+      expect((await keysOf(admin)).seal_keys).toMatchObject([{ id: key.id, state: 'sealing' }]);
+      expect(expectStatus(await reload(), 409).body.detail).toContain(key.id);
+      await sql('update service_keys set created_at = $2, promoted_at = null where id = $1', [key.id, key.created_at]);
+      expectStatus(await reload(), 200);
+    }
+  });
+
   it('a key that is announced is not retired', async () => {
     // A service that does not know the new key keeps it from being promoted.
     const other = await file.start({ database });
