@@ -123,11 +123,17 @@ const sealKeyIdOf = (seal: string): string =>
 
 type OpenKeys = (wrapped: ExportHeader['seal_keys']) => Promise<readonly SealKey[]>;
 
+const keyOf = (row: ServiceKeyRow): ServiceKeyRow => ({
+  ...row,
+  created_at: new Date(row.created_at),
+  promoted_at: row.promoted_at ? new Date(row.promoted_at) : null,
+});
+
 const headerKeys = async (value: Record<string, unknown>, openKeys: OpenKeys): Promise<readonly SealKey[]> => {
   if (value['keyhold_audit_export'] !== 1) throw new ExportUnusable('it is not an export of this version');
   const wrapped = value['seal_keys'];
   if (!Array.isArray(wrapped)) throw new ExportUnusable('its first line is incomplete');
-  return await openKeys(wrapped.map((row: ServiceKeyRow) => ({ ...row, created_at: new Date(row.created_at) })));
+  return await openKeys(wrapped.map(keyOf));
 };
 
 /**

@@ -5,7 +5,7 @@ import { opensOwnerKey as opens } from './owner-keys.ts';
 import { sealKeysOf } from './prove.ts';
 import { type RootKey, rootKeyInMemory } from './root-key.ts';
 import type { SealKeys } from './seal-keys.ts';
-import { copiesOf, type ServiceKey, type ServiceKeyPurpose, wrapPurpose } from './service-keys.ts';
+import { copiesOf, hasTimes, type ServiceKey, type ServiceKeyPurpose, wrapPurpose } from './service-keys.ts';
 
 export interface ServiceKeysFound {
   /** Those that a configured root key opens; null when none of them seals. */
@@ -87,5 +87,6 @@ const openCopy = async (
   rootKeys: readonly RootKey[],
 ): Promise<Buffer | 'not-configured' | null> => {
   const root = rootKeys.find((one) => one.id === row.root_key_id);
+  if (!hasTimes(row)) return null;
   return root ? await root.unwrap(wrapPurpose(row), row.wrapped_key) : 'not-configured';
 };

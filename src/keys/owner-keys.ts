@@ -4,7 +4,8 @@ import type { Clock } from '../core/clock.ts';
 import { newId, type OwnerKeyId, type SecretId, type UserId } from '../core/ids.ts';
 import { secretKey } from '../crypto/derive.ts';
 import { decryptFernet, encryptFernet } from '../crypto/fernet-token.ts';
-import type { Db } from '../db/database.ts';
+import type { Db, Tx } from '../db/database.ts';
+import { unavailable } from '../db/postgres-errors.ts';
 import type { OwnerKeyRow } from '../db/tables/index.ts';
 import type { RootKey } from './root-key.ts';
 import { integrityBroken, type Seals, type Unsealed } from './seals.ts';
@@ -24,9 +25,20 @@ export interface OpenOwnerKey {
   decrypt(place: ValuePlace, token: string): Buffer | null;
 }
 
-export interface OwnerKeys {
-  /** A new key of this user, wrapped under the primary root key. */
+/** Wraps owner keys under the primary root key. */
+export interface Wrapping {
+  /** A new key of this user. */
   newKey(ownerId: UserId): Promise<Unsealed<'owner_keys'>>;
+  /** The same key, wrapped anew; null when no root key opens the row. */
+  rewrapped(row: OwnerKeyRow): Promise<Pick<OwnerKeyRow, 'wrapped_key' | 'root_key_id'> | null>;
+}
+
+export interface OwnerKeys {
+  /**
+   * What wraps until the transaction ends. The row of the primary root key is locked, so that the key is not retired before what
+   * it wraps is counted. Throws `unavailable` where it is retired already.
+   */
+  wrapping(tx: Tx): Promise<Wrapping>;
   /** The key that encrypts this user's new values. Throws `integrity_broken` when it was tampered with. */
   active(db: Db, ownerId: UserId): Promise<OpenOwnerKey>;
   /** The active key as it was last read, or null. It may no longer be active, so write only if its version is unchanged. */
@@ -35,8 +47,6 @@ export interface OwnerKeys {
   byId(db: Db, ids: readonly OwnerKeyId[]): Promise<ReadonlyMap<OwnerKeyId, OpenOwnerKey>>;
   /** Unwraps a verified row; null when no root key opens it. */
   open(row: OwnerKeyRow): Promise<OpenOwnerKey | null>;
-  /** The same key wrapped under the primary root key; null when no root key opens the row. */
-  rewrapped(row: OwnerKeyRow): Promise<Pick<OwnerKeyRow, 'wrapped_key' | 'root_key_id'> | null>;
 }
 
 const cachedKeys = 10_000;
@@ -119,16 +129,30 @@ export const createOwnerKeys = ({ clock, rootKeys, seals }: Deps): OwnerKeys => 
     };
   };
 
-  const wrapped = async (of: Pick<OwnerKeyRow, 'id' | 'owner_id'>, key: Buffer, now: Date) => {
-    const [primary] = rootKeys();
-    return { wrapped_key: await primary.wrap(purposeOf(of), key, now), root_key_id: primary.id };
+  const wrappingUnder = (primary: RootKey): Wrapping => {
+    const wrapped = async (of: Pick<OwnerKeyRow, 'id' | 'owner_id'>, key: Buffer, now: Date) => ({
+      wrapped_key: await primary.wrap(purposeOf(of), key, now),
+      root_key_id: primary.id,
+    });
+    return {
+      newKey: async (ownerId) => {
+        const row = { id: newId<OwnerKeyId>(), owner_id: ownerId };
+        const created_at = clock.now();
+        return { ...row, ...(await wrapped(row, randomBytes(32), created_at)), state: 'active', created_at };
+      },
+      rewrapped: async (row) => {
+        const key = await unwrap(rootKeys(), row);
+        return key && (await wrapped(row, key, clock.now()));
+      },
+    };
   };
 
   return {
-    newKey: async (ownerId) => {
-      const row = { id: newId<OwnerKeyId>(), owner_id: ownerId };
-      const created_at = clock.now();
-      return { ...row, ...(await wrapped(row, randomBytes(32), created_at)), state: 'active', created_at };
+    wrapping: async (tx) => {
+      const [primary] = rootKeys();
+      const current = await seals.loadOne(tx, 'root_keys', { id: primary.id, state: 'current' }, { lock: 'share' });
+      if (current === null) throw unavailable(new Error('the primary root key is not current any more'));
+      return wrappingUnder(primary);
     },
 
     active: async (db, ownerId) => {
@@ -149,10 +173,5 @@ export const createOwnerKeys = ({ clock, rootKeys, seals }: Deps): OwnerKeys => 
     },
 
     open,
-
-    rewrapped: async (row) => {
-      const key = await unwrap(rootKeys(), row);
-      return key && (await wrapped(row, key, clock.now()));
-    },
   };
 };

@@ -127,6 +127,8 @@ class Ring implements KeyRing {
   #trouble: string | null = null;
   #timer: NodeJS.Timeout | null = null;
   #beating: Promise<void> | null = null;
+  /** The last of those that change the keys one after the other. */
+  #lastTurn: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   constructor(deps: Deps) {
@@ -140,10 +142,14 @@ class Ring implements KeyRing {
   }
 
   reload(): Promise<HeldKeys> {
-    return this.#enter(this.#deps.source);
+    return this.#inTurn(() => this.#enter(this.#deps.source));
   }
 
-  async rewriteFile(change: (keys: readonly ConfiguredRootKey[]) => readonly ConfiguredRootKey[]): Promise<HeldKeys> {
+  rewriteFile(change: (keys: readonly ConfiguredRootKey[]) => readonly ConfiguredRootKey[]): Promise<HeldKeys> {
+    return this.#inTurn(() => this.#rewrite(change));
+  }
+
+  async #rewrite(change: (keys: readonly ConfiguredRootKey[]) => readonly ConfiguredRootKey[]): Promise<HeldKeys> {
     const { source } = this.#deps;
     const { configured } = this.held();
     const { file, keys: before } = configured;
@@ -153,7 +159,10 @@ class Ring implements KeyRing {
     try {
       // While no other service changes its keys, so that of two rewritings one sees what the other did. It may run again.
       return await this.#enter(source, () => {
-        if (!sameList(idsOf(source.read()?.keys ?? []), idsOf(written ? after : before))) throw wasEdited(file);
+        const now = source.read();
+        const expected = idsOf(written ? after : before);
+        // A line that is no key may be one that somebody is about to correct.
+        if (now === null || now.flaws.length > 0 || !sameList(idsOf(now.keys), expected)) throw wasEdited(file);
         if (!written) writeRootKeyFile(file, after);
         written = true;
       });
@@ -180,7 +189,7 @@ class Ring implements KeyRing {
   }
 
   beat(): Promise<void> {
-    this.#beating ??= this.#beatOnce().finally(() => {
+    this.#beating ??= this.#inTurn(() => this.#beatOnce()).finally(() => {
       this.#beating = null;
     });
     return this.#beating;
@@ -194,8 +203,15 @@ class Ring implements KeyRing {
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#timer) clearTimeout(this.#timer);
-    await this.#beating?.catch(() => undefined);
+    await this.#lastTurn;
     await inTransaction(this.#deps.db, (tx) => removeHeartbeat(tx, this.serviceId)).catch(() => undefined);
+  }
+
+  /** Runs `work` after what changes the keys by now: a heartbeat would put the keys back that were there when it began. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#lastTurn.then(work);
+    this.#lastTurn = turn.catch(() => undefined);
+    return turn;
   }
 
   #schedule(ms: number): void {
@@ -326,7 +342,7 @@ class Ring implements KeyRing {
     try {
       const now = source.read();
       if (now === null || sameList(idsOf(now.keys), idsOf(before.keys))) return;
-      await this.reload();
+      await this.#enter(source);
       log(`The root keys were read again from ${before.file}, since another service uses others.`);
     } catch (error) {
       // The keys that it has still work.

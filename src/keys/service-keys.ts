@@ -42,6 +42,12 @@ export const copiesOf = (rows: readonly ServiceKeyRow[]): readonly (readonly Ser
   return [...byId.values()];
 };
 
+const isTime = (value: unknown): boolean => value instanceof Date && !Number.isNaN(value.getTime());
+
+/** Whether the times of a key are times. Nothing seals them, and PostgreSQL has some that are none, such as infinity. */
+export const hasTimes = ({ created_at, promoted_at }: Pick<ServiceKeyRow, 'created_at' | 'promoted_at'>): boolean =>
+  isTime(created_at) && (promoted_at == null || isTime(promoted_at));
+
 /** Opens one key with every root key that has a copy. Throws `state_conflict` for a copy that doesn't open, and where there is none. */
 const openCopies = async (copies: readonly ServiceKeyRow[], rootKeys: readonly RootKey[], source: string) => {
   let opened: ServiceKey | null = null;
@@ -49,7 +55,7 @@ const openCopies = async (copies: readonly ServiceKeyRow[], rootKeys: readonly R
     const row = copies.find((candidate) => candidate.root_key_id === root.id);
     if (!row) continue;
     const key = await root.unwrap(wrapPurpose(row), row.wrapped_key);
-    if (!key || (opened && !key.equals(opened.key)))
+    if (!key || !hasTimes(row) || (opened && !key.equals(opened.key)))
       throw refuse(
         `Root key ${root.id} does not open the ${row.purpose} key ${row.id}: the row in service_keys was changed.`,
       );

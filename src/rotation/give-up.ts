@@ -36,6 +36,17 @@ const keyCondition = (table: SealedTableName, key: string) => {
 const malformed = (table: string, columns: readonly string[]): KeyholdError =>
   new KeyholdError('invalid_request', `A row of ${table} is named by ${columns.join(' and ')}, separated by a space.`);
 
+/** Rows that the service never deletes, and may not delete: each stands for something that must not be forgotten. */
+const neverRemoved: Partial<Record<SealedTableName, string>> = {
+  audit_log: 'Audit records are never removed; the keys that sealed them stay.',
+  users: 'Users are never removed, so that their ids never come back.',
+  closed_identities: 'Closed identities are never removed, so that those who were locked out stay out.',
+  closed_identity_count: 'The count of closed identities is never removed.',
+  restores: 'Restores are never removed.',
+  jobs: 'Jobs are never removed.',
+  root_keys: 'Root keys are never removed, so that a retired one stays retired.',
+};
+
 const foreignKey = '23503';
 
 const referred = (cause: unknown): KeyholdError =>
@@ -97,8 +108,8 @@ export const createGiveUp = ({ seals, audit, mutate, ownerKeys }: Deps) => {
 
   /** Removes one row and what only it can open. Throws `state_conflict` for a row that is in order. */
   return async (caller: Caller, named: NamedRow): Promise<void> => {
-    if (named.table === 'audit_log')
-      throw new KeyholdError('invalid_request', 'Audit records are never removed; the keys that sealed them stay.');
+    const reason = neverRemoved[named.table];
+    if (reason !== undefined) throw new KeyholdError('invalid_request', `${reason} Restore the row from a backup.`);
     await mutate(caller, (tx) => giveUpLocked(tx, caller, named));
   };
 };

@@ -38,7 +38,9 @@ const target = { type: 'keys', id: null } as const;
 
 /** Why a seal key cannot be retired, or null. */
 const notOlderSealKey = ({ sealKeys, sealGenerations }: HeldKeys, id: string): KeyholdError | null => {
-  if (!sealGenerations.some((one) => one.id === id)) return notFound();
+  const key = sealGenerations.find((one) => one.id === id);
+  if (!key) return notFound();
+  if (key.state === 'announced') return new KeyholdError('state_conflict', 'This key is new, and seals soon.');
   if (sealKeys.sealing.id !== id) return null;
   return new KeyholdError('state_conflict', 'This key seals. Run "keyhold keys rotate-seal" to replace it.');
 };
@@ -107,7 +109,7 @@ export const createRotation = (deps: Deps) => {
       return job;
     },
 
-    /** Throws `not_found` for a seal key that is not stored, and `state_conflict` for the one that seals. */
+    /** Throws `not_found` for a seal key that is not stored, and `state_conflict` for one that seals, or is about to. */
     checkOlderSealKey: (caller: Caller, id: string): Promise<void> =>
       mutate(caller, async (tx) => {
         const error = notOlderSealKey(keys.held(), id);

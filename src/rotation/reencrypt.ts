@@ -125,6 +125,13 @@ export const createReencrypt = ({ clock, seals, ownerKeys, stragglerMs }: Deps):
       ? { next: 'step', cursor: { phase: 'waiting', since: clock.now().toISOString() } }
       : { next: 'step', cursor: { phase: 'retire', after: null, failed: 0 } };
 
+  /** Whether a statement that began at `since` may still be under way. */
+  const isRecent = (since: Date): boolean => clock.now().getTime() - since.getTime() < stragglerMs;
+
+  /** When the owner's earlier keys were all replaced; another re-encryption may have replaced one a moment ago. */
+  const replacedAt = async (tx: Tx, owner: UserId): Promise<Date | null> =>
+    (await seals.loadOne(tx, 'owner_keys', { owner_id: owner, state: 'active' }))?.created_at ?? null;
+
   /** Destroys the key if nothing depends on it: both are looked at under the key's lock, which new dependents would need. */
   const retire = async (tx: Tx, owner: string | null, { after, failed }: Retire): Promise<StepOutcome<Cursor>> => {
     const id = await nextRetiring(tx, owner, after);
@@ -135,6 +142,9 @@ export const createReencrypt = ({ clock, seals, ownerKeys, stragglerMs }: Deps):
       { id, state: 'retiring' },
       { lock: 'update' },
     );
+    const replaced = row && (await replacedAt(tx, row.owner_id));
+    if (replaced && isRecent(replaced))
+      return { next: 'step', cursor: { phase: 'waiting', since: replaced.toISOString() } };
     const left = await countDependents(tx, id);
     if (row && left === 0) await seals.remove(tx, 'owner_keys', [row]);
     return { next: 'step', cursor: { phase: 'retire', after: id, failed: failed + (row ? left : 1) } };
@@ -153,12 +163,10 @@ export const createReencrypt = ({ clock, seals, ownerKeys, stragglerMs }: Deps):
             cursor: last === null ? valuesFrom('first') : { phase: 'keys', after: last },
           };
         }
-        case 'waiting': {
-          const isOver = clock.now().getTime() - new Date(at.since).getTime() >= stragglerMs;
-          return isOver
-            ? { next: 'step', cursor: valuesFrom('second') }
-            : { next: 'wait', cursor: at, seconds: waitSeconds };
-        }
+        case 'waiting':
+          return isRecent(new Date(at.since))
+            ? { next: 'wait', cursor: at, seconds: waitSeconds }
+            : { next: 'step', cursor: valuesFrom('second') };
         case 'retire':
           return await retire(tx, owner, at);
         default:

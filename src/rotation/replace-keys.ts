@@ -37,7 +37,8 @@ export const createReplaceKeys = ({ seals, ownerKeys }: Deps) => ({
     const usable = rows.filter((row) => row.created_at.getTime() <= before.getTime());
     const retiring = usable.map((row) => ({ row, changes: { state: 'retiring' as const } }));
     await seals.updateAll(tx, 'owner_keys', retiring);
-    const made = await Promise.all(usable.map((row) => ownerKeys.newKey(row.owner_id)));
+    const { newKey } = await ownerKeys.wrapping(tx);
+    const made = await Promise.all(usable.map((row) => newKey(row.owner_id)));
     await seals.insertAll(tx, [{ table: 'owner_keys', rows: made }]);
     return owners.at(-1) ?? null;
   },

@@ -52,7 +52,8 @@ export const createRewrap = ({ keys, seals, ownerKeys }: Deps): JobKind => {
 
   const rewrapBatch = async (tx: Tx, ids: readonly OwnerKeyId[]): Promise<{ done: number; failed: number }> => {
     const rows = await seals.load(tx, 'owner_keys', { id: ids }, { lock: 'update', orderBy: sql`id` });
-    const moved = await Promise.all(rows.map(async (row) => ({ row, changes: await ownerKeys.rewrapped(row) })));
+    const { rewrapped } = await ownerKeys.wrapping(tx);
+    const moved = await Promise.all(rows.map(async (row) => ({ row, changes: await rewrapped(row) })));
     const changed = moved.flatMap(({ row, changes }) => (changes === null ? [] : [{ row, changes }]));
     await seals.updateAll(tx, 'owner_keys', changed);
     return { done: changed.length, failed: ids.length - changed.length };

@@ -36,6 +36,8 @@ export interface RetireRoot {
   readonly endLogins: boolean;
 }
 
+type RootKeyList = readonly ConfiguredRootKey[];
+
 type Read = Awaited<ReturnType<typeof readRootKeys>>;
 
 const newKey = (): ConfiguredRootKey => {
@@ -70,20 +72,20 @@ export const createRootChanges = (deps: Deps) => {
   const lacking = ({ services }: Read, id: string): readonly HeartbeatRow[] =>
     services.filter(({ root_key_ids: held }) => !held.includes(id));
 
-  const add = async (caller: Caller): Promise<string> => {
+  const add = async (caller: Caller, seen: RootKeyList): Promise<string> => {
     const added = newKey();
     await recorded(caller, 'key.rotate_root', { root_key_id: added.id, step: 'added' }, () =>
-      keys.rewriteFile((before) => [...before, added]),
+      keys.rewriteFile((before) => [...orChanged(before, seen), added]),
     );
     return added.id;
   };
 
-  const promote = (caller: Caller, id: string): Promise<unknown> =>
+  const promote = (caller: Caller, id: string, seen: RootKeyList): Promise<unknown> =>
     recorded(caller, 'key.rotate_root', { root_key_id: id, step: 'promoted' }, () =>
-      keys.rewriteFile((before) => [
-        ...before.filter((key) => key.id === id),
-        ...before.filter((key) => key.id !== id),
-      ]),
+      keys.rewriteFile((before) => {
+        const same = orChanged(before, seen);
+        return [...same.filter((key) => key.id === id), ...same.filter((key) => key.id !== id)];
+      }),
     );
 
   const retireLocked = async (tx: Tx, caller: Caller, id: string) => {
@@ -139,14 +141,16 @@ export const createRootChanges = (deps: Deps) => {
      * service holds it, and starts to rewrap. It goes on with a rotation that was begun.
      */
     rotateRoot: async (caller: Caller): Promise<RotateRootOutcome> => {
+      const seen = keys.held().configured.keys;
       const before = await read();
       if (isUnfinished(before)) {
         return { state: 'rewrapping', root_key_id: keys.held().rootKeys[0].id, job: await startRewrap(caller) };
       }
-      const id = pendingIn(before) ?? (await add(caller));
+      const id = pendingIn(before) ?? (await add(caller, seen));
+      const withNew = keys.held().configured.keys;
       const missing = lacking(await read(), id);
       if (missing.length > 0) return { state: 'waiting', root_key_id: id, waiting_for: missing.map(serviceName) };
-      await promote(caller, id);
+      await promote(caller, id, withNew);
       return { state: 'rewrapping', root_key_id: id, job: await startRewrap(caller) };
     },
 
@@ -164,6 +168,12 @@ export const createRootChanges = (deps: Deps) => {
 };
 
 const keysTarget = { type: 'keys', id: null } as const;
+
+/** The keys, if they are those that the decision to change them was about. */
+const orChanged = (now: RootKeyList, seen: RootKeyList): RootKeyList => {
+  if (now.length === seen.length && now.every(({ id }, at) => id === seen[at]?.id)) return now;
+  throw new KeyholdError('state_conflict', 'Somebody else has just changed the root keys. Ask again to go on.');
+};
 
 const needsRestart = (source: string): KeyholdError =>
   new KeyholdError(

@@ -57,9 +57,10 @@ export const createInsertUser =
       reason: reason ?? null,
       details,
     } as const;
+    const { newKey } = await ownerKeys.wrapping(tx);
     const rows = [
       { table: 'users', rows: [rowOf(user, clock.now())] },
-      { table: 'owner_keys', rows: [await ownerKeys.newKey(user.id)] },
+      { table: 'owner_keys', rows: [await newKey(user.id)] },
     ] as const;
     try {
       await audit.insert(tx, rows, [{ actor, entry }]);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Decrypter, Encrypter, generateIdentity, identityToRecipient } from 'age-encryption';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { restoreBackup, verifyBackup } from '../../src/backup/index.ts';
 import { readConfig } from '../../src/config/config.ts';
 import { systemClock } from '../../src/core/clock.ts';
@@ -13,7 +13,7 @@ import { newRootKey, rootKeysOf, startApp, type TestApp } from '../support/app.t
 import { backUpHere } from '../support/backups.ts';
 import { count, isFull, seed } from '../support/counts.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
-import { keepSecret, logInAdmin, people } from '../support/people.ts';
+import { expectStatus, keepSecret, logInAdmin, people } from '../support/people.ts';
 
 let app: TestApp;
 let directory: string;
@@ -197,6 +197,41 @@ describe('a backup', () => {
       const swapped = rootKeysOf(older, newer);
       expect((await verifyBackup(path, { rootKeys: swapped, identities: [] }, onRows)).broken).toEqual({});
     } finally {
+      await database.drop();
+    }
+  });
+
+  it('a backup does not need the root key that a destroyed owner key was wrapped under', async () => {
+    const [older, newer] = [newRootKey(), newRootKey()];
+    const database = await freshDatabase();
+    const sql = async (text: string, values: unknown[] = []) => (await database.client.query(text, values)).rows;
+    try {
+      const before = await startApp({ database, rootKey: older });
+      const { ada, grace } = await people(before, await logInAdmin(before), 'ada', 'grace');
+      const { id } = await keepSecret(grace, { scope: 'shared', shared_with: [ada.id] });
+      // Locked, so that the erasure leaves the share and what comes after it to its job.
+      await sql('begin');
+      await sql('select id from secrets where id = $1 for update', [id]);
+      expect(expectStatus(await ada.call('DELETE', `/users/${ada.id}`), 200).body.complete).toBe(false);
+      await before.close();
+      const both = await startApp({ database, rootKey: `${newer},${older}` });
+      expectStatus(await (await logInAdmin(both)).call('POST', '/admin/keys/rewrap'), 200);
+      const [first, second] = both.app.keys.held().configured.keys.map((key) => key.id);
+      const namedBy = (root: string | undefined) =>
+        sql(`select state from owner_keys where root_key_id = $1 order by state`, [root]);
+      await vi.waitFor(async () => expect(await namedBy(second)).toEqual([{ state: 'destroyed' }]), {
+        timeout: 60_000,
+        interval: 50,
+      });
+      await both.close();
+      const rootKeys = rootKeysOf(newer);
+      const path = join(directory, 'destroyed');
+      await writeFile(path, await backUpHere(database, rootKeys));
+      const { header, broken } = await verifyBackup(path, { rootKeys, identities: [] }, onRows);
+      expect(header.root_keys).toEqual([first]);
+      expect(broken).toEqual({});
+    } finally {
+      await sql('rollback');
       await database.drop();
     }
   });

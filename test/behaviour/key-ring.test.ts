@@ -182,6 +182,22 @@ describe('the root keys of two services on one database', () => {
     expect(heldBy(suspended)).toBe('AB');
   });
 
+  it('a reload is not undone by a heartbeat that began before it', async () => {
+    const file = editable('AB');
+    const ring = await openRing(file.source);
+    for (let round = 0; round < 30; round += 1) {
+      const list = round % 2 === 0 ? 'BA' : 'AB';
+      file.edit(list);
+      let reloading = true;
+      const reloaded = ring.reload().finally(() => {
+        reloading = false;
+      });
+      while (reloading) await ring.beat();
+      await reloaded;
+      expect(heldBy(ring), `round ${round}`).toBe(list);
+    }
+  });
+
   /** Removes the heartbeat, which is what an expired one amounts to. */
   const expireHeartbeat = (ring: KeyRing) =>
     database.client.query('delete from heartbeats where service_id = $1', [ring.serviceId]);

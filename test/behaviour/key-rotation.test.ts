@@ -1,9 +1,20 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type SealedTableName, sealedTables } from '../../src/db/tables/index.ts';
 import type { TestApp } from '../support/app.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { examine, findings } from '../support/doctor.ts';
-import { expectStatus, keepSecret, logIn, logInAdmin, type Person, people, startSession } from '../support/people.ts';
+import {
+  expectStatus,
+  keepSecret,
+  logIn,
+  logInAdmin,
+  type Person,
+  password,
+  people,
+  startSession,
+} from '../support/people.ts';
 import { finished, type KeyFile, keyFile, keysOf, newKey, rootKeyOf, rotated } from '../support/rotating.ts';
 import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
 
@@ -38,6 +49,17 @@ afterEach(async () => {
 });
 
 const reload = () => admin.call('POST', '/admin/keys/reload');
+
+/** Waits until this many statements of the service wait for a lock. */
+const waitForWaiting = (count: number) =>
+  vi.waitFor(
+    async () => {
+      const waiting = await sql(`select pid from pg_stat_activity
+        where wait_event_type = 'Lock' and datname = current_database()`);
+      expect(waiting).toHaveLength(count);
+    },
+    { timeout: 10_000, interval: 20 },
+  );
 
 const revealed = async (who: Person, id: string) =>
   expectStatus(await who.call('GET', `/secrets/${id}/value`), 200).body.value;
@@ -148,6 +170,63 @@ describe('the root key', () => {
     await other.close();
   });
 
+  it('of two who replace the root key at the same moment, one adds a key', async () => {
+    // Nobody changes keys before both have decided to add one, and recorded it.
+    await sql('begin');
+    await sql('select pg_advisory_xact_lock(7403117205)');
+    const rotating = [1, 2].map(() => admin.call('POST', '/admin/keys/rotate-root'));
+    await vi.waitFor(
+      async () => expect(await sql(`select id from audit_log where action = 'key.rotate_root'`)).toHaveLength(2),
+      { timeout: 10_000, interval: 20 },
+    );
+    await sql('commit');
+    const answers = await Promise.all(rotating);
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+    const { root_keys } = await keysOf(admin);
+    expect(root_keys.map(({ state }: any) => state)).toEqual(['primary', 'current']);
+  });
+
+  it('a line that is no key is not removed from the file by a rotation', async () => {
+    await file.write(first.text, first.text.slice(0, 20));
+    const before = await readFile(file.path, 'utf8');
+    expectStatus(await admin.call('POST', '/admin/keys/rotate-root'), 409);
+    expect(await readFile(file.path, 'utf8')).toBe(before);
+    await file.write(first.text);
+    expectStatus(await admin.call('POST', '/admin/keys/rotate-root'), 200);
+  });
+
+  it('a key is not retired while somebody is being created under it', async () => {
+    const [second, third] = [newKey(), newKey()];
+    // It becomes the primary key, but never signs: nothing but what it wraps keeps it from being retired.
+    for (const list of [
+      [first, second],
+      [second, first],
+      [second, first, third],
+    ]) {
+      app.clock.advance(1000);
+      await file.write(...list.map(({ text }) => text));
+      expectStatus(await reload(), 200);
+    }
+    await sql('begin');
+    await sql('lock table users in share row exclusive mode');
+    const creating = admin.call('POST', '/users', { body: { username: 'edsger', password } });
+    await waitForWaiting(1);
+    await file.write(third.text, second.text, first.text);
+    expectStatus(await reload(), 200);
+    const retiring = admin.call('POST', '/admin/keys/retire', { body: { root_key_id: second.id } });
+    await waitForWaiting(2);
+    await sql('commit');
+    expectStatus(await creating, 201);
+    expect(expectStatus(await retiring, 409).body.detail).toBe(
+      `Root key ${second.id} is still needed. It wraps 1 owner key. Run "keyhold keys rewrap".`,
+    );
+    await rotated(app, admin, 'rewrap');
+    expectStatus(await admin.call('POST', '/admin/keys/retire', { body: { root_key_id: second.id } }), 200);
+    const again = await file.start({ database });
+    await keepSecret(await logIn(again, 'edsger'));
+    await again.close();
+  });
+
   it('a retired key is neither published nor accepted, even where it is still configured', async () => {
     const old = await logIn(app, 'ada');
     app.clock.advance(minute);
@@ -231,6 +310,35 @@ describe('owner keys', () => {
     expectStatus(await admin.call('POST', '/admin/keys/reencrypt', { body: { user_id: crypto.randomUUID() } }), 404);
   });
 
+  it('a key that another re-encryption replaced a moment ago is not destroyed', async () => {
+    const { id } = await keepSecret(ada, { value: 'kept' });
+    const start = async () =>
+      expectStatus(await admin.call('POST', '/admin/keys/reencrypt', { body: {} }), 200).body.id;
+    const waitingSince = (job: string) =>
+      vi.waitFor(
+        async () => {
+          const [row] = await sql(`select cursor->>'since' as since from jobs where id = $1`, [job]);
+          expect(row?.since).toEqual(expect.any(String));
+          return row?.since as string;
+        },
+        { timeout: 60_000, interval: 50 },
+      );
+    const one = await start();
+    const since = await waitingSince(one);
+    app.clock.advance(minute - 1000);
+    const [key] = await sql(`select id from owner_keys where owner_id = $1 and state = 'active'`, [ada.id]);
+    const other = await start();
+    await waitingSince(other);
+    // Now the first one has waited for long enough, but not for the key that the other one replaced.
+    app.clock.advance(1000);
+    await vi.waitFor(async () => expect(await waitingSince(one)).not.toBe(since), { timeout: 60_000, interval: 50 });
+    expect(await sql('select state from owner_keys where id = $1', [key.id])).toEqual([{ state: 'retiring' }]);
+    await finished(app, admin, one);
+    await finished(app, admin, other);
+    expect(await sql(`select id from owner_keys where state = 'retiring'`)).toEqual([]);
+    expect(await revealed(ada, id)).toBe('kept');
+  });
+
   it('a value that does not open keeps its key, is counted, and can be given up by name', async () => {
     const good = await keepSecret(ada, { value: 'good' });
     const bad = await keepSecret(ada, { value: 'bad' });
@@ -295,6 +403,43 @@ describe('the seal key', () => {
     await app.app.keys.beat();
     expect((await keysOf(admin)).seal_keys[1]).toMatchObject({ state: 'retired' });
     expectStatus(await admin.call('POST', '/admin/keys/retire', { body: { seal_key_id: seal_keys[0].id } }), 409);
+  });
+
+  it('a key whose times are none is not taken up, and is named', async () => {
+    const [key] = await sql(`select id, created_at from service_keys where purpose = 'seal'`);
+    for (const column of ['created_at', 'promoted_at']) {
+      await sql(`update service_keys set ${column} = 'infinity' where id = $1`, [key.id]);
+      // The service goes on with the keys that it has.
+      expect((await keysOf(admin)).seal_keys).toMatchObject([{ id: key.id, state: 'sealing' }]);
+      expect(expectStatus(await reload(), 409).body.detail).toContain(key.id);
+      await sql('update service_keys set created_at = $2, promoted_at = null where id = $1', [key.id, key.created_at]);
+      expectStatus(await reload(), 200);
+    }
+  });
+
+  it('a key that is announced is not retired', async () => {
+    // A service that does not know the new key keeps it from being promoted.
+    const other = await file.start({ database });
+    expectStatus(await admin.call('POST', '/admin/keys/rotate-seal'), 200);
+    const { seal_keys } = await keysOf(admin);
+    expect(seal_keys.map(({ state }: any) => state)).toEqual(['announced', 'sealing']);
+    const body = { seal_key_id: seal_keys[0].id };
+    expect(expectStatus(await admin.call('POST', '/admin/keys/retire', { body }), 409).body.detail).toContain('new');
+    await other.close();
+  });
+
+  it('a row that the service never deletes is not given up, and the refusal says so', async () => {
+    const { rows: may } = await database.client.query(`select relname as table from pg_class
+      where relnamespace = 'public'::regnamespace and relkind = 'r'
+        and has_table_privilege('keyhold_service', oid, 'delete')`);
+    const deletable = new Set(may.map((row) => row.table));
+    await sql(`update users set display_name = 'somebody else' where id = $1`, [grace.id]);
+    for (const table of Object.keys(sealedTables) as SealedTableName[]) {
+      const key = sealedTables[table].key.map(() => grace.id).join(' ');
+      const body = { root_key_id: first.id, give_up: [{ table, key }] };
+      const { status } = await admin.call('POST', '/admin/keys/retire', { body });
+      expect(status, table).toBe(deletable.has(table) ? 404 : 400);
+    }
   });
 
   it('a row that somebody sealed with a retired key is not accepted, and neither is a retired key put back', async () => {
