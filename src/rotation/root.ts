@@ -148,14 +148,20 @@ export const createRootChanges = (deps: Deps) => {
      * `state_conflict` with what still needs it, counted in the transaction that would retire it.
      */
     retireRoot: async (caller: Caller, { rootKeyId, endLogins: isEnding }: RetireRoot): Promise<void> => {
-      const { services } = await read();
-      const isPrimary = services.some(({ root_key_ids: [first] }) => first === rootKeyId);
-      // Nobody is logged out for a key that cannot be retired at all.
-      if (isEnding && !isPrimary) await endLogins(caller, rootKeyId);
+      // Nobody is logged out for a key that would not be retired even then.
+      if (isEnding && isNeededByLoginsAlone(await read(), rootKeyId)) await endLogins(caller, rootKeyId);
       await mutate(caller, (tx) => retireLocked(tx, caller, rootKeyId));
       await keys.beat();
     },
   };
+};
+
+/** Whether a key can be retired once the logins that need it have ended and the access tokens that it signed have expired. */
+const isNeededByLoginsAlone = ({ states, services, dependents }: Read, id: string): boolean => {
+  const isCurrent = states.some((row) => row.id === id && row.state === 'current');
+  const isPrimary = services.some(({ root_key_ids: [first] }) => first === id);
+  const { owner_keys = 0, logins = 0 } = dependents.get(id) ?? {};
+  return isCurrent && !isPrimary && owner_keys === 0 && logins > 0;
 };
 
 const keysTarget = { type: 'keys', id: null } as const;

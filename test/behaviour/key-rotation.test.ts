@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { inTransaction } from '../../src/db/database.ts';
+import { createSeals } from '../../src/keys/index.ts';
 import type { TestApp } from '../support/app.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { examine, findings } from '../support/doctor.ts';
@@ -201,6 +203,43 @@ describe('the root key', () => {
   });
 });
 
+describe('ending logins to retire a root key', () => {
+  const retire = (root_key_id: string, by = admin) =>
+    by.call('POST', '/admin/keys/retire', { body: { root_key_id, end_logins: true } });
+  const ended = () => sql('select id from logins where ended_at is not null').then((rows) => rows.length);
+
+  it('no login is ended for a root key that owner keys still need, that is not known, or that no login needs', async () => {
+    const next = newKey();
+    await file.write(first.text, next.text);
+    expectStatus(await reload(), 200);
+    await file.write(next.text, first.text);
+    expectStatus(await reload(), 200);
+    expect(expectStatus(await retire(first.id), 409).body.detail).toContain('3 owner keys');
+    expectStatus(await retire('0123456789abcdef'), 404);
+    expectStatus(await retire(next.id), 409);
+    expect(await ended()).toBe(0);
+    await rotated(app, admin, 'rewrap');
+    // The access tokens that it signed are still valid, so it stays, but logins are all that has to be ended.
+    expectStatus(await retire(first.id, await logInAdmin(app)), 409);
+    expect(await ended()).toBe(3);
+  });
+
+  it('logins of before logins named their root key are not ended for a key that was added later', async () => {
+    // A migration leaves them so; their seals are of the format before.
+    const seals = createSeals(() => app.app.keys.held().sealKeys);
+    await inTransaction(app.db.db, async (tx) => {
+      for (const row of await seals.load(tx, 'logins', { ended_at: null }, { lock: 'update' }))
+        await seals.update(tx, 'logins', row, { root_key_id: null });
+    });
+    const next = newKey();
+    app.clock.advance(minute);
+    await file.write(first.text, next.text);
+    expectStatus(await reload(), 200);
+    expectStatus(await retire(next.id), 200);
+    expect(await ended()).toBe(0);
+  });
+});
+
 describe('owner keys', () => {
   it('every value moves to a new key, while nothing that users see changes', async () => {
     const kept = await keepAll();
@@ -213,6 +252,44 @@ describe('owner keys', () => {
     expect(await sql(`select distinct state from owner_keys`)).toEqual([{ state: 'active' }]);
     await expectAll(kept);
     expect(await findings(true, app)).toEqual({});
+  });
+
+  it('what users write, restore, delete and recover while values move stays, under the ETags of before', async () => {
+    const changed = await keepSecret(ada, { value: 'before' });
+    const restored = await keepSecret(ada, { value: 'first' });
+    expectStatus(await ada.call('PUT', `/secrets/${restored.id}/value`, { body: { value: 'second' } }), 200);
+    const gone = await keepSecret(ada, { value: 'gone' });
+    const back = await keepSecret(ada, { value: 'back' });
+    expectStatus(await ada.call('DELETE', `/secrets/${back.id}`), 204);
+    const quiet = await keepSecret(ada, { value: 'quiet' });
+    const etagOf = async (id: string) => (await ada.call('GET', `/secrets/${id}`)).headers.get('etag') ?? '';
+    const [etag, quietEtag] = [await etagOf(changed.id), await etagOf(quiet.id)];
+    const oldKeys = (await sql('select id from owner_keys where owner_id = $1', [ada.id])).map(({ id }) => id);
+    const body = { user_id: ada.id };
+    const job = expectStatus(await admin.call('POST', '/admin/keys/reencrypt', { body }), 200).body;
+    // Every row has moved, and the job waits, since this clock stands still, until nobody can rely on the old key.
+    await vi.waitFor(
+      async () =>
+        expect(await sql('select cursor->>$2 as phase from jobs where id = $1', [job.id, 'phase'])).toEqual([
+          { phase: 'waiting' },
+        ]),
+      { timeout: 60_000, interval: 50 },
+    );
+    const headers = { 'if-match': etag };
+    expectStatus(await ada.call('PUT', `/secrets/${changed.id}/value`, { headers, body: { value: 'after' } }), 200);
+    expectStatus(await ada.call('POST', `/secrets/${restored.id}/versions/1/restore`), 201);
+    expectStatus(await ada.call('DELETE', `/secrets/${gone.id}`), 204);
+    expectStatus(await ada.call('POST', `/secrets/${back.id}/recover`), 200);
+    const made = await keepSecret(ada, { value: 'made meanwhile' });
+    // Six rows: five secrets and one old version. What was written since has the new key, and does not move again.
+    expect(await finished(app, admin, job.id)).toMatchObject({ done: 6, failed: 0 });
+    expect(await sql('select id from owner_keys where id = any($1)', [oldKeys])).toEqual([]);
+    expect(await revealed(ada, changed.id)).toBe('after');
+    expect(await revealed(ada, restored.id)).toBe('first');
+    expect(await revealed(ada, back.id)).toBe('back');
+    expect(await revealed(ada, made.id)).toBe('made meanwhile');
+    expectStatus(await ada.call('GET', `/secrets/${gone.id}/value`), 409);
+    expect(await etagOf(quiet.id)).toBe(quietEtag);
   });
 
   it('one user’s values move, and others keep their keys', async () => {
