@@ -388,6 +388,14 @@ describe('the seal key', () => {
 });
 
 describe('what needs a key', () => {
+  it('the health of the process does not wait for the heartbeat, while everything that needs keys does', async () => {
+    const revive = vi.spyOn(app.app.keys, 'revive');
+    expect((await fetch(`${app.url}/healthz`)).status).toBe(200);
+    expect(revive).not.toHaveBeenCalled();
+    expect((await fetch(`${app.url}/.well-known/jwks.json`)).status).toBe(200);
+    expect(revive).toHaveBeenCalledOnce();
+  });
+
   it('every column of the catalogue that names a key is one that is counted before the key goes', async () => {
     const rows = await sql(`select c.relname || '.' || a.attname as name from pg_attribute a
       join pg_class c on c.oid = a.attrelid and c.relkind = 'r'
