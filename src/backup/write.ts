@@ -82,9 +82,11 @@ const primaryOf = ({ keys: [primary], source }: RootKeys): ConfiguredRootKey => 
   throw new KeyholdError('state_conflict', `There is no root key in ${source}.`);
 };
 
+/** The root keys that wrap owner keys. A destroyed one, of a user who is being erased, needs none. */
 const rootKeyIds = async (tx: Tx): Promise<readonly string[]> => {
   const { rows } = await sql<{ id: string }>`
-    select distinct root_key_id as id from public.owner_keys order by root_key_id`.execute(tx);
+    select distinct root_key_id as id from public.owner_keys
+    where wrapped_key <> '' order by root_key_id`.execute(tx);
   return rows.map(({ id }) => id);
 };
 
