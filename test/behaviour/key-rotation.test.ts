@@ -356,6 +356,55 @@ describe('the seal key', () => {
     await restarted.close();
   });
 
+  it('a new key seals once every live service verifies with it, and older ones go once every one seals with it', async () => {
+    const seals = createSeals(() => app.app.keys.held().sealKeys);
+    const service_id = crypto.randomUUID();
+    const inAnHour = new Date(Date.now() + 60 * minute);
+    await inTransaction(app.db.db, (tx) =>
+      seals.insert(tx, 'heartbeats', {
+        service_id,
+        host: 'elsewhere',
+        pid: 1,
+        root_key_ids: [first.id],
+        known_generation: 1,
+        sealing_generation: 1,
+        started_at: inAnHour,
+        seen_at: inAnHour,
+      }),
+    );
+    const otherNow = (changes: { known_generation: number } | { sealing_generation: number }) =>
+      inTransaction(app.db.db, async (tx) => {
+        const row = await seals.loadOne(tx, 'heartbeats', { service_id }, { lock: 'update' });
+        if (row) await seals.update(tx, 'heartbeats', row, changes);
+      });
+    const job = expectStatus(await admin.call('POST', '/admin/keys/rotate-seal'), 200).body;
+    const stateOfJob = async () => (await sql('select cursor, revision from jobs where id = $1', [job.id]))[0];
+    /** The job has looked whether it may go on, twice after this was called. */
+    const lookedInVain = async (phase: string) => {
+      const before = await stateOfJob();
+      await vi.waitFor(
+        async () => {
+          app.clock.advance(minute);
+          const { cursor, revision } = await stateOfJob();
+          expect(cursor?.phase).toBe(phase);
+          expect(Number(revision)).toBeGreaterThanOrEqual(Number(before.revision) + 2);
+        },
+        { timeout: 60_000, interval: 200 },
+      );
+    };
+    const states = async () => (await keysOf(await logInAdmin(app))).seal_keys.map(({ state }: any) => state);
+    await lookedInVain('announced');
+    expect(await states()).toEqual(['announced', 'sealing']);
+    await otherNow({ known_generation: 2 });
+    await vi.waitFor(async () => expect((await stateOfJob()).cursor.phase).toBe('waiting'), 60_000);
+    await lookedInVain('waiting');
+    expect(await states()).toEqual(['sealing', 'verifying']);
+    await otherNow({ sealing_generation: 2 });
+    await finished(app, await logInAdmin(app), job.id);
+    await app.app.keys.beat();
+    expect(await states()).toEqual(['sealing', 'retired']);
+  });
+
   it('a row of the old key that does not verify is left, counted, and keeps the key until it is given up', async () => {
     const bad = await keepSecret(ada);
     await sql(`update secrets set name = 'planted' where id = $1`, [bad.id]);
