@@ -420,7 +420,7 @@ describe('the seal key', () => {
     expectStatus(await admin.call('POST', '/admin/keys/retire', { body: { seal_key_id: seal_keys[0].id } }), 409);
   });
 
-  it('a row that somebody sealed with a retired key is not accepted, and neither is a retired key put back', async () => {
+  it('a row that a retired key sealed is not accepted, nor is that key, however its row is written or put back', async () => {
     const { keys } = app.app;
     const target = await keepSecret(ada, { value: 'mine' });
     const stored = await sql(`select * from service_keys where purpose = 'seal'`);
@@ -430,6 +430,18 @@ describe('the seal key', () => {
     await app.app.keys.beat();
     expect((await ada.call('GET', `/secrets/${target.id}/value`)).body.code).toBe('integrity_broken');
     expect(keys.held().sealKeys.verifying.map(({ id }) => id)).not.toContain(stored[0]?.id);
+    const retired = await sql('select * from service_keys where id = $1', [stored[0]?.id]);
+    const putBack = async (rows: unknown) => {
+      await sql('delete from service_keys where id = $1', [stored[0]?.id]);
+      await sql('insert into service_keys select * from json_populate_recordset(null::service_keys, $1)', [
+        JSON.stringify(rows),
+      ]);
+    };
+    await putBack(stored);
+    await expect(app.app.keys.beat()).rejects.toThrow('was put back');
+    await expect(app.app.keys.reload()).rejects.toThrow('was put back');
+    await putBack(retired);
+    await app.app.keys.beat();
     await sql(`update service_keys set state = 'active' where id = $1`, [stored[0]?.id]);
     await expect(app.app.keys.beat()).rejects.toThrow('was changed');
     await expect(file.start({ database })).rejects.toThrow('was changed');
