@@ -331,6 +331,9 @@ describe('the seal key', () => {
   const sealedBy = (table: string) =>
     sql(`select distinct substring(seal from 2 for 16) as key from ${table}`).then((rows) => rows.length);
 
+  /** What a check of the doctor says that it has seen. */
+  const seenBy = async (check: string) => (await examine(app)).find(({ name }) => name === check)?.seen;
+
   it('every row that verifies is sealed anew, and the old key verifies records only', async () => {
     const kept = await keepAll();
     const before = await unchanged();
@@ -349,8 +352,8 @@ describe('the seal key', () => {
     }, 30_000);
     await expectAll(kept);
     expect(await findings(true, app)).toEqual({});
-    const seals = (await examine(app)).find(({ name }) => name === 'seals');
-    expect(seals?.seen).toMatch(/^\d+ rows, \d+ records sealed by older seal keys$/);
+    expect(await seenBy('seals')).toMatch(/^\d+ rows, \d+ records sealed by older seal keys$/);
+    expect(await seenBy('keys')).toContain('1 seal keys, 1 retired');
     const restarted = await file.start({ database });
     expect(await revealed(await logIn(restarted, 'ada'), kept.own.id)).toBe('own');
     await restarted.close();
@@ -410,6 +413,7 @@ describe('the seal key', () => {
     await sql(`update secrets set name = 'planted' where id = $1`, [bad.id]);
     const job = await rotated(app, admin, 'rotate-seal');
     expect(job.failed).toBe(1);
+    expect(await seenBy('seals')).toContain(', 1 of them sealed by an older seal key');
     const { seal_keys } = await keysOf(admin);
     expect(seal_keys[1]).toMatchObject({ state: 'verifying' });
     const body = { seal_key_id: seal_keys[1].id, give_up: [{ table: 'secrets', key: bad.id }] };
