@@ -219,7 +219,8 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
   // On the whole server and before any route's own hooks, so that the limits act before authentication.
   http.addHook('onRequest', async (request) => {
     httpGate.admit(request);
-    await keys.revive();
+    // Whether the process answers must not depend on a database that does not.
+    if (request.routeOptions.url !== '/healthz') await keys.revive();
   });
   await registerRoutes(http, httpGate, { ...domains, metrics, readiness: createReadiness({ db, clock, keys }) });
   const metricsServer = await createMetricsServer({ config, logger, metrics });

@@ -35,21 +35,27 @@ export const createCredentialWithdrawals = ({ seals, clock }: Deps) => {
       if (row !== null && row.revoked_at === null) await seals.update(tx, 'tokens', row, { revoked_at: clock.now() });
       return row !== null;
     },
-    /** Ends every login and token. Resolves to how many of each. */
-    endAll: async (tx: Tx): Promise<{ readonly logins: number; readonly tokens: number }> => {
-      await sql`lock table public.logins, public.tokens in exclusive mode`.execute(tx);
-      let [logins, tokens] = [0, 0];
+    /** Ends every login. Resolves to how many. */
+    endAllLogins: async (tx: Tx): Promise<number> => {
+      await sql`lock table public.logins in exclusive mode`.execute(tx);
+      let count = 0;
       for await (const rows of scanRows(tx, 'logins'))
         for (const row of seals.verify('logins', rows, { ended_at: null })) {
           await seals.update(tx, 'logins', row, { ended_at: clock.now() });
-          logins += 1;
+          count += 1;
         }
+      return count;
+    },
+    /** Revokes every token. Resolves to how many. */
+    revokeAllTokens: async (tx: Tx): Promise<number> => {
+      await sql`lock table public.tokens in exclusive mode`.execute(tx);
+      let count = 0;
       for await (const rows of scanRows(tx, 'tokens'))
         for (const row of seals.verify('tokens', rows, { revoked_at: null })) {
           await seals.update(tx, 'tokens', row, { revoked_at: clock.now() });
-          tokens += 1;
+          count += 1;
         }
-      return { logins, tokens };
+      return count;
     },
   };
 };

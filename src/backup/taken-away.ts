@@ -23,6 +23,7 @@ export const takenKinds = {
   'role lowered': 'user',
   'password changed': 'user',
   erased: 'user',
+  'every login ended': null,
   'everything ended': null,
 } as const;
 
@@ -130,8 +131,8 @@ const stepsOf: Readonly<Record<AuditAction, StepsOf | null>> = {
   'user.erase': take('erased'),
   'backup.revoke': againSteps,
   'backup.revoke_all': take('everything ended'),
-  // It does not name the logins.
-  'key.logins_end': take('everything ended'),
+  // The record counts the logins and does not name them.
+  'key.logins_end': take('every login ended'),
   // Counted for each login.
   'login.refresh': null,
   'secret.create': null,

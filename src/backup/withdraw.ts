@@ -170,6 +170,10 @@ const createApply = ({ tx, seals, clock, lookupKey, audit }: Restored) => {
     'role lowered': ({ id, role }) => users.lowerRole(tx, id as UserId, role as Role),
     'password changed': ({ id }) => users.forgetPassword(tx, id as UserId),
     erased: ({ id }) => erase(id as UserId),
+    'every login ended': async () => {
+      await credentials.endAllLogins(tx);
+      return true;
+    },
     'everything ended': async () => {
       await endEverything({ tx, seals, clock });
       return true;
@@ -197,8 +201,12 @@ export interface RevokedAll {
 }
 
 const endEverything = async ({ tx, seals, clock }: Pick<Restored, 'tx' | 'seals' | 'clock'>): Promise<RevokedAll> => {
-  const credentials = await createCredentialWithdrawals({ seals, clock }).endAll(tx);
-  return { ...credentials, shares: await createSecretWithdrawals({ seals, clock }).unshareAll(tx) };
+  const credentials = createCredentialWithdrawals({ seals, clock });
+  return {
+    logins: await credentials.endAllLogins(tx),
+    tokens: await credentials.revokeAllTokens(tx),
+    shares: await createSecretWithdrawals({ seals, clock }).unshareAll(tx),
+  };
 };
 
 /** Ends every login, token and share of a restored database, with a record. */

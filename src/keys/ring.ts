@@ -26,7 +26,7 @@ import {
 } from './prove.ts';
 import { neededFor, rootKeyDependents } from './root-key-needs.ts';
 import { createSeals, type Seals } from './seals.ts';
-import { copyServiceKeys, openServiceKeys, type ServiceKey } from './service-keys.ts';
+import { copyServiceKeys, openServiceKeys, refuseUnretired, type ServiceKey } from './service-keys.ts';
 
 export interface KeyRing {
   /** This service, as its heartbeat names it. */
@@ -243,6 +243,7 @@ class Ring implements KeyRing {
       first?.();
       const keys = await proveKeys(tx, { clock, source, onNewLookupKey });
       const { serviceKeys, sealKeys, states } = keys;
+      refuseUnretired(this.#snapshot?.serviceKeys ?? [], serviceKeys);
       const seals = createSeals(() => sealKeys);
       const now = await databaseNow(tx);
       const others = await this.#others(tx, seals, now);
@@ -313,7 +314,7 @@ class Ring implements KeyRing {
     const { clock } = this.#deps;
     const stored = await readServiceKeys(tx);
     const rows = JSON.stringify(stored);
-    const serviceKeys = rows === before.rows ? before.serviceKeys : await this.#reopened(tx, stored, before.held);
+    const serviceKeys = rows === before.rows ? before.serviceKeys : await this.#reopened(tx, stored, before);
     const sealKeys = rows === before.rows ? before.held.sealKeys : sealKeysOf(serviceKeys);
     const seals = createSeals(() => sealKeys);
     const now = await databaseNow(tx);
@@ -328,8 +329,9 @@ class Ring implements KeyRing {
   }
 
   /** Opens the service's keys again, and makes the copies that those of other services lack. */
-  async #reopened(tx: Tx, stored: readonly ServiceKeyRow[], { rootKeys, configured }: HeldKeys) {
+  async #reopened(tx: Tx, stored: readonly ServiceKeyRow[], { held: { rootKeys, configured }, serviceKeys }: Snapshot) {
     const opened = await openServiceKeys(stored, rootKeys, configured.source);
+    refuseUnretired(serviceKeys, opened);
     await copyServiceKeys(tx, this.#deps.clock, rootKeys, opened, stored);
     return opened;
   }

@@ -25,8 +25,8 @@ export interface ServiceKey {
 type Identity = Pick<ServiceKeyRow, 'id' | 'purpose' | 'generation' | 'state'>;
 
 /**
- * How a service key is wrapped under a root key. Retiring one wraps it for another purpose, so that nobody who can only write
- * to the database makes a retired key count again. The first generation is named as it was before there were others.
+ * How a service key is wrapped under a root key. Retiring one wraps it for another purpose, so that writing
+ * its state makes no retired key count again. The first generation is named as it was before there were others.
  */
 export const wrapPurpose = ({ id, purpose, generation, state }: Identity): WrapPurpose => {
   const named = state === 'retired' ? `retired-${purpose}` : purpose;
@@ -79,6 +79,16 @@ export const openServiceKeys = async (
   const keys: ServiceKey[] = [];
   for (const copies of copiesOf(rows)) keys.push(await openCopies(copies, rootKeys, source));
   return keys;
+};
+
+/**
+ * Throws `state_conflict` for a key that was retired when this service read it before. A row from before that opens as it did
+ * then, so only a service that remembers can tell.
+ */
+export const refuseUnretired = (before: readonly ServiceKey[], now: readonly ServiceKey[]): void => {
+  const retired = new Set(before.filter(({ state }) => state === 'retired').map(({ id }) => id));
+  const again = now.find(({ id, state }) => state !== 'retired' && retired.has(id));
+  if (again) throw refuse(`The ${again.purpose} key ${again.id} was retired: its row in service_keys was put back.`);
 };
 
 /** A new key of the service, not yet written. */

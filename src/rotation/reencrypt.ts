@@ -63,7 +63,7 @@ const secretsUnder = async (tx: Tx, key: OwnerKeyId, after: string | null): Prom
  * their key. A key on which nothing depends any more is destroyed.
  */
 export const createReencrypt = ({ clock, seals, ownerKeys, stragglerMs }: Deps): JobKind => {
-  const { replaceKeys } = createReplaceKeys({ clock, seals, ownerKeys });
+  const { replaceKeys } = createReplaceKeys({ seals, ownerKeys });
 
   const activeOf = async (tx: Tx, owner: UserId): Promise<OpenOwnerKey | null> => {
     const row = await seals.loadOne(tx, 'owner_keys', { owner_id: owner, state: 'active' });

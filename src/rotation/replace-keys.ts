@@ -1,11 +1,9 @@
 import { sql } from 'kysely';
-import type { Clock } from '../core/clock.ts';
 import { idsOf, type UserId } from '../core/ids.ts';
 import type { Tx } from '../db/database.ts';
 import type { OwnerKeys, Seals } from '../keys/index.ts';
 
 interface Deps {
-  readonly clock: Clock;
   readonly seals: Seals;
   readonly ownerKeys: OwnerKeys;
 }

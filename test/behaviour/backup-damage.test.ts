@@ -196,6 +196,13 @@ describe('a backup', () => {
       await expectUntouched();
       const swapped = rootKeysOf(older, newer);
       expect((await verifyBackup(path, { rootKeys: swapped, identities: [] }, onRows)).broken).toEqual({});
+      // What is left of an owner key whose user is being erased needs no root key.
+      await database.client.query(
+        `update owner_keys set state = 'destroyed', wrapped_key = '' where root_key_id = $1`,
+        [second],
+      );
+      const later = await backUpHere(database, both.app.keys.held().configured);
+      expect(JSON.parse(later.toString('latin1').split('\n')[0] ?? '').root_keys).toEqual([first]);
     } finally {
       await database.drop();
     }

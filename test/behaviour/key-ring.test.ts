@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseRootKey, type RootKeySource } from '../../src/config/root-keys.ts';
 import type { Database } from '../../src/db/database.ts';
 import { type KeyRing, openKeyRing } from '../../src/keys/index.ts';
@@ -58,6 +58,7 @@ afterAll(async () => {
 
 const open: KeyRing[] = [];
 afterEach(async () => {
+  vi.useRealTimers();
   for (const ring of open.splice(0)) await ring.close();
   await database.client.query('delete from heartbeats');
 });
@@ -176,6 +177,10 @@ describe('the root keys of two services on one database', () => {
     await active.reload();
     expect(heldBy(active)).toBe('BA');
     await expect(suspended.beat()).rejects.toThrow(idOf('B'));
+    letSecondsPass(21);
+    await Promise.all([suspended.revive(), active.revive()]);
+    expect(() => suspended.held()).toThrow(idOf('B'));
+    expect(heldBy(active)).toBe('BA');
     kept.edit('AB');
     await suspended.reload();
     await expectMutual(suspended, active);
@@ -197,6 +202,22 @@ describe('the root keys of two services on one database', () => {
       expect(heldBy(ring), `round ${round}`).toBe(list);
     }
   });
+
+  it('a service that was not heard of for 20 s uses no key until it is heard of again', async () => {
+    const ring = await openRing(editable('A').source);
+    letSecondsPass(10);
+    expect(ring.revive()).toBeUndefined();
+    expect(heldBy(ring)).toBe('A');
+    letSecondsPass(11);
+    expect(() => ring.held()).toThrow('may not use its keys');
+    await ring.revive();
+    expect(heldBy(ring)).toBe('A');
+  });
+
+  /** Moves the clock by which a service knows how long ago it was last heard of. */
+  const letSecondsPass = (seconds: number): void => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 });
+  };
 
   /** Removes the heartbeat, which is what an expired one amounts to. */
   const expireHeartbeat = (ring: KeyRing) =>

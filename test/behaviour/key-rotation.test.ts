@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { inTransaction } from '../../src/db/database.ts';
 import { type SealedTableName, sealedTables } from '../../src/db/tables/index.ts';
+import { createSeals } from '../../src/keys/index.ts';
 import type { TestApp } from '../support/app.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { examine, findings } from '../support/doctor.ts';
@@ -283,6 +285,43 @@ describe('the root key', () => {
   });
 });
 
+describe('ending logins to retire a root key', () => {
+  const retire = (root_key_id: string, by = admin) =>
+    by.call('POST', '/admin/keys/retire', { body: { root_key_id, end_logins: true } });
+  const ended = () => sql('select id from logins where ended_at is not null').then((rows) => rows.length);
+
+  it('no login is ended for a root key that owner keys still need, that is not known, or that no login needs', async () => {
+    const next = newKey();
+    await file.write(first.text, next.text);
+    expectStatus(await reload(), 200);
+    await file.write(next.text, first.text);
+    expectStatus(await reload(), 200);
+    expect(expectStatus(await retire(first.id), 409).body.detail).toContain('3 owner keys');
+    expectStatus(await retire('0123456789abcdef'), 404);
+    expectStatus(await retire(next.id), 409);
+    expect(await ended()).toBe(0);
+    await rotated(app, admin, 'rewrap');
+    // The access tokens that it signed are still valid, so it stays, but logins are all that has to be ended.
+    expectStatus(await retire(first.id, await logInAdmin(app)), 409);
+    expect(await ended()).toBe(3);
+  });
+
+  it('logins of before logins named their root key are not ended for a key that was added later', async () => {
+    // A migration leaves them so; their seals are of the format before.
+    const seals = createSeals(() => app.app.keys.held().sealKeys);
+    await inTransaction(app.db.db, async (tx) => {
+      for (const row of await seals.load(tx, 'logins', { ended_at: null }, { lock: 'update' }))
+        await seals.update(tx, 'logins', row, { root_key_id: null });
+    });
+    const next = newKey();
+    app.clock.advance(minute);
+    await file.write(first.text, next.text);
+    expectStatus(await reload(), 200);
+    expectStatus(await retire(next.id), 200);
+    expect(await ended()).toBe(0);
+  });
+});
+
 describe('owner keys', () => {
   it('every value moves to a new key, while nothing that users see changes', async () => {
     const kept = await keepAll();
@@ -295,6 +334,44 @@ describe('owner keys', () => {
     expect(await sql(`select distinct state from owner_keys`)).toEqual([{ state: 'active' }]);
     await expectAll(kept);
     expect(await findings(true, app)).toEqual({});
+  });
+
+  it('what users write, restore, delete and recover while values move stays, under the ETags of before', async () => {
+    const changed = await keepSecret(ada, { value: 'before' });
+    const restored = await keepSecret(ada, { value: 'first' });
+    expectStatus(await ada.call('PUT', `/secrets/${restored.id}/value`, { body: { value: 'second' } }), 200);
+    const gone = await keepSecret(ada, { value: 'gone' });
+    const back = await keepSecret(ada, { value: 'back' });
+    expectStatus(await ada.call('DELETE', `/secrets/${back.id}`), 204);
+    const quiet = await keepSecret(ada, { value: 'quiet' });
+    const etagOf = async (id: string) => (await ada.call('GET', `/secrets/${id}`)).headers.get('etag') ?? '';
+    const [etag, quietEtag] = [await etagOf(changed.id), await etagOf(quiet.id)];
+    const oldKeys = (await sql('select id from owner_keys where owner_id = $1', [ada.id])).map(({ id }) => id);
+    const body = { user_id: ada.id };
+    const job = expectStatus(await admin.call('POST', '/admin/keys/reencrypt', { body }), 200).body;
+    // Every row has moved, and the job waits, since this clock stands still, until nobody can rely on the old key.
+    await vi.waitFor(
+      async () =>
+        expect(await sql('select cursor->>$2 as phase from jobs where id = $1', [job.id, 'phase'])).toEqual([
+          { phase: 'waiting' },
+        ]),
+      { timeout: 60_000, interval: 50 },
+    );
+    const headers = { 'if-match': etag };
+    expectStatus(await ada.call('PUT', `/secrets/${changed.id}/value`, { headers, body: { value: 'after' } }), 200);
+    expectStatus(await ada.call('POST', `/secrets/${restored.id}/versions/1/restore`), 201);
+    expectStatus(await ada.call('DELETE', `/secrets/${gone.id}`), 204);
+    expectStatus(await ada.call('POST', `/secrets/${back.id}/recover`), 200);
+    const made = await keepSecret(ada, { value: 'made meanwhile' });
+    // Six rows: five secrets and one old version. What was written since has the new key, and does not move again.
+    expect(await finished(app, admin, job.id)).toMatchObject({ done: 6, failed: 0 });
+    expect(await sql('select id from owner_keys where id = any($1)', [oldKeys])).toEqual([]);
+    expect(await revealed(ada, changed.id)).toBe('after');
+    expect(await revealed(ada, restored.id)).toBe('first');
+    expect(await revealed(ada, back.id)).toBe('back');
+    expect(await revealed(ada, made.id)).toBe('made meanwhile');
+    expectStatus(await ada.call('GET', `/secrets/${gone.id}/value`), 409);
+    expect(await etagOf(quiet.id)).toBe(quietEtag);
   });
 
   it('one user’s values move, and others keep their keys', async () => {
@@ -365,6 +442,9 @@ describe('the seal key', () => {
   const sealedBy = (table: string) =>
     sql(`select distinct substring(seal from 2 for 16) as key from ${table}`).then((rows) => rows.length);
 
+  /** What a check of the doctor says that it has seen. */
+  const seenBy = async (check: string) => (await examine(app)).find(({ name }) => name === check)?.seen;
+
   it('every row that verifies is sealed anew, and the old key verifies records only', async () => {
     const kept = await keepAll();
     const before = await unchanged();
@@ -383,11 +463,60 @@ describe('the seal key', () => {
     }, 30_000);
     await expectAll(kept);
     expect(await findings(true, app)).toEqual({});
-    const seals = (await examine(app)).find(({ name }) => name === 'seals');
-    expect(seals?.seen).toMatch(/^\d+ rows, \d+ records sealed by older seal keys$/);
+    expect(await seenBy('seals')).toMatch(/^\d+ rows, \d+ records sealed by older seal keys$/);
+    expect(await seenBy('keys')).toContain('1 seal keys, 1 retired');
     const restarted = await file.start({ database });
     expect(await revealed(await logIn(restarted, 'ada'), kept.own.id)).toBe('own');
     await restarted.close();
+  });
+
+  it('a new key seals once every live service verifies with it, and older ones go once every one seals with it', async () => {
+    const seals = createSeals(() => app.app.keys.held().sealKeys);
+    const service_id = crypto.randomUUID();
+    const inAnHour = new Date(Date.now() + 60 * minute);
+    await inTransaction(app.db.db, (tx) =>
+      seals.insert(tx, 'heartbeats', {
+        service_id,
+        host: 'elsewhere',
+        pid: 1,
+        root_key_ids: [first.id],
+        known_generation: 1,
+        sealing_generation: 1,
+        started_at: inAnHour,
+        seen_at: inAnHour,
+      }),
+    );
+    const otherNow = (changes: { known_generation: number } | { sealing_generation: number }) =>
+      inTransaction(app.db.db, async (tx) => {
+        const row = await seals.loadOne(tx, 'heartbeats', { service_id }, { lock: 'update' });
+        if (row) await seals.update(tx, 'heartbeats', row, changes);
+      });
+    const job = expectStatus(await admin.call('POST', '/admin/keys/rotate-seal'), 200).body;
+    const stateOfJob = async () => (await sql('select cursor, revision from jobs where id = $1', [job.id]))[0];
+    /** The job has looked whether it may go on, twice after this was called. */
+    const lookedInVain = async (phase: string) => {
+      const before = await stateOfJob();
+      await vi.waitFor(
+        async () => {
+          app.clock.advance(minute);
+          const { cursor, revision } = await stateOfJob();
+          expect(cursor?.phase).toBe(phase);
+          expect(Number(revision)).toBeGreaterThanOrEqual(Number(before.revision) + 2);
+        },
+        { timeout: 60_000, interval: 200 },
+      );
+    };
+    const states = async () => (await keysOf(await logInAdmin(app))).seal_keys.map(({ state }: any) => state);
+    await lookedInVain('announced');
+    expect(await states()).toEqual(['announced', 'sealing']);
+    await otherNow({ known_generation: 2 });
+    await vi.waitFor(async () => expect((await stateOfJob()).cursor.phase).toBe('waiting'), 60_000);
+    await lookedInVain('waiting');
+    expect(await states()).toEqual(['sealing', 'verifying']);
+    await otherNow({ sealing_generation: 2 });
+    await finished(app, await logInAdmin(app), job.id);
+    await app.app.keys.beat();
+    expect(await states()).toEqual(['sealing', 'retired']);
   });
 
   it('a row of the old key that does not verify is left, counted, and keeps the key until it is given up', async () => {
@@ -395,6 +524,7 @@ describe('the seal key', () => {
     await sql(`update secrets set name = 'planted' where id = $1`, [bad.id]);
     const job = await rotated(app, admin, 'rotate-seal');
     expect(job.failed).toBe(1);
+    expect(await seenBy('seals')).toContain(', 1 of them sealed by an older seal key');
     const { seal_keys } = await keysOf(admin);
     expect(seal_keys[1]).toMatchObject({ state: 'verifying' });
     const body = { seal_key_id: seal_keys[1].id, give_up: [{ table: 'secrets', key: bad.id }] };
@@ -442,7 +572,7 @@ describe('the seal key', () => {
     }
   });
 
-  it('a row that somebody sealed with a retired key is not accepted, and neither is a retired key put back', async () => {
+  it('a row that a retired key sealed is not accepted, nor is that key, however its row is written or put back', async () => {
     const { keys } = app.app;
     const target = await keepSecret(ada, { value: 'mine' });
     const stored = await sql(`select * from service_keys where purpose = 'seal'`);
@@ -452,6 +582,18 @@ describe('the seal key', () => {
     await app.app.keys.beat();
     expect((await ada.call('GET', `/secrets/${target.id}/value`)).body.code).toBe('integrity_broken');
     expect(keys.held().sealKeys.verifying.map(({ id }) => id)).not.toContain(stored[0]?.id);
+    const retired = await sql('select * from service_keys where id = $1', [stored[0]?.id]);
+    const putBack = async (rows: unknown) => {
+      await sql('delete from service_keys where id = $1', [stored[0]?.id]);
+      await sql('insert into service_keys select * from json_populate_recordset(null::service_keys, $1)', [
+        JSON.stringify(rows),
+      ]);
+    };
+    await putBack(stored);
+    await expect(app.app.keys.beat()).rejects.toThrow('was put back');
+    await expect(app.app.keys.reload()).rejects.toThrow('was put back');
+    await putBack(retired);
+    await app.app.keys.beat();
     await sql(`update service_keys set state = 'active' where id = $1`, [stored[0]?.id]);
     await expect(app.app.keys.beat()).rejects.toThrow('was changed');
     await expect(file.start({ database })).rejects.toThrow('was changed');
@@ -459,6 +601,14 @@ describe('the seal key', () => {
 });
 
 describe('what needs a key', () => {
+  it('the health of the process does not wait for the heartbeat, while everything that needs keys does', async () => {
+    const revive = vi.spyOn(app.app.keys, 'revive');
+    expect((await fetch(`${app.url}/healthz`)).status).toBe(200);
+    expect(revive).not.toHaveBeenCalled();
+    expect((await fetch(`${app.url}/.well-known/jwks.json`)).status).toBe(200);
+    expect(revive).toHaveBeenCalledOnce();
+  });
+
   it('every column of the catalogue that names a key is one that is counted before the key goes', async () => {
     const rows = await sql(`select c.relname || '.' || a.attname as name from pg_attribute a
       join pg_class c on c.oid = a.attrelid and c.relkind = 'r'

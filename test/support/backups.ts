@@ -107,6 +107,10 @@ export interface OtherServer extends AsyncDisposable {
 
 /** True where this machine has a PostgreSQL server of its own. */
 export const hasOtherServer = serverPrograms().length > 0;
+if (!hasOtherServer)
+  process.stderr.write(
+    'Skipped: backups between versions of PostgreSQL, for which another version must be installed.\n',
+  );
 
 /** Starts the server that this machine has. */
 export const startOtherServer = async (): Promise<OtherServer> => {

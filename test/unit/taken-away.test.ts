@@ -101,6 +101,11 @@ describe('what records say was taken away', () => {
       ['login ended'],
     ],
     ['everything that a restore ended', [record('backup.revoke_all', {}, { target_id: null })], ['everything ended']],
+    [
+      'logins that were ended with their root key end every login, and no token or share',
+      [record('key.logins_end', { root_key_id: '5b1f0c9a7e3d2468', logins: 2 }, { target_id: null })],
+      ['every login ended'],
+    ],
     ['an action of a later version', [record('secret.unknown')], []],
   ])('%s', (_what, records, expected) => {
     expect(takenBy(...records).sort()).toEqual([...expected].sort());

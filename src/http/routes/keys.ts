@@ -64,7 +64,7 @@ const addRootKeys = ({ gated }: Routes, { rotation }: Services): void => {
     tag,
     summary: 'Retire a key that nothing needs any more (administrators)',
     description:
-      'A retired root key is neither accepted nor published, even where it is still configured. Refused with what still needs the key.',
+      'A retired root key is neither accepted nor published, even where it is still configured. Refused with what still needs the key. Rows to give up are removed first, and stay removed if the key is then refused.',
     requires: administrator,
     body: schema.RetireBody,
     status: 200,
