@@ -10,7 +10,7 @@ export { countOwnerKeys, type OnNewLookupKey, rootKeyStates } from './prove.ts';
 export { resealBatch, resealedTables, sealKeyIdOf } from './reseal.ts';
 export { type KeyRing, openKeyRing } from './ring.ts';
 export { type RootKey, rootKeyInMemory } from './root-key.ts';
-export { neededFor, type RootKeyDependents, rootKeyDependents } from './root-key-needs.ts';
+export { isOldest, neededFor, type RootKeyDependents, rootKeyDependents } from './root-key-needs.ts';
 export { type SealKeys, verifyingKeys } from './seal-keys.ts';
 export { announceSealKey, promoteSealKey, removeCopies, retireSealKeys } from './seal-rotation.ts';
 export {

@@ -4,18 +4,9 @@ import { type Clock, later } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { databaseNow } from '../db/checks.ts';
 import { type Db, inTransaction, type Tx } from '../db/database.ts';
-import type { HeartbeatRow, RootKeyRow, ServiceKeyRow } from '../db/tables/index.ts';
-import {
-  conflictWith,
-  enterHeartbeat,
-  type Heartbeat,
-  liveMs,
-  liveServices,
-  lockKeys,
-  removeHeartbeat,
-} from './heartbeats.ts';
+import type { HeartbeatRow, ServiceKeyRow } from '../db/tables/index.ts';
+import { enterHeartbeat, type Heartbeat, liveMs, liveServices, lockKeys, removeHeartbeat } from './heartbeats.ts';
 import { type HeldKeys, heldKeys, renewedKeys, type Snapshot, textOfStates } from './held-keys.ts';
-import { isNotedLately } from './login-keys.ts';
 import {
   type OnNewLookupKey,
   type ProvedKeys,
@@ -24,6 +15,7 @@ import {
   rootKeyStates,
   sealKeysOf,
 } from './prove.ts';
+import { idsOf, isBehind, noFile, noteSigning, refuseConflicts, wasEdited } from './ring-rules.ts';
 import { neededFor, rootKeyDependents } from './root-key-needs.ts';
 import { createSeals, type Seals } from './seals.ts';
 import { copyServiceKeys, openServiceKeys, refuseUnretired, type ServiceKey } from './service-keys.ts';
@@ -83,8 +75,6 @@ const stopwatch = (): (() => number) => {
   return () => Math.max(Date.now() - wall, performance.now() - monotonic);
 };
 
-const idsOf = (keys: readonly { readonly id: string }[]): readonly string[] => keys.map(({ id }) => id);
-
 const sameList = (a: readonly string[], b: readonly string[]): boolean => a.join() === b.join();
 
 const suspended = (reason: string | null): KeyholdError =>
@@ -95,15 +85,6 @@ const suspended = (reason: string | null): KeyholdError =>
       retryAfterSeconds: 1,
     },
   );
-
-const noFile = (source: string): KeyholdError =>
-  new KeyholdError(
-    'state_conflict',
-    `The root keys come from ${source}, which the service cannot change. Add a new key as the last one and restart every service, then make it the first one and restart them again; then run "keyhold keys rewrap".`,
-  );
-
-const wasEdited = (file: string): KeyholdError =>
-  new KeyholdError('state_conflict', `${file} was edited since it was read. Run "keyhold keys reload" first.`);
 
 /**
  * Opens the key ring of a service: proves its root keys, checks that it can run beside every other live service, and keeps
@@ -362,28 +343,3 @@ class Ring implements KeyRing {
     return { read: () => configured, create: () => null, place: configured.source };
   }
 }
-
-const refuseConflicts = (rootKeyIds: readonly string[], others: readonly HeartbeatRow[]): void => {
-  const conflicts = others.flatMap((other) => conflictWith(rootKeyIds, other) ?? []);
-  if (conflicts.length > 0) throw new KeyholdError('state_conflict', `${conflicts.join(' ')} Nothing was changed.`);
-};
-
-const isBehind = (held: HeldKeys, states: readonly RootKeyRow[], others: readonly HeartbeatRow[]): boolean => {
-  const mine = new Set(idsOf(held.rootKeys));
-  const isNew = states.some(({ id, state }) => state === 'current' && !mine.has(id));
-  return isNew || others.some(({ root_key_ids: [primary] }) => primary !== held.rootKeys[0].id);
-};
-
-/** Notes that a root key signs, so that it is known when its last access token expires. */
-const noteSigning = async (
-  tx: Tx,
-  seals: Seals,
-  { signing }: HeldKeys,
-  states: readonly RootKeyRow[],
-  now: Date,
-): Promise<void> => {
-  const state = states.find(({ id }) => id === signing.rootKeyId);
-  if (!state || isNotedLately(state, now)) return;
-  const row = await seals.loadOne(tx, 'root_keys', { id: state.id }, { lock: 'update' });
-  if (row) await seals.update(tx, 'root_keys', row, { last_signed_at: now });
-};

@@ -18,6 +18,12 @@ const liveLogins = async (tx: Tx, now: Date) => {
   return rows;
 };
 
+/** Whether a root key is one of those that were there when root keys were first noted. */
+export const isOldest = (states: readonly RootKeyRow[], id: string): boolean => {
+  const oldest = Math.min(...states.map(({ added_at }) => added_at.getTime()));
+  return states.some((one) => one.id === id && one.added_at.getTime() === oldest);
+};
+
 /**
  * Counts what needs each root key. A login that was last refreshed before logins named their key may need any of those that
  * were there when root keys were first noted.
@@ -30,11 +36,9 @@ export const rootKeyDependents = async (
   const ownerKeys = await countOwnerKeys(tx);
   const logins = await liveLogins(tx, now);
   const ids = new Set([...states.map(({ id }) => id), ...ownerKeys.keys()]);
-  const oldest = Math.min(...states.map(({ added_at }) => added_at.getTime()));
-  const isOldest = (id: string): boolean => states.some((one) => one.id === id && one.added_at.getTime() === oldest);
   const countLogins = (id: string): number =>
     logins
-      .filter((row) => row.id === id || (row.id === null && isOldest(id)))
+      .filter((row) => row.id === id || (row.id === null && isOldest(states, id)))
       .reduce((sum, { count }) => sum + Number(count), 0);
   return new Map([...ids].map((id) => [id, { owner_keys: ownerKeys.get(id) ?? 0, logins: countLogins(id) }]));
 };

@@ -57,6 +57,21 @@ const secretsUnder = async (tx: Tx, key: OwnerKeyId, after: string | null): Prom
   return idsOf<SecretId>(rows.map(({ id }) => id));
 };
 
+/** Moves what one secret keeps under the old key. Rows that do not open stay. */
+const moved = <Row extends SecretRow | SecretVersionRow>(
+  rows: readonly Row[],
+  secretId: (row: Row) => SecretId,
+  from: OpenOwnerKey,
+  to: OpenOwnerKey,
+) =>
+  rows.flatMap((row) => {
+    // A destroyed version has no value; only the key that it names has to go.
+    if (row.encrypted_value === null) return [{ row, changes: { key_id: to.row.id } }];
+    const place = { secretId: secretId(row), version: row.version };
+    const value = from.decrypt(place, row.encrypted_value);
+    return value === null ? [] : [{ row, changes: { key_id: to.row.id, encrypted_value: to.encrypt(place, value) } }];
+  });
+
 /**
  * Gives owners new keys and encrypts their values and old versions with them. Reads and writes go on meanwhile: a retiring key
  * still opens, and nothing of a secret changes but which key it needs. Values that do not open are counted, and keep
@@ -69,21 +84,6 @@ export const createReencrypt = ({ clock, seals, ownerKeys, stragglerMs }: Deps):
     const row = await seals.loadOne(tx, 'owner_keys', { owner_id: owner, state: 'active' });
     return row && (await ownerKeys.open(row));
   };
-
-  /** Moves what one secret keeps under the old key. Rows that do not open stay. */
-  const moved = <Row extends SecretRow | SecretVersionRow>(
-    rows: readonly Row[],
-    secretId: (row: Row) => SecretId,
-    from: OpenOwnerKey,
-    to: OpenOwnerKey,
-  ) =>
-    rows.flatMap((row) => {
-      // A destroyed version has no value; only the key that it names has to go.
-      if (row.encrypted_value === null) return [{ row, changes: { key_id: to.row.id } }];
-      const place = { secretId: secretId(row), version: row.version };
-      const value = from.decrypt(place, row.encrypted_value);
-      return value === null ? [] : [{ row, changes: { key_id: to.row.id, encrypted_value: to.encrypt(place, value) } }];
-    });
 
   /** Everything that these secrets keep under the key; resolves to how many rows moved. */
   const moveBatch = async (tx: Tx, ids: readonly SecretId[], from: OpenOwnerKey, to: OpenOwnerKey): Promise<number> => {
