@@ -152,15 +152,19 @@ export const createRootChanges = (deps: Deps) => {
      * `state_conflict` with what still needs it, counted in the transaction that would retire it.
      */
     retireRoot: async (caller: Caller, { rootKeyId, endLogins: isEnding }: RetireRoot): Promise<void> => {
-      const { services } = await read();
-      const isPrimary = services.some(({ root_key_ids: [first] }) => first === rootKeyId);
       // Nobody is logged out for a key that cannot be retired at all.
-      if (isEnding && !isPrimary) await endLogins(caller, rootKeyId);
+      if (isEnding && isReplaced(await read(), rootKeyId)) await endLogins(caller, rootKeyId);
       await mutate(caller, (tx) => retireLocked(tx, caller, rootKeyId));
       await keys.beat();
     },
   };
 };
+
+/** Whether nothing is wrapped under the key any more, and nothing will be. */
+const isReplaced = ({ states, services, dependents }: Read, id: string): boolean =>
+  states.some((row) => row.id === id && row.state === 'current') &&
+  !services.some(({ root_key_ids: [primary] }) => primary === id) &&
+  (dependents.get(id)?.owner_keys ?? 0) === 0;
 
 const keysTarget = { type: 'keys', id: null } as const;
 
