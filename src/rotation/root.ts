@@ -167,14 +167,6 @@ export const createRootChanges = (deps: Deps) => {
   };
 };
 
-const keysTarget = { type: 'keys', id: null } as const;
-
-/** The keys, if they are those that the decision to change them was about. */
-const orChanged = (now: RootKeyList, seen: RootKeyList): RootKeyList => {
-  if (now.length === seen.length && now.every(({ id }, at) => id === seen[at]?.id)) return now;
-  throw new KeyholdError('state_conflict', 'Somebody else has just changed the root keys. Ask again to go on.');
-};
-
 const needsRestart = (source: string): KeyholdError =>
   new KeyholdError(
     'state_conflict',

@@ -172,6 +172,25 @@ describe('the root key', () => {
     await other.close();
   });
 
+  it('nobody is logged out for a root key that cannot be retired, and everybody who needs it for one that can', async () => {
+    const next = newKey();
+    await file.write(first.text, next.text);
+    expectStatus(await reload(), 200);
+    await file.write(next.text, first.text);
+    expectStatus(await reload(), 200);
+    const recent = await logInAdmin(app);
+    const retire = (root_key_id: string) =>
+      recent.call('POST', '/admin/keys/retire', { body: { root_key_id, end_logins: true } });
+    const living = () => sql(`select user_id from logins where ended_at is null and root_key_id = $1`, [first.id]);
+    expect(expectStatus(await retire(first.id), 409).body.detail).toContain('3 owner keys');
+    expectStatus(await retire('0123456789abcdef'), 404);
+    expect(await living()).toHaveLength(3);
+    await rotated(app, admin, 'rewrap');
+    // What keeps it from being retired now is the time that access tokens last.
+    expect(expectStatus(await retire(first.id), 409).body.detail).toContain('Access tokens');
+    expect(await living()).toEqual([]);
+  });
+
   it('of two who replace the root key at the same moment, one adds a key', async () => {
     // Nobody changes keys before both have decided to add one, and recorded it.
     await sql('begin');
