@@ -77,10 +77,11 @@ const stopwatch = (): (() => number) => {
 
 const sameList = (a: readonly string[], b: readonly string[]): boolean => a.join() === b.join();
 
-const suspended = (reason: string | null): KeyholdError =>
+/** Anybody may get this as an answer, so that the reason, which names keys and services, is for the log. */
+const suspended = (): KeyholdError =>
   new KeyholdError(
     'unavailable',
-    `This service may not use its keys at the moment. ${reason ?? 'Try again shortly.'}`,
+    'This service may not use its keys at the moment. Its log says why. Try again shortly.',
     {
       retryAfterSeconds: 1,
     },
@@ -118,7 +119,7 @@ class Ring implements KeyRing {
   }
 
   held(): HeldKeys {
-    if (this.#snapshot === null || this.#silence() > maxSilenceMs) throw suspended(this.#trouble);
+    if (this.#snapshot === null || this.#silence() > maxSilenceMs) throw suspended();
     return this.#snapshot.held;
   }
 

@@ -117,7 +117,7 @@ interface Deps {
 export const createKeysStatus =
   ({ db, clock, keys, seals }: Deps) =>
   async (): Promise<KeysStatus> => {
-    // What a job or another service has just changed is shown at once. Where the heartbeat fails, `held` says why.
+    // What a job or another service has just changed is shown at once. Where the heartbeat fails, `held` may refuse.
     await keys.beat().catch(() => undefined);
     const held = keys.held();
     const read = await inTransaction(db, (tx) => readRootKeys(tx, clock, seals));

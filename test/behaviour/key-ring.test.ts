@@ -57,6 +57,7 @@ afterAll(async () => {
 });
 
 const open: KeyRing[] = [];
+const logged: string[] = [];
 afterEach(async () => {
   vi.useRealTimers();
   for (const ring of open.splice(0)) await ring.close();
@@ -69,7 +70,7 @@ const openRing = async (source: RootKeySource): Promise<KeyRing> => {
     clock,
     source,
     onNewLookupKey: beginClosedIdentities(clock),
-    log: () => undefined,
+    log: (message) => logged.push(message),
   });
   open.push(ring);
   return ring;
@@ -179,7 +180,9 @@ describe('the root keys of two services on one database', () => {
     await expect(suspended.beat()).rejects.toThrow(idOf('B'));
     letSecondsPass(21);
     await Promise.all([suspended.revive(), active.revive()]);
-    expect(() => suspended.held()).toThrow(idOf('B'));
+    // The reason is for the operator alone.
+    expect(() => suspended.held()).toThrow(/^This service may not use its keys at the moment\. Its log says why\./);
+    expect(logged.at(-1)).toContain(idOf('B'));
     expect(heldBy(active)).toBe('BA');
     kept.edit('AB');
     await suspended.reload();
