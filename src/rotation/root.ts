@@ -4,6 +4,7 @@ import { type ConfiguredRootKey, generateRootKey, parseRootKey } from '../config
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
+import type { LoginId } from '../core/ids.ts';
 import { type Db, inTransaction, type Tx } from '../db/database.ts';
 import type { HeartbeatRow, RootKeyRow } from '../db/tables/index.ts';
 import type { JobView } from '../jobs/index.ts';
@@ -115,7 +116,7 @@ export const createRootChanges = (deps: Deps) => {
     let ended = 0;
     do {
       ended = await mutate(caller, async (tx) => {
-        const count = await endLoginsUnder(tx, seals, id, clock.now());
+        const count = await endLoginsUnder(tx, seals, id, { now: clock.now(), except: ownLogin(caller) });
         if (count > 0)
           await audit.allow(tx, caller, 'key.logins_end', {
             target: keysTarget,
@@ -165,6 +166,17 @@ export const createRootChanges = (deps: Deps) => {
       await keys.beat();
     },
   };
+};
+
+/** The caller's own login goes on, or its answer would be that it has ended. */
+const ownLogin = ({ credential }: Caller): LoginId | null => (credential.kind === 'login' ? credential.id : null);
+
+const keysTarget = { type: 'keys', id: null } as const;
+
+/** The keys, if they are those that the decision to change them was about. */
+const orChanged = (now: RootKeyList, seen: RootKeyList): RootKeyList => {
+  if (now.length === seen.length && now.every(({ id }, at) => id === seen[at]?.id)) return now;
+  throw new KeyholdError('state_conflict', 'Somebody else has just changed the root keys. Ask again to go on.');
 };
 
 const needsRestart = (source: string): KeyholdError =>
