@@ -89,7 +89,7 @@ export const createRootChanges = (deps: Deps) => {
       }),
     );
 
-  const retireLocked = async (tx: Tx, caller: Caller, id: string) => {
+  const retireLocked = async (tx: Tx, caller: Caller, id: string, ended: number) => {
     await lockKeys(tx);
     const { now, states, services, dependents } = await readRootKeys(tx, clock, seals, 'update');
     const refuse = (error: KeyholdError) => audit.refuse(tx, caller, 'key.retire', { target: keysTarget, error });
@@ -97,7 +97,7 @@ export const createRootChanges = (deps: Deps) => {
     if (!row) return await refuse(notFound());
     if (row.state === 'retired') return { ok: undefined };
     const needed = neededFor(row, dependents.get(id) ?? { owner_keys: 0, logins: 0 }, services, now);
-    if (needed.length > 0) return await refuse(stillNeeded(id, needed));
+    if (needed.length > 0) return await refuse(stillNeeded(id, [...endedSentence(ended), ...needed]));
     await removeCopies(tx, id);
     const unused_since = row.unused_since ?? now;
     await seals.update(tx, 'root_keys', row, { state: 'retired', retired_at: now, unused_since });
@@ -105,14 +105,9 @@ export const createRootChanges = (deps: Deps) => {
     return { ok: undefined };
   };
 
-  const onlyLoginsNeed = async (id: string): Promise<boolean> => {
-    const { now, states, services, dependents } = await read();
-    const row = states.find((one) => one.id === id);
-    const owner_keys = dependents.get(id)?.owner_keys ?? 0;
-    return row?.state === 'current' && neededFor(row, { owner_keys, logins: 0 }, services, now).length === 0;
-  };
-
-  const endLogins = async (caller: Caller, id: string): Promise<void> => {
+  /** Ends the logins that need the key, in batches; resolves to how many. */
+  const endLogins = async (caller: Caller, id: string): Promise<number> => {
+    let all = 0;
     let ended = 0;
     do {
       ended = await mutate(caller, async (tx) => {
@@ -124,7 +119,9 @@ export const createRootChanges = (deps: Deps) => {
           });
         return { ok: count };
       });
+      all += ended;
     } while (ended > 0);
+    return all;
   };
 
   return {
@@ -160,13 +157,22 @@ export const createRootChanges = (deps: Deps) => {
      * `state_conflict` with what still needs it, counted in the transaction that would retire it.
      */
     retireRoot: async (caller: Caller, { rootKeyId, endLogins: isEnding }: RetireRoot): Promise<void> => {
-      // Nobody is logged out for a key that could not be retired all the same.
-      if (isEnding && (await onlyLoginsNeed(rootKeyId))) await endLogins(caller, rootKeyId);
-      await mutate(caller, (tx) => retireLocked(tx, caller, rootKeyId));
+      // Nobody is logged out for a key that is not replaced. Access tokens that it signed may delay its end, but not theirs.
+      const ended = isEnding && isReplaced(await read(), rootKeyId) ? await endLogins(caller, rootKeyId) : 0;
+      await mutate(caller, (tx) => retireLocked(tx, caller, rootKeyId, ended));
       await keys.beat();
     },
   };
 };
+
+/** Whether nothing is wrapped under the key any more, and nothing will be. */
+const isReplaced = ({ states, services, dependents }: Read, id: string): boolean =>
+  states.some((row) => row.id === id && row.state === 'current') &&
+  !services.some(({ root_key_ids: [primary] }) => primary === id) &&
+  (dependents.get(id)?.owner_keys ?? 0) === 0;
+
+const endedSentence = (ended: number): readonly string[] =>
+  ended === 0 ? [] : [`${ended} ${ended === 1 ? 'login that needed it was' : 'logins that needed it were'} ended.`];
 
 /** The caller's own login goes on, or its answer would be that it has ended. */
 const ownLogin = ({ credential }: Caller): LoginId | null => (credential.kind === 'login' ? credential.id : null);
