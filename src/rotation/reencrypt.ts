@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Clock } from '../core/clock.ts';
 import { idsOf, type OwnerKeyId, type SecretId, type UserId } from '../core/ids.ts';
 import type { Tx } from '../db/database.ts';
-import type { OwnerKeyRow, SecretRow, SecretVersionRow } from '../db/tables/index.ts';
+import type { SecretRow, SecretVersionRow } from '../db/tables/index.ts';
 import { type JobKind, jobKind, type StepOutcome } from '../jobs/index.ts';
 import type { OpenOwnerKey, OwnerKeys, Seals } from '../keys/index.ts';
 import { createReplaceKeys } from './replace-keys.ts';
@@ -57,6 +57,12 @@ const secretsUnder = async (tx: Tx, key: OwnerKeyId, after: string | null): Prom
   return idsOf<SecretId>(rows.map(({ id }) => id));
 };
 
+/** The key that retires and the one that replaces it, both open. */
+interface Pair {
+  readonly from: OpenOwnerKey;
+  readonly to: OpenOwnerKey;
+}
+
 /** Moves what one secret keeps under the old key. Rows that do not open stay. */
 const moved = <Row extends SecretRow | SecretVersionRow>(
   rows: readonly Row[],
@@ -86,7 +92,7 @@ export const createReencrypt = ({ clock, seals, ownerKeys, stragglerMs }: Deps):
   };
 
   /** Everything that these secrets keep under the key; resolves to how many rows moved. */
-  const moveBatch = async (tx: Tx, ids: readonly SecretId[], from: OpenOwnerKey, to: OpenOwnerKey): Promise<number> => {
+  const moveBatch = async (tx: Tx, ids: readonly SecretId[], { from, to }: Pair): Promise<number> => {
     const key_id = from.row.id;
     const order = { lock: 'update', orderBy: sql`id` } as const;
     // Locked even where only an old version needs the key: whoever restores that version has locked its secret.
@@ -101,9 +107,24 @@ export const createReencrypt = ({ clock, seals, ownerKeys, stragglerMs }: Deps):
     return changed.length + changedVersions.length;
   };
 
+  /**
+   * Locks the owner before anything of theirs, as everywhere: an erasure, which has locked the user, destroys the keys to which
+   * the rows of this step refer. False for a user who is erased.
+   */
+  const holdOwner = async (tx: Tx, id: UserId): Promise<boolean> =>
+    (await seals.loadOne(tx, 'users', { id, status: ['active', 'disabled'] }, { lock: 'share' })) !== null;
+
   const openRetiring = async (tx: Tx, id: OwnerKeyId): Promise<OpenOwnerKey | null> => {
     const row = await seals.loadOne(tx, 'owner_keys', { id, state: 'retiring' });
     return row && (await ownerKeys.open(row));
+  };
+
+  /** The keys between which an owner's values move; null where either does not open, or the owner is erased. */
+  const pairOf = async (tx: Tx, retiring: OwnerKeyId): Promise<Pair | null> => {
+    const from = await openRetiring(tx, retiring);
+    if (from === null || !(await holdOwner(tx, from.row.owner_id))) return null;
+    const to = await activeOf(tx, from.row.owner_id);
+    return to && { from, to };
   };
 
   const values = async (tx: Tx, owner: string | null, at: Values): Promise<StepOutcome<Cursor>> => {
@@ -113,9 +134,8 @@ export const createReencrypt = ({ clock, seals, ownerKeys, stragglerMs }: Deps):
     const last = ids.at(-1);
     const over: Values = { ...at, key, secret: null };
     if (last === undefined) return { next: 'step', cursor: over };
-    const from = await openRetiring(tx, key);
-    const to = from && (await activeOf(tx, from.row.owner_id));
-    const done = from && to ? await moveBatch(tx, ids, from, to) : 0;
+    const pair = await pairOf(tx, key);
+    const done = pair ? await moveBatch(tx, ids, pair) : 0;
     const cursor: Values = ids.length < batchSize ? over : { ...at, key, secret: last };
     return { next: 'step', done, cursor };
   };
@@ -132,22 +152,26 @@ export const createReencrypt = ({ clock, seals, ownerKeys, stragglerMs }: Deps):
   const replacedAt = async (tx: Tx, owner: UserId): Promise<Date | null> =>
     (await seals.loadOne(tx, 'owner_keys', { owner_id: owner, state: 'active' }))?.created_at ?? null;
 
-  /** Destroys the key if nothing depends on it: both are looked at under the key's lock, which new dependents would need. */
+  /** Destroys the key if nothing depends on it; both under its lock, which new dependents would need. Resolves to how many do. */
+  const destroyUnused = async (tx: Tx, id: OwnerKeyId): Promise<number> => {
+    const row = await seals.loadOne(tx, 'owner_keys', { id, state: 'retiring' }, { lock: 'update' });
+    const left = await countDependents(tx, id);
+    if (row && left === 0) await seals.remove(tx, 'owner_keys', [row]);
+    return left;
+  };
+
+  /** Destroys the next key if nothing depends on it. */
   const retire = async (tx: Tx, owner: string | null, { after, failed }: Retire): Promise<StepOutcome<Cursor>> => {
     const id = await nextRetiring(tx, owner, after);
     if (id === null) return { next: 'finish', failed };
-    const row: OwnerKeyRow | null = await seals.loadOne(
-      tx,
-      'owner_keys',
-      { id, state: 'retiring' },
-      { lock: 'update' },
-    );
-    const replaced = row && (await replacedAt(tx, row.owner_id));
+    const next: Cursor = { phase: 'retire', after: id, failed };
+    const row = await seals.loadOne(tx, 'owner_keys', { id, state: 'retiring' });
+    if (row === null) return { next: 'step', cursor: { ...next, failed: failed + 1 } };
+    if (!(await holdOwner(tx, row.owner_id))) return { next: 'step', cursor: next };
+    const replaced = await replacedAt(tx, row.owner_id);
     if (replaced && isRecent(replaced))
       return { next: 'step', cursor: { phase: 'waiting', since: replaced.toISOString() } };
-    const left = await countDependents(tx, id);
-    if (row && left === 0) await seals.remove(tx, 'owner_keys', [row]);
-    return { next: 'step', cursor: { phase: 'retire', after: id, failed: failed + (row ? left : 1) } };
+    return { next: 'step', cursor: { ...next, failed: failed + (await destroyUnused(tx, id)) } };
   };
 
   return jobKind<Params, Cursor>({
