@@ -93,7 +93,7 @@ interface EraseJobDeps extends Pick<Deps, 'users' | 'purging'> {
   readonly isHeld: (tx: Tx) => Promise<boolean>;
 }
 
-const heldSeconds = 30;
+const heldSeconds = 10;
 
 /** The kind of job that goes on with an erasure. It must not stop halfway. */
 export const createEraseJobs = ({ users, purging, isHeld }: EraseJobDeps): Readonly<Record<string, JobKind>> => ({
