@@ -2,7 +2,7 @@
  * The house as data: each folder (or file) of src/ and what it may import. Nothing imports upward. ARCHITECTURE.md
  * shows this table, and scripts/layers-check.mjs holds the imports to it.
  */
-const base = ['core', 'db', 'keys', 'audit', 'access', 'idempotency'];
+const base = ['core', 'db', 'keys', 'events', 'audit', 'access', 'idempotency'];
 
 /** @type {Readonly<Record<string, readonly string[]>>} */
 export const layers = {
@@ -11,7 +11,8 @@ export const layers = {
   crypto: ['core'],
   db: ['core', 'config', 'crypto'],
   keys: ['core', 'config', 'crypto', 'db'],
-  audit: ['core', 'crypto', 'db', 'keys'],
+  events: ['core', 'db', 'keys'],
+  audit: ['core', 'crypto', 'db', 'keys', 'events'],
   access: ['core', 'db', 'keys', 'audit'],
   idempotency: ['core', 'db', 'keys', 'audit'],
   users: base,
@@ -22,10 +23,7 @@ export const layers = {
   rotation: [...base, 'config', 'jobs'],
   lifecycle: [...base, 'users', 'sessions', 'auth', 'secrets', 'jobs'],
   backup: ['core', 'config', 'crypto', 'db', 'keys', 'audit', 'users', 'sessions', 'auth', 'secrets', 'lifecycle'],
-  http: [
-    ...['core', 'config', 'db', 'keys', 'audit', 'access', 'idempotency'],
-    ...['users', 'sessions', 'auth', 'secrets', 'jobs', 'lifecycle', 'rotation'],
-  ],
+  http: [...[...base, 'config'], ...['users', 'sessions', 'auth', 'secrets', 'jobs', 'lifecycle', 'rotation']],
   doctor: ['core', 'config', 'crypto', 'db', 'keys'],
   'app.ts': [
     ...base,
@@ -54,6 +52,7 @@ export const frontDoors = [
   'audit',
   'access',
   'idempotency',
+  'events',
   'users',
   'sessions',
   'auth',

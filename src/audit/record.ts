@@ -6,6 +6,7 @@ import { publicRandom } from '../core/random.ts';
 import { boundedText } from '../core/text.ts';
 import { type Db, mapDbErrors, refusedWith, type Tx } from '../db/database.ts';
 import type { AuditRow } from '../db/tables/index.ts';
+import { type EventActor, eventRows, type NewEvent } from '../events/index.ts';
 import type { AnyInsert, Seals, Unchanged, Unsealed } from '../keys/index.ts';
 import type { AuditAction, AuditDetails, AuditTarget } from './actions.ts';
 import type { AuditReason } from './reasons.ts';
@@ -16,6 +17,8 @@ interface EntryBase<A extends AuditAction> {
   readonly target?: AuditTarget | null | undefined;
   /** Why it was allowed, refused or failed. */
   readonly reason?: AuditReason | null;
+  /** The events that tell people of it, written with the record. */
+  readonly tells?: readonly NewEvent[];
 }
 
 /** The record of an action with the details that belong to it. */
@@ -48,6 +51,8 @@ export interface Allowed<A extends AuditAction> {
   readonly target?: AuditTarget;
   readonly details: AuditDetails[A];
   readonly reason?: AuditReason;
+  /** The events that tell people of it. */
+  readonly tells?: readonly NewEvent[];
 }
 
 /** The refusal of an action. The reason in its record is the error's code unless another is given. */
@@ -108,6 +113,11 @@ const rowOf = (now: Date, actor: Actor, entry: MatchedEntry): Unsealed<'audit_lo
   nonce: publicRandom(16),
 });
 
+const eventActor = (actor: Actor): EventActor => ({
+  userId: byOperator(actor) ? null : actor.userId,
+  agent: boundedText(agentOf(actor), 128),
+});
+
 interface Deps {
   readonly clock: Clock;
   readonly seals: Seals;
@@ -124,7 +134,9 @@ export const createAudit = ({ clock, seals, onRecord }: Deps): Audit => {
   ): Promise<boolean> => {
     const now = clock.now();
     const rows = records.map(({ actor, entry }) => rowOf(now, actor, entry));
-    const written = await seals.insertAll(db, [...inserts, { table: 'audit_log', rows }], unchanged);
+    const told = records.flatMap(({ actor, entry }) => eventRows(entry.tells ?? [], eventActor(actor), now));
+    const all = [...inserts, { table: 'events', rows: told }, { table: 'audit_log', rows }] as const;
+    const written = await seals.insertAll(db, all, unchanged);
     if (written) for (const { entry } of records) onRecord(entry);
     return written;
   };
@@ -139,8 +151,13 @@ export const createAudit = ({ clock, seals, onRecord }: Deps): Audit => {
 
   return {
     record,
-    allow: <A extends AuditAction>(tx: Tx, actor: Actor, action: A, { target, details, reason }: Allowed<A>) => {
-      const entry: EntryOf<A> = { action, target, outcome: 'allowed', details, reason: reason ?? null };
+    allow: <A extends AuditAction>(
+      tx: Tx,
+      actor: Actor,
+      action: A,
+      { target, details, reason, tells = [] }: Allowed<A>,
+    ) => {
+      const entry: EntryOf<A> = { action, target, outcome: 'allowed', details, reason: reason ?? null, tells };
       return record(tx, actor, entry);
     },
     refuse: async (tx, actor, action, { target, error, reason = error.code }) => {

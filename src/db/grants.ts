@@ -26,6 +26,9 @@ const privileges: Record<keyof Tables, string> = {
   restores: 'SELECT, INSERT, UPDATE',
   jobs: 'SELECT, INSERT, UPDATE',
   root_keys: 'SELECT, INSERT, UPDATE',
+  events: all,
+  event_log: 'SELECT, INSERT, UPDATE',
+  notice_marks: all,
   heartbeats: all,
   // The purpose, the root key and the generation of a service key never change.
   service_keys: 'SELECT, INSERT, DELETE, UPDATE (state, promoted_at)',

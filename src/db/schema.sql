@@ -32,6 +32,27 @@ CREATE TABLE closed_identity_count (
   entries bigint NOT NULL,
   seal bytea NOT NULL
 );
+CREATE TABLE event_log (
+  id integer NOT NULL,
+  last_position bigint NOT NULL,
+  trimmed_position bigint NOT NULL
+);
+CREATE TABLE events (
+  id uuid NOT NULL,
+  event_id uuid NOT NULL,
+  user_id uuid,
+  lead boolean NOT NULL,
+  "position" bigint,
+  type character varying(64) NOT NULL,
+  actor_id uuid,
+  agent character varying(128),
+  secret_id uuid,
+  session_id uuid,
+  revision bigint,
+  details jsonb NOT NULL,
+  created_at timestamp with time zone NOT NULL,
+  seal bytea NOT NULL
+);
 CREATE TABLE heartbeats (
   service_id uuid NOT NULL,
   host character varying(255) NOT NULL,
@@ -98,6 +119,10 @@ CREATE TABLE logins (
   last_used_at timestamp with time zone NOT NULL,
   seal bytea NOT NULL,
   root_key_id character varying(16)
+);
+CREATE TABLE notice_marks (
+  user_id uuid NOT NULL,
+  "position" bigint NOT NULL
 );
 CREATE TABLE owner_keys (
   id uuid NOT NULL,
@@ -234,6 +259,9 @@ ALTER TABLE closed_identities ADD CONSTRAINT ck_closed_identities_kind CHECK (((
 ALTER TABLE closed_identities ADD CONSTRAINT ck_closed_identities_state CHECK (((state)::text = ANY ((ARRAY['closed'::character varying, 'open'::character varying])::text[])));
 ALTER TABLE closed_identity_count ADD CONSTRAINT closed_identity_count_pkey PRIMARY KEY (id);
 ALTER TABLE closed_identity_count ADD CONSTRAINT ck_closed_identity_count_id CHECK ((id = 1));
+ALTER TABLE event_log ADD CONSTRAINT event_log_pkey PRIMARY KEY (id);
+ALTER TABLE event_log ADD CONSTRAINT ck_event_log_id CHECK ((id = 1));
+ALTER TABLE events ADD CONSTRAINT events_pkey PRIMARY KEY (id);
 ALTER TABLE heartbeats ADD CONSTRAINT heartbeats_pkey PRIMARY KEY (service_id);
 ALTER TABLE idempotency_keys ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (user_id, route, key);
 ALTER TABLE idempotency_keys ADD CONSTRAINT idempotency_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE;
@@ -245,6 +273,7 @@ ALTER TABLE kysely_migration_lock ADD CONSTRAINT kysely_migration_lock_pkey PRIM
 ALTER TABLE login_failures ADD CONSTRAINT login_failures_pkey PRIMARY KEY (subject);
 ALTER TABLE logins ADD CONSTRAINT logins_pkey PRIMARY KEY (id);
 ALTER TABLE logins ADD CONSTRAINT logins_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE;
+ALTER TABLE notice_marks ADD CONSTRAINT notice_marks_pkey PRIMARY KEY (user_id);
 ALTER TABLE owner_keys ADD CONSTRAINT owner_keys_pkey PRIMARY KEY (id);
 ALTER TABLE owner_keys ADD CONSTRAINT owner_keys_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id);
 ALTER TABLE owner_keys ADD CONSTRAINT ck_owner_keys_state CHECK (((state)::text = ANY ((ARRAY['active'::character varying, 'retiring'::character varying, 'destroyed'::character varying])::text[])));
@@ -290,6 +319,9 @@ CREATE INDEX ix_audit_log_actor_id ON public.audit_log USING btree (actor_id, id
 CREATE INDEX ix_audit_log_target_id ON public.audit_log USING btree (target_id, id);
 CREATE INDEX ix_closed_identities_mac ON public.closed_identities USING btree (mac);
 CREATE INDEX ix_closed_identities_user_id ON public.closed_identities USING btree (user_id);
+CREATE INDEX ix_events_position ON public.events USING btree ("position");
+CREATE INDEX ix_events_user_position ON public.events USING btree (user_id, "position");
+CREATE INDEX ix_events_without_position ON public.events USING btree (id) WHERE ("position" IS NULL);
 CREATE INDEX ix_idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
 CREATE INDEX ix_jobs_requested_by ON public.jobs USING btree (requested_by);
 CREATE INDEX ix_jobs_unfinished ON public.jobs USING btree (id) WHERE ((state)::text = ANY ((ARRAY['queued'::character varying, 'running'::character varying])::text[]));
@@ -348,12 +380,15 @@ ALTER TABLE audit_log ENABLE ALWAYS TRIGGER audit_log_no_truncate;
 GRANT INSERT, SELECT ON audit_log TO keyhold_service;
 GRANT INSERT, SELECT ON closed_identities TO keyhold_service;
 GRANT INSERT, SELECT, UPDATE ON closed_identity_count TO keyhold_service;
+GRANT INSERT, SELECT, UPDATE ON event_log TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON events TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON heartbeats TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON idempotency_keys TO keyhold_service;
 GRANT INSERT, SELECT, UPDATE ON jobs TO keyhold_service;
 GRANT SELECT ON kysely_migration TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON login_failures TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON logins TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON notice_marks TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON owner_keys TO keyhold_service;
 GRANT INSERT, SELECT, UPDATE ON restores TO keyhold_service;
 GRANT INSERT, SELECT, UPDATE ON root_keys TO keyhold_service;

@@ -6,11 +6,13 @@ import {
   closed_identities,
   closed_identity_count,
 } from './closed-identities.ts';
+import { type EventLogRow, type EventRow, events } from './events.ts';
 import { type HeartbeatRow, heartbeats } from './heartbeats.ts';
 import { type IdempotencyRow, idempotency_keys } from './idempotency-keys.ts';
 import { type JobRow, jobs } from './jobs.ts';
 import type { LoginFailureRow } from './login-failures.ts';
 import { type LoginRow, logins } from './logins.ts';
+import type { NoticeMarkRow } from './notice-marks.ts';
 import { type OwnerKeyRow, owner_keys } from './owner-keys.ts';
 import { type ParticipantRow, session_participants } from './participants.ts';
 import { type RestoreRow, restores } from './restores.ts';
@@ -24,6 +26,7 @@ import { type UserRow, users } from './users.ts';
 
 export type { AuditRow } from './audit-log.ts';
 export type { ClosedIdentityCountRow, ClosedIdentityRow } from './closed-identities.ts';
+export type { EventRow } from './events.ts';
 export type { HeartbeatRow } from './heartbeats.ts';
 export type { IdempotencyRow } from './idempotency-keys.ts';
 export type { JobRow } from './jobs.ts';
@@ -57,6 +60,9 @@ export interface Tables {
   heartbeats: HeartbeatRow;
   jobs: JobRow;
   restores: RestoreRow;
+  events: EventRow;
+  event_log: EventLogRow;
+  notice_marks: NoticeMarkRow;
   service_keys: ServiceKeyRow;
   login_failures: LoginFailureRow;
 }
@@ -89,6 +95,7 @@ export const sealedTables = {
   heartbeats,
   jobs,
   restores,
+  events,
 } as const;
 
 export type SealedTableName = keyof typeof sealedTables;
