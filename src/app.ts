@@ -16,6 +16,7 @@ import type { RootKeySource } from './config/root-keys.ts';
 import type { Caller } from './core/caller.ts';
 import type { Clock } from './core/clock.ts';
 import { digestKey } from './crypto/derive.ts';
+import { databaseNow } from './db/checks.ts';
 import type { Database } from './db/database.ts';
 import { createNow } from './db/time.ts';
 import { createHttpGate } from './http/gate.ts';
@@ -27,7 +28,7 @@ import { createServer } from './http/server.ts';
 import { createIdempotency } from './idempotency/index.ts';
 import { createJobs, type JobKinds } from './jobs/index.ts';
 import { createOwnerKeys, createSeals, type KeyRing, openKeyRing } from './keys/index.ts';
-import { createLifecycle } from './lifecycle/index.ts';
+import { createLifecycle, elapsedMs, type SweepClocks, type Sweeper } from './lifecycle/index.ts';
 import { createRotation } from './rotation/index.ts';
 import { createSecrets } from './secrets/index.ts';
 import { createSessions } from './sessions/index.ts';
@@ -45,6 +46,8 @@ export interface AppDeps {
   readonly clock: Clock;
   readonly database: Database;
   readonly logger: FastifyBaseLogger;
+  /** The clocks by which things become due, for tests. */
+  readonly sweepClocks?: SweepClocks;
 }
 
 export interface Bootstrapped {
@@ -60,6 +63,8 @@ export interface App {
   readonly gate: Gate;
   readonly domains: Domains;
   readonly keys: KeyRing;
+  /** Does what time makes due, from `listen` on. */
+  readonly sweeper: Sweeper;
   /** Makes the first administrator; null when there are users already. */
   bootstrap(): Promise<Bootstrapped | null>;
   /** Listens where the configuration says and begins to work on jobs; resolves to the service’s address. */
@@ -74,7 +79,7 @@ const minuteMs = 60_000;
 const openKeys = ({ rootKeys: source, clock, database: { db } }: DomainDeps, log: (message: string) => void) =>
   openKeyRing({ db, clock, source, onNewLookupKey: beginClosedIdentities(clock), log });
 
-type DomainDeps = Omit<AppDeps, 'logger'>;
+type DomainDeps = Omit<AppDeps, 'logger' | 'sweepClocks'>;
 
 /** Wires the domains, written out: a service can reach only what it is given here. */
 const createDomains = ({ config, clock, database }: DomainDeps, keys: KeyRing, metrics: Metrics) => {
@@ -151,6 +156,8 @@ const createDomains = ({ config, clock, database }: DomainDeps, keys: KeyRing, m
     users,
     sessions,
     versionsKept: config.versionsKept,
+    reminderDays: config.reminderDays,
+    deletedMs: config.deletedMs,
   });
   const lifecycle = createLifecycle({ db, clock, seals, audit, mutate, jobs, users, sessions, secrets });
   return { audit, jobs, rotation, users, sessions, secrets, accessTokens, logins, tokens, authenticate, lifecycle };
@@ -227,20 +234,23 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
   const { listen, close } = createListening(http, metricsServer, config);
   const stopRecording = recordTurnedAway(limits, logger);
   const runner = domains.jobs.runner(jobKinds(domains), logger);
+  const sweeper = domains.lifecycle.sweeper(deps.sweepClocks ?? { databaseNow, elapsedMs }, logger);
   return {
     http,
     metrics,
     gate,
     domains,
     keys,
+    sweeper,
     bootstrap: () => bootstrapUser(deps, domains),
     listen: async () => {
       const address = await listen();
       runner.start();
+      sweeper.start();
       return address;
     },
     close: async () => {
-      await Promise.all([close(), runner.stop()]);
+      await Promise.all([close(), runner.stop(), sweeper.stop()]);
       await stopRecording();
       await keys.close();
     },

@@ -26,6 +26,8 @@ export interface AuditDetails {
   'secret.deactivate': Revised;
   'secret.delete': Revised;
   'secret.purge': Revised;
+  /** Owners were reminded of a date of their secrets. */
+  'secret.remind': { readonly kind: string; readonly secrets: number };
   'secret.recover': Revised;
   'secret.transfer': Revised & { readonly scope: string; readonly from: string; readonly session_id?: string };
   'secret.access_list': NoDetails;
@@ -76,8 +78,9 @@ export interface AuditDetails {
   'backup.create': BackupContents;
   /** Of a restored database: which backup it came from. */
   'backup.restore': BackupContents & { readonly created_at: string };
-  /** What was held back since a restore is carried out again. */
-  'backup.release': { readonly restores: readonly string[] };
+  /** What was held back since a restore or a jump of the clock is carried out again. */
+  'backup.release': { readonly restores: readonly string[]; readonly clock_jumps?: number };
+  'clock.jump': { readonly seconds: number };
   /** What was taken away after the backup was taken away again. */
   'backup.revoke': {
     /** What had been taken away, as `keyhold restore` lists it. */

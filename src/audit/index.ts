@@ -8,4 +8,4 @@ export {
 } from './export.ts';
 export { createIntegrityWatch } from './integrity.ts';
 export type { AuditReason } from './reasons.ts';
-export { type Actor, type Audit, type AuditEntry, createAudit } from './record.ts';
+export { type Actor, type Audit, type AuditEntry, createAudit, systemActor } from './record.ts';

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Db } from '../db/database.ts';
 import { type SealedTableName, sealedTables } from '../db/tables/index.ts';
-import type { Audit } from './record.ts';
+import { type Audit, systemActor } from './record.ts';
 
 /** A row that was read and is not as the service wrote it. */
 interface BrokenRow {
@@ -58,13 +58,13 @@ export const createIntegrityWatch = (clock: Clock): IntegrityWatch => {
       sink({ table, key }).catch(() => lastSeen.delete(name));
     },
     recordTo: (db, audit) => {
-      const origin = { requestId: 'integrity', ip: null, userAgent: null };
       sink = ({ table, key }) =>
-        audit.recordAlone(
-          db,
-          { origin, userId: null },
-          { action: 'row.integrity_broken', outcome: 'failed', reason: 'seal', details: { table, key } },
-        );
+        audit.recordAlone(db, systemActor('integrity'), {
+          action: 'row.integrity_broken',
+          outcome: 'failed',
+          reason: 'seal',
+          details: { table, key },
+        });
     },
   };
 };

@@ -36,6 +36,8 @@ export type AuditReason =
   | 'bootstrap'
   | 'issuer'
   | 'import'
+  // The service did it by itself, since its time had come.
+  | 'due'
   // A list that was only counted.
   | 'stats'
   // What is wrong with a row.

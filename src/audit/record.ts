@@ -41,6 +41,12 @@ type MatchedEntry = EntryOf<AuditAction> | EntryWithoutDetails;
 /** Who acted: an authenticated caller, or a request that belongs to no known caller (yet). */
 export type Actor = Caller | { readonly origin: RequestOrigin; readonly userId: Caller['userId'] | null };
 
+/** The service itself, by the name of what it does on its own. */
+export const systemActor = (name: string): Actor => ({
+  origin: { requestId: name, ip: null, userAgent: null },
+  userId: null,
+});
+
 export interface ActorEntry {
   readonly actor: Actor;
   readonly entry: AuditEntry;

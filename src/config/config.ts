@@ -24,6 +24,10 @@ export interface Config {
   readonly waitingMs: number;
   readonly versionsKept: number;
   readonly refreshMs: number;
+  /** How many days before a date its owner is reminded. */
+  readonly reminderDays: readonly number[];
+  readonly deletedMs: number;
+  readonly graceMs: number;
 }
 
 export interface DatabaseConfig {
@@ -121,6 +125,13 @@ const readDirectories = (env: Env): Pick<Config, 'dataDir' | 'configDir'> => ({
 const readMetricsPort = (env: Env): number | null =>
   env.KEYHOLD_METRICS_PORT === undefined ? null : integer(env, 'KEYHOLD_METRICS_PORT', 0, 0, 65_535);
 
+const readReminderDays = (env: Env): readonly number[] => {
+  const days = (env.KEYHOLD_REMINDER_DAYS ?? '14,3,1').split(',').map((day) => day.trim());
+  if (days.length > 10 || !days.every((day) => /^[1-9]\d{0,2}$/.test(day)))
+    throw refuse('KEYHOLD_REMINDER_DAYS', 'must be up to ten whole numbers from 1 to 999, comma-separated.');
+  return days.map(Number);
+};
+
 /** Reads the settings from the environment. Throws `invalid_request` with the variable's name for a malformed one. */
 export const readConfig = (env: Env): Config => ({
   ...readDirectories(env),
@@ -138,4 +149,7 @@ export const readConfig = (env: Env): Config => ({
   waitingMs: integer(env, 'KEYHOLD_WAITING_HOURS', 24, 0, 8760) * hour,
   versionsKept: integer(env, 'KEYHOLD_VERSIONS_KEPT', 10, 1, 1000),
   refreshMs: integer(env, 'KEYHOLD_REFRESH_DAYS', 30, 1, 3650) * 24 * hour,
+  reminderDays: readReminderDays(env),
+  deletedMs: integer(env, 'KEYHOLD_DELETED_DAYS', 30, 1, 3650) * 24 * hour,
+  graceMs: integer(env, 'KEYHOLD_GRACE_HOURS', 24, 1, 8760) * hour,
 });

@@ -22,6 +22,9 @@ export const variables = {
   KEYHOLD_LOG_LEVEL: 'fatal, error, warn, info (default), debug or silent',
   KEYHOLD_WAITING_HOURS: 'hours before a login with an admin-reset password opens secrets (default 24)',
   KEYHOLD_VERSIONS_KEPT: 'versions of a value that are kept (default 10)',
+  KEYHOLD_REMINDER_DAYS: 'days before a date on which its owner is reminded, comma-separated (default 14,3,1)',
+  KEYHOLD_DELETED_DAYS: 'days a deleted secret can be recovered before it is erased (default 30)',
+  KEYHOLD_GRACE_HOURS: 'hours to move one’s secrets out of a session that has ended (default 24)',
   KEYHOLD_REFRESH_DAYS: 'days an unused login can still be refreshed (default 30)',
 } as const;
 

@@ -24,6 +24,8 @@ const privileges: Record<keyof Tables, string> = {
   closed_identities: 'SELECT, INSERT, UPDATE (seal)',
   closed_identity_count: 'SELECT, INSERT, UPDATE',
   restores: 'SELECT, INSERT, UPDATE',
+  holds: 'SELECT, INSERT, UPDATE',
+  reminders: all,
   jobs: 'SELECT, INSERT, UPDATE',
   root_keys: 'SELECT, INSERT, UPDATE',
   events: all,

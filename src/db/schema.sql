@@ -64,6 +64,13 @@ CREATE TABLE heartbeats (
   seen_at timestamp with time zone NOT NULL,
   seal bytea NOT NULL
 );
+CREATE TABLE holds (
+  id uuid NOT NULL,
+  noticed_at timestamp with time zone NOT NULL,
+  seconds integer NOT NULL,
+  released_at timestamp with time zone,
+  seal bytea NOT NULL
+);
 CREATE TABLE idempotency_keys (
   user_id uuid NOT NULL,
   route character varying(256) NOT NULL,
@@ -132,6 +139,12 @@ CREATE TABLE owner_keys (
   state character varying(10) NOT NULL DEFAULT 'active'::character varying,
   created_at timestamp with time zone NOT NULL,
   seal bytea NOT NULL
+);
+CREATE TABLE reminders (
+  secret_id uuid NOT NULL,
+  kind character varying(10) NOT NULL,
+  due_at timestamp with time zone NOT NULL,
+  step integer NOT NULL
 );
 CREATE TABLE restores (
   id uuid NOT NULL,
@@ -263,6 +276,7 @@ ALTER TABLE event_log ADD CONSTRAINT event_log_pkey PRIMARY KEY (id);
 ALTER TABLE event_log ADD CONSTRAINT ck_event_log_id CHECK ((id = 1));
 ALTER TABLE events ADD CONSTRAINT events_pkey PRIMARY KEY (id);
 ALTER TABLE heartbeats ADD CONSTRAINT heartbeats_pkey PRIMARY KEY (service_id);
+ALTER TABLE holds ADD CONSTRAINT holds_pkey PRIMARY KEY (id);
 ALTER TABLE idempotency_keys ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (user_id, route, key);
 ALTER TABLE idempotency_keys ADD CONSTRAINT idempotency_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE;
 ALTER TABLE jobs ADD CONSTRAINT jobs_pkey PRIMARY KEY (id);
@@ -277,6 +291,9 @@ ALTER TABLE notice_marks ADD CONSTRAINT notice_marks_pkey PRIMARY KEY (user_id);
 ALTER TABLE owner_keys ADD CONSTRAINT owner_keys_pkey PRIMARY KEY (id);
 ALTER TABLE owner_keys ADD CONSTRAINT owner_keys_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id);
 ALTER TABLE owner_keys ADD CONSTRAINT ck_owner_keys_state CHECK (((state)::text = ANY ((ARRAY['active'::character varying, 'retiring'::character varying, 'destroyed'::character varying])::text[])));
+ALTER TABLE reminders ADD CONSTRAINT reminders_pkey PRIMARY KEY (secret_id, kind);
+ALTER TABLE reminders ADD CONSTRAINT reminders_secret_id_fkey FOREIGN KEY (secret_id) REFERENCES secrets(id) ON DELETE CASCADE;
+ALTER TABLE reminders ADD CONSTRAINT ck_reminders_kind CHECK (((kind)::text = ANY ((ARRAY['expires'::character varying, 'rotate'::character varying])::text[])));
 ALTER TABLE restores ADD CONSTRAINT restores_pkey PRIMARY KEY (id);
 ALTER TABLE root_keys ADD CONSTRAINT root_keys_pkey PRIMARY KEY (id);
 ALTER TABLE root_keys ADD CONSTRAINT ck_root_keys_retired CHECK ((((state)::text = 'retired'::text) = (retired_at IS NOT NULL)));
@@ -333,10 +350,13 @@ CREATE INDEX ix_owner_keys_retiring ON public.owner_keys USING btree (id) WHERE 
 CREATE INDEX ix_owner_keys_root_key_id ON public.owner_keys USING btree (root_key_id);
 CREATE UNIQUE INDEX ux_owner_keys_active ON public.owner_keys USING btree (owner_id) WHERE ((state)::text = 'active'::text);
 CREATE INDEX ix_secret_versions_key_id ON public.secret_versions USING btree (key_id);
+CREATE INDEX ix_secrets_deleted_at ON public.secrets USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+CREATE INDEX ix_secrets_expires_at ON public.secrets USING btree (expires_at) WHERE ((expires_at IS NOT NULL) AND (deleted_at IS NULL));
 CREATE INDEX ix_secrets_key_id ON public.secrets USING btree (key_id);
 CREATE INDEX ix_secrets_name ON public.secrets USING btree (name);
 CREATE INDEX ix_secrets_owner_id ON public.secrets USING btree (owner_id, id DESC);
 CREATE INDEX ix_secrets_owner_scope ON public.secrets USING btree (owner_id, scope);
+CREATE INDEX ix_secrets_rotate_after ON public.secrets USING btree (rotate_after) WHERE ((rotate_after IS NOT NULL) AND (deleted_at IS NULL));
 CREATE INDEX ix_secrets_scope ON public.secrets USING btree (scope);
 CREATE INDEX ix_secrets_session_id ON public.secrets USING btree (session_id, id DESC);
 CREATE INDEX ix_secrets_shared_with ON public.secrets USING gin (shared_with jsonb_path_ops);
@@ -383,6 +403,7 @@ GRANT INSERT, SELECT, UPDATE ON closed_identity_count TO keyhold_service;
 GRANT INSERT, SELECT, UPDATE ON event_log TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON events TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON heartbeats TO keyhold_service;
+GRANT INSERT, SELECT, UPDATE ON holds TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON idempotency_keys TO keyhold_service;
 GRANT INSERT, SELECT, UPDATE ON jobs TO keyhold_service;
 GRANT SELECT ON kysely_migration TO keyhold_service;
@@ -390,6 +411,7 @@ GRANT DELETE, INSERT, SELECT, UPDATE ON login_failures TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON logins TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON notice_marks TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON owner_keys TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON reminders TO keyhold_service;
 GRANT INSERT, SELECT, UPDATE ON restores TO keyhold_service;
 GRANT INSERT, SELECT, UPDATE ON root_keys TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON secret_versions TO keyhold_service;

@@ -1,30 +1,41 @@
 import { sql } from 'kysely';
 import type { Db } from '../db/database.ts';
 import type { RawRow } from '../db/json-rows.ts';
-import type { RestoreRow } from '../db/tables/index.ts';
+import type { HoldRow, RestoreRow } from '../db/tables/index.ts';
 import { type Check, type Finding, fine, found } from './finding.ts';
 import type { IsIntact } from './seals.ts';
 
 const remedy =
   'Review it, then run "keyhold restore --release". Until then, nothing is deleted because of its age, whoever it belongs to.';
 
-/** Whether what time would delete is held back since a restore, and how much of it is due. */
+/** Whether what time makes due is held back, since a restore or a jump of the clock, and how much of it is due. */
 export const checkRestores = async (db: Db, isIntact: IsIntact): Promise<Check> => {
   const { rows } = await sql<RawRow>`select * from public.restores order by id`.execute(db);
+  const jumps = await sql<RawRow>`select * from public.holds order by id`.execute(db);
   const held = rows.filter((row) => !isIntact('restores', row) || row['released_at'] === null);
-  if (held.length === 0) return fine('restores', `${rows.length} restores`);
+  const ahead = jumps.rows.filter((row) => !isIntact('holds', row) || row['released_at'] === null);
+  if (held.length + ahead.length === 0) return fine('restores', `${rows.length} restores`);
   const due = await whatIsDue(db);
-  return found(
-    'restores',
-    `${rows.length} restores, ${held.length} not released`,
-    held.map((row) => findingOf(row, due)),
-  );
+  return found('restores', `${rows.length} restores, ${held.length} not released`, [
+    ...held.map((row) => findingOf(row, due)),
+    ...ahead.map((row) => jumpFinding(row, due)),
+  ]);
 };
 
 const findingOf = (row: RawRow, due: string): Finding => {
   const { backup_created_at, restored_at } = row as unknown as RestoreRow;
   const what = `The database was restored at ${timeOf(restored_at)} from a backup of ${timeOf(backup_created_at)}. ${due}`;
   return { what, remedy };
+};
+
+const jumpFinding = (row: RawRow, due: string): Finding => {
+  const { noticed_at, seconds } = row as unknown as HoldRow;
+  const what = `At ${timeOf(noticed_at)} the clock was found to have gone ${Number(seconds)} seconds ahead. ${due}`;
+  return {
+    what,
+    remedy:
+      'Set the clock right, then run "keyhold restore --release". Until then, nothing happens because of its time.',
+  };
 };
 
 /** A row that was changed can hold anything. */

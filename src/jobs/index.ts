@@ -43,6 +43,6 @@ export const createJobs = ({ database, clock, seals, audit, mutate }: Deps) => {
     },
 
     /** Has this process look for jobs now. Call it after the commit of a transaction that started one. */
-    nudge: (): void => running?.nudge(),
+    nudge: (): void => void running?.nudge(),
   };
 };

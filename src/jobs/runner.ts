@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
 import type { JobId } from '../core/ids.ts';
+import { createLoop } from '../core/loop.ts';
 import type { Db } from '../db/database.ts';
 import { type JobSchemaState, jobSchemaState } from '../db/job-schema.ts';
 import type { QueueDatabase } from '../db/queue-database.ts';
@@ -15,7 +16,7 @@ import type { TakeStep } from './step.ts';
 export interface JobRunner {
   start(): void;
   /** Looks for jobs now, after one was committed. */
-  nudge(): void;
+  nudge(): Promise<void>;
   /** Stops after the step under way, for two seconds at most. Another service, or the next start, goes on. */
   stop(): Promise<void>;
 }
@@ -149,41 +150,6 @@ export const createJobRunner = ({ db, queueDatabase, clock, queries, takeStep, k
       stopping = true;
       await loop.stop();
       await closeQueue();
-    },
-  };
-};
-
-/** Runs `work` again and again, never twice at the same time: `pauseMs` after the last run, or when it is nudged. */
-const createLoop = (work: () => Promise<void>, pauseMs: number) => {
-  let state: 'new' | 'started' | 'stopped' = 'new';
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> | null = null;
-  let again = false;
-
-  const run = async (): Promise<void> => {
-    clearTimeout(timer);
-    do {
-      again = false;
-      await work();
-    } while (again && state === 'started');
-    running = null;
-    if (state === 'started') timer = setTimeout(begin, pauseMs).unref();
-  };
-  const begin = (): void => {
-    if (state !== 'started') return;
-    again = running !== null;
-    running ??= run();
-  };
-  return {
-    start: (): void => {
-      if (state === 'new') state = 'started';
-      begin();
-    },
-    nudge: begin,
-    stop: async (): Promise<void> => {
-      state = 'stopped';
-      clearTimeout(timer);
-      await running;
     },
   };
 };

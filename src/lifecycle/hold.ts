@@ -23,6 +23,8 @@ interface Deps {
   readonly mutate: Mutate;
 }
 
+export type Hold = ReturnType<typeof createHold>;
+
 /**
  * Since a restore, much may be due at the same moment that would have happened one after the other. Whatever deletes for good
  * because time has passed asks `isHeld` first, and does nothing until an operator has looked at what is due.
@@ -31,12 +33,17 @@ export const createHold = ({ db, seals, clock, audit, mutate }: Deps) => {
   const unreleased = (tx: Db): Promise<RestoreRow[]> =>
     seals.load(tx, 'restores', { released_at: null }, { orderBy: sql`id`, lock: 'update' });
 
+  const holds = async (tx: Db, table: 'restores' | 'holds'): Promise<boolean> => {
+    const { rows } = await sql<RawRow>`select * from ${sql.table(`public.${table}`)}`.execute(tx);
+    return rows.some((row) => !seals.isIntact(table, row) || row['released_at'] === null);
+  };
+
   return {
     /** Whether nothing may be deleted because of its age. A row that was changed holds too. */
-    isHeld: async (tx: Tx): Promise<boolean> => {
-      const { rows } = await sql<RawRow>`select * from public.restores`.execute(tx);
-      return rows.some((row) => !seals.isIntact('restores', row) || row['released_at'] === null);
-    },
+    isHeld: (tx: Tx): Promise<boolean> => holds(tx, 'restores'),
+
+    /** Whether nothing may happen because its time has come, since the clock was set ahead. A row that was changed holds too. */
+    isClockHeld: (tx: Tx): Promise<boolean> => holds(tx, 'holds'),
 
     /** The restores that hold. */
     held: async (): Promise<readonly HeldRestore[]> =>
@@ -46,14 +53,17 @@ export const createHold = ({ db, seals, clock, audit, mutate }: Deps) => {
         restoredAt: row.restored_at,
       })),
 
-    /** Lets what is due happen from now on. Resolves to how many restores it released. The operator only. */
+    /** Lets what is due happen from now on. Resolves to how many restores and jumps of the clock it released. The operator only. */
     release: (caller: Caller): Promise<number> =>
       mutate(caller, async (tx) => {
         const rows = await unreleased(tx);
+        const jumps = await seals.load(tx, 'holds', { released_at: null }, { orderBy: sql`id`, lock: 'update' });
         for (const row of rows) await seals.update(tx, 'restores', row, { released_at: clock.now() });
-        if (rows.length > 0)
-          await audit.allow(tx, caller, 'backup.release', { details: { restores: rows.map(({ id }) => id) } });
-        return { ok: rows.length };
+        for (const row of jumps) await seals.update(tx, 'holds', row, { released_at: clock.now() });
+        const details = { restores: rows.map(({ id }) => id), clock_jumps: jumps.length };
+        const count = rows.length + jumps.length;
+        if (count > 0) await audit.allow(tx, caller, 'backup.release', { details });
+        return { ok: count };
       }),
   };
 };

@@ -7,10 +7,12 @@ import type { Seals } from '../keys/index.ts';
 import type { Secrets } from '../secrets/index.ts';
 import type { Sessions } from '../sessions/index.ts';
 import type { Users } from '../users/index.ts';
+import { createClockWatch, type SweepClocks } from './clock-watch.ts';
 import { createErase, createEraseJobs } from './erase-user.ts';
 import { createHold } from './hold.ts';
 import { createPreviewErasure } from './preview-erasure.ts';
 import { createPurge } from './purge.ts';
+import { createSweeper, type Sweeper, type SweeperLog } from './sweeper.ts';
 
 interface Deps {
   readonly db: Db;
@@ -24,7 +26,9 @@ interface Deps {
   readonly secrets: Secrets;
 }
 
+export { elapsedMs, type SweepClocks } from './clock-watch.ts';
 export { createPurge, purgeStart } from './purge.ts';
+export type { Sweeper } from './sweeper.ts';
 
 export type Lifecycle = ReturnType<typeof createLifecycle>;
 
@@ -39,5 +43,11 @@ export const createLifecycle = ({ db, clock, seals, audit, mutate, jobs, users, 
     hold,
     /** The long work of this domain. */
     jobKinds: kinds,
+    /** What does, while the service runs, what time makes due. */
+    sweeper: (clocks: SweepClocks, log: SweeperLog): Sweeper => {
+      const warn = (message: string): void => log.warn({}, message);
+      const watchClock = createClockWatch({ db, clock, seals, audit, elapsedMs: clocks.elapsedMs, warn });
+      return createSweeper({ db, clock, clocks, hold, watchClock, sweeps: secrets.sweeps, log });
+    },
   };
 };

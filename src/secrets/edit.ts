@@ -4,6 +4,7 @@ import type { SecretId } from '../core/ids.ts';
 import type { SecretRow } from '../db/tables/index.ts';
 import type { Seals } from '../keys/index.ts';
 import type { ChangeDetails, Changes, ExpectedRevision } from './change.ts';
+import type { SecretsDue } from './due.ts';
 import { type ChangeSecret, refuseUnlessFuture } from './input.ts';
 import type { Loaded } from './load.ts';
 import { refuseTakenName } from './names.ts';
@@ -15,10 +16,11 @@ interface Deps {
   readonly changes: Changes;
   readonly seals: Seals;
   readonly placement: Placement;
+  readonly due: Pick<SecretsDue, 'noteNewDates'>;
 }
 
 /** Changes of everything about a secret but its value and its sharing; its owner only. */
-export const createEdits = ({ changes: { change }, seals, placement }: Deps) => {
+export const createEdits = ({ changes: { change }, seals, placement, due }: Deps) => {
   const switchTo =
     (state: () => Pick<SecretRow, 'is_active'>, as: 'secret.activate' | 'secret.deactivate') =>
     (caller: Caller, id: SecretId, expected: ExpectedRevision): Promise<SecretView> =>
@@ -48,7 +50,9 @@ export const createEdits = ({ changes: { change }, seals, placement }: Deps) => 
         const taken = input.name === undefined ? null : await refuseTakenName(locked.tx, { ...row, name: input.name });
         if (taken) return await locked.refuse(taken);
         const changed = definedFields(input);
-        return { ok: await locked.write(changed, detailsOf(changed)) };
+        const view = await locked.write(changed, detailsOf(changed));
+        await due.noteNewDates(locked.tx, row, { ...row, ...changed }, now);
+        return { ok: view };
       }),
 
     activate: switchTo(activate, 'secret.activate'),

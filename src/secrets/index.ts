@@ -13,6 +13,7 @@ import { createAccessList } from './access-list.ts';
 import { createChanges } from './change.ts';
 import { createCreation } from './create.ts';
 import { createCreateBatched } from './create-batched.ts';
+import { createDue } from './due.ts';
 import { createEdits } from './edit.ts';
 import { createErasing } from './erase.ts';
 import { createImport } from './import.ts';
@@ -47,6 +48,10 @@ export interface SecretsDeps {
   readonly sessions: Sessions;
   /** How many versions of a value are kept, the current one included. */
   readonly versionsKept: number;
+  /** How many days before a date of a secret its owner is reminded. */
+  readonly reminderDays: readonly number[];
+  /** How long a deleted secret can be recovered. */
+  readonly deletedMs: number;
 }
 
 export type Secrets = ReturnType<typeof createSecrets>;
@@ -54,10 +59,12 @@ export type Secrets = ReturnType<typeof createSecrets>;
 /** Everything that can be done with secrets. Each call decides by the one rule, for the caller that comes first. */
 export const createSecrets = (deps: SecretsDeps) => {
   const { db, clock, now, seals, ownerKeys, audit, mutate, idempotency, users, sessions, versionsKept } = deps;
+  const { reminderDays, deletedMs } = deps;
   const load = createLoad({ clock, seals });
   const lookAt = createLookAt({ db, audit, load });
   const changes = createChanges({ clock, seals, audit, mutate, load });
   const placement = createPlacement({ sessions, users });
+  const due = createDue({ seals, audit, reminderDays, deletedMs });
   const newSecrets = createNewSecrets({ clock, audit });
   const createBatched = createCreateBatched({ db, clock, ownerKeys, newSecrets });
   const writer = createImportWriter({ ownerKeys, newSecrets });
@@ -74,7 +81,7 @@ export const createSecrets = (deps: SecretsDeps) => {
   return {
     ...createListing({ db, clock, audit, load, sessions }),
     ...createReveal({ db, clock, audit, ownerKeys, load }),
-    ...createEdits({ changes, seals, placement }),
+    ...createEdits({ changes, seals, placement, due }),
     ...createSharing({ changes, users }),
     ...versions,
     create: createCreation({
@@ -106,5 +113,6 @@ export const createSecrets = (deps: SecretsDeps) => {
       (await lookAt(caller, 'list', 'secret.get', id)).view,
     access: createAccessList({ db, lookAt, sessions, users }),
     erasing: createErasing({ clock, seals }),
+    sweeps: due.sweeps,
   };
 };

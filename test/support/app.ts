@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { type App, createApp } from '../../src/app.ts';
 import { type Config, readConfig } from '../../src/config/config.ts';
 import { generateRootKey, type RootKeySource, type RootKeys, rootKeySource } from '../../src/config/root-keys.ts';
+import { databaseNow } from '../../src/db/checks.ts';
 import type { Database } from '../../src/db/database.ts';
 import { settableClock } from './clock.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
@@ -33,6 +34,10 @@ export interface StartOptions {
   readonly rootKey?: string;
   /** In place of `rootKey`: keys that can change while the service runs. */
   readonly rootKeys?: RootKeySource;
+  /** True where the database's clock, as far as things become due by it, is the test's too. */
+  readonly movesDatabaseClock?: boolean;
+  /** How much time has really passed, where the test’s clock is set otherwise. */
+  readonly elapsedMs?: () => number;
 }
 
 export const newRootKey = generateRootKey;
@@ -65,7 +70,13 @@ export const startApp = async (options: StartOptions = {}): Promise<TestApp> => 
     },
   });
   const db = database.open(config.database.connections);
-  const app = await createApp({ config, rootKeys, clock, database: db, logger: pino({ level: 'debug' }, sink) });
+  const sweepClocks = {
+    databaseNow: options.movesDatabaseClock ? async () => clock.now() : databaseNow,
+    // The test's clock is set, and no machine tells otherwise.
+    elapsedMs: options.elapsedMs ?? (() => clock.now().getTime()),
+  };
+  const logger = pino({ level: 'debug' }, sink);
+  const app = await createApp({ config, rootKeys, clock, database: db, logger, sweepClocks });
   await app.bootstrap();
   const url = await app.listen();
   return {

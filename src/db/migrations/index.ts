@@ -5,6 +5,7 @@ import * as jobs from './0003-jobs.ts';
 import * as keyRotation from './0004-key-rotation.ts';
 import * as restored from './0005-restored.ts';
 import * as events from './0007-events.ts';
+import * as sweeps from './0009-sweeps.ts';
 import type { SealFormats } from './formats.ts';
 
 export type { SealFormats } from './formats.ts';
@@ -22,4 +23,5 @@ export const migrations: Readonly<Record<string, KeyholdMigration>> = {
   '0004-key-rotation': keyRotation,
   '0005-restored': restored,
   '0007-events': events,
+  '0009-sweeps': sweeps,
 };

@@ -8,6 +8,7 @@ import {
 } from './closed-identities.ts';
 import { type EventLogRow, type EventRow, events } from './events.ts';
 import { type HeartbeatRow, heartbeats } from './heartbeats.ts';
+import { type HoldRow, holds } from './holds.ts';
 import { type IdempotencyRow, idempotency_keys } from './idempotency-keys.ts';
 import { type JobRow, jobs } from './jobs.ts';
 import type { LoginFailureRow } from './login-failures.ts';
@@ -15,6 +16,7 @@ import { type LoginRow, logins } from './logins.ts';
 import type { NoticeMarkRow } from './notice-marks.ts';
 import { type OwnerKeyRow, owner_keys } from './owner-keys.ts';
 import { type ParticipantRow, session_participants } from './participants.ts';
+import type { ReminderRow } from './reminders.ts';
 import { type RestoreRow, restores } from './restores.ts';
 import { type RootKeyRow, root_keys } from './root-keys.ts';
 import { type SecretVersionRow, secret_versions } from './secret-versions.ts';
@@ -28,11 +30,13 @@ export type { AuditRow } from './audit-log.ts';
 export type { ClosedIdentityCountRow, ClosedIdentityRow } from './closed-identities.ts';
 export type { EventRow } from './events.ts';
 export type { HeartbeatRow } from './heartbeats.ts';
+export type { HoldRow } from './holds.ts';
 export type { IdempotencyRow } from './idempotency-keys.ts';
 export type { JobRow } from './jobs.ts';
 export type { LoginRow } from './logins.ts';
 export type { OwnerKeyRow } from './owner-keys.ts';
 export type { ParticipantRow } from './participants.ts';
+export type { ReminderRow } from './reminders.ts';
 export type { RestoreRow } from './restores.ts';
 export type { RootKeyRow } from './root-keys.ts';
 export type { SecretVersionRow } from './secret-versions.ts';
@@ -60,9 +64,11 @@ export interface Tables {
   heartbeats: HeartbeatRow;
   jobs: JobRow;
   restores: RestoreRow;
+  holds: HoldRow;
   events: EventRow;
   event_log: EventLogRow;
   notice_marks: NoticeMarkRow;
+  reminders: ReminderRow;
   service_keys: ServiceKeyRow;
   login_failures: LoginFailureRow;
 }
@@ -95,6 +101,7 @@ export const sealedTables = {
   heartbeats,
   jobs,
   restores,
+  holds,
   events,
 } as const;
 
