@@ -17,6 +17,7 @@ export {
 } from './transport.ts';
 
 export type Secret = components['schemas']['Secret'];
+export type SecretStats = components['schemas']['SecretStats'];
 export type Session = components['schemas']['Session'];
 export type Job = components['schemas']['Job'];
 /** The keys as an administrator sees them, by ids and counts. */

@@ -26,6 +26,7 @@ import { createNewSecrets } from './new-secret.ts';
 import { createPlacement } from './placement.ts';
 import { createReveal } from './reveal.ts';
 import { createSharing } from './sharing.ts';
+import { createStats } from './stats.ts';
 import { createVersions } from './versions.ts';
 import type { SecretView } from './view.ts';
 
@@ -80,6 +81,7 @@ export const createSecrets = (deps: SecretsDeps) => {
   });
   return {
     ...createListing({ db, clock, audit, load, sessions }),
+    ...createStats({ db, clock, audit, load, users }),
     ...createReveal({ db, clock, audit, ownerKeys, load }),
     ...createEdits({ changes, seals, placement, due }),
     ...createSharing({ changes, users }),

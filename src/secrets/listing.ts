@@ -7,7 +7,7 @@ import { type Db, inTransaction, type Tx } from '../db/database.ts';
 import type { Sessions } from '../sessions/index.ts';
 import { matchesFilter } from './filter.ts';
 import { type Evaluation, type Load, refusalEntry } from './load.ts';
-import { type CountRow, countVisible, type SecretFilter, visibleIds } from './queries.ts';
+import { type SecretFilter, visibleIds } from './queries.ts';
 import { type SecretView, viewOf } from './view.ts';
 
 export interface SecretPage {
@@ -15,15 +15,6 @@ export interface SecretPage {
   readonly next_cursor: string | null;
   /** The caller's own secrets of this page whose rows were changed outside of Keyhold; they are neither shown nor used. */
   readonly damaged: readonly string[];
-}
-
-export interface SecretStats {
-  readonly total: number;
-  readonly own: number;
-  readonly from_others: number;
-  readonly by_scope: Readonly<Record<string, number>>;
-  readonly by_type: Readonly<Record<string, number>>;
-  readonly by_state: Readonly<Record<string, number>>;
 }
 
 interface Deps {
@@ -79,24 +70,6 @@ export const createListing = ({ db, clock, audit, load, sessions }: Deps) => {
       } while (cursor !== null);
       return views;
     },
-
-    /** Counts exactly what the caller could list. */
-    stats: (caller: Caller): Promise<SecretStats> =>
-      inTransaction(db, async (tx) => {
-        const now = clock.now();
-        const viewer = { userId: caller.userId, branches: visibleBranches(caller, now), now };
-        const rows = await countVisible(tx, viewer);
-        const count = total(rows);
-        await audit.allow(tx, caller, 'secret.list', { target: everySecret, reason: 'stats', details: { count } });
-        return {
-          total: count,
-          own: total(rows.filter((row) => row.mine)),
-          from_others: total(rows.filter((row) => !row.mine)),
-          by_scope: sumBy(rows, (row) => row.scope),
-          by_type: sumBy(rows, (row) => row.type),
-          by_state: sumBy(rows, (row) => row.state),
-        };
-      }),
   };
 };
 
@@ -107,11 +80,3 @@ const viewIn = (caller: Caller, filter: SecretFilter, one: Evaluation): SecretVi
 };
 
 const everySecret = { type: 'secrets', id: null } as const;
-
-const sumBy = (rows: readonly CountRow[], key: (row: CountRow) => string): Record<string, number> => {
-  const sums: Record<string, number> = {};
-  for (const row of rows) sums[key(row)] = (sums[key(row)] ?? 0) + row.count;
-  return sums;
-};
-
-const total = (rows: readonly CountRow[]): number => rows.reduce((sum, row) => sum + row.count, 0);

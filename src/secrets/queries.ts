@@ -142,29 +142,6 @@ export const visibleIds = async (
   return idsOf(rows.map((row) => row.id));
 };
 
-export interface CountRow {
-  readonly scope: Scope;
-  readonly type: SecretType;
-  readonly state: Exclude<SecretState, 'deleted'>;
-  readonly mine: boolean;
-  readonly count: number;
-}
-
-/** How many secrets the caller sees, by scope, type, state and whether they are the caller's own. */
-export const countVisible = async (db: Db, viewer: Viewer): Promise<CountRow[]> => {
-  const { userId, branches, now } = viewer;
-  if (branches.length === 0) return [];
-  const moment = sql`greatest(${now}::timestamptz, statement_timestamp())`;
-  const parts = branches.map(
-    (branch) =>
-      sql`(${filtered(db, branch, {}, viewer).select(['secrets.scope', 'secrets.type', 'secrets.is_active', 'secrets.expires_at', 'secrets.owner_id'])})`,
-  );
-  const { rows } = await sql<CountRow>`select scope, type, owner_id = ${userId} as mine, count(*) as count,
-    case when not is_active then 'inactive' when expires_at <= ${moment} then 'expired' else 'live' end as state
-    from (${sql.join(parts, sql` union all `)}) as visible group by 1, 2, 3, 5`.execute(db);
-  return rows;
-};
-
 /**
  * Names and ids of the owner's live secrets in one place (a session, or outside of sessions): those with these names, or
  * with `alike` also every name that ends in a hyphen and a number.

@@ -153,7 +153,15 @@ const classified: Readonly<Record<string, readonly string[]>> = {
   'GET /api/v1/auth/me': [...under('user.', ownUserFields), 'agent', 'session_id', 'permissions[]', 'waiting_until'],
   'POST /api/v1/auth/tokens': [...tokenFields, 'token'],
   'GET /api/v1/auth/tokens': [...under('tokens[].', tokenFields), 'next_cursor'],
-  'GET /api/v1/secrets/stats': ['total', 'own', 'from_others', 'by_scope', 'by_type', 'by_state'],
+  'GET /api/v1/secrets/stats': [
+    ...['total', 'own', 'from_others', 'by_scope', 'by_type', 'by_state'],
+    ...['expiring', 'rotation_due', 'unused'].flatMap((list) => [
+      `${list}.count`,
+      ...under(`${list}.first[].`, ['id', 'name', 'at']),
+    ]),
+    'shared_with.count',
+    ...under('shared_with.first[].', ['user_id', 'username', 'secrets']),
+  ],
   'POST /api/v1/secrets/import': [
     'dry_run',
     'created',
@@ -557,7 +565,9 @@ describe('what each reader sees', () => {
   it('readers’ counts cover what they can list, and owners’ counts everything they own', async () => {
     const stats = async (who: Person, options = {}) =>
       expectStatus(await who.call('GET', '/secrets/stats', options), 200).body;
-    const none = { total: 0, own: 0, from_others: 0, by_scope: {}, by_type: {}, by_state: {} };
+    const empty = { count: 0, first: [] };
+    const nothing = { expiring: empty, rotation_due: empty, unused: empty, shared_with: empty };
+    const none = { total: 0, own: 0, from_others: 0, by_scope: {}, by_type: {}, by_state: {}, ...nothing };
     for (const who of [admin, auditor]) expect(await stats(who)).toEqual(none);
     expect(await stats(participant)).toEqual(none);
     expect(await stats(participant, { session })).toEqual({
@@ -567,6 +577,7 @@ describe('what each reader sees', () => {
       by_scope: { session: 1 },
       by_type: { api_key: 1 },
       by_state: { live: 1 },
+      ...nothing,
     });
     expect(await stats(grantee)).toMatchObject({ own: 0, by_scope: { shared: 3 } });
   });

@@ -28,6 +28,7 @@ interface Typed {
 const commands: readonly Typed[] = [
   { args: ['whoami'], open: true },
   { args: ['ls'] },
+  { args: ['status'] },
   { args: ['get', 'NAME'] },
   { args: ['get', 'NAME', '--field', 'tags'] },
   { args: ['set', 'NAME'], input: 'another value', changes: true },

@@ -6,7 +6,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import { pageOf, readCursor } from '../../src/core/page.ts';
 import type { Database } from '../../src/db/database.ts';
 import { createSeals, type KeyRing, openKeyRing, type Seals } from '../../src/keys/index.ts';
-import { countVisible, type SecretFilter, visibleIds } from '../../src/secrets/queries.ts';
+import { type SecretFilter, visibleIds } from '../../src/secrets/queries.ts';
 import { beginClosedIdentities } from '../../src/users/index.ts';
 import { newRootKey } from '../support/app.ts';
 import { count, seed } from '../support/counts.ts';
@@ -55,15 +55,6 @@ const listed = (world: World, subject: Subject): readonly WorldSecret[] =>
     if (decision.allowed) met.add(`${decision.basis} ${stateIn(world, secret)}`);
     return decision.allowed;
   });
-
-const countsOf = (world: World, subject: Subject, secrets: readonly WorldSecret[]): Record<string, number> => {
-  const counts: Record<string, number> = {};
-  for (const secret of secrets) {
-    const key = [secret.scope, secret.type, stateIn(world, secret), secret.ownerId === subject.userId].join(' ');
-    counts[key] = (counts[key] ?? 0) + 1;
-  }
-  return counts;
-};
 
 describe('what a list shows', () => {
   let database: TestDatabase;
@@ -116,13 +107,6 @@ describe('what a list shows', () => {
     return { ...filter, ...(sessionId === undefined ? {} : { sessionId }) };
   };
 
-  const counted = async (world: World, subject: Subject): Promise<Record<string, number>> => {
-    const rows = await countVisible(service.db, viewerOf(world, subject));
-    return Object.fromEntries(
-      rows.map((row) => [[row.scope, row.type, row.state, row.mine].join(' '), row.count] as const),
-    );
-  };
-
   /** The lists of one caller: all that isn't deleted, the deleted, and whatever the world asks for. */
   const compare = async (world: World, subject: Subject): Promise<void> => {
     const visible = listed(world, subject);
@@ -134,11 +118,9 @@ describe('what a list shows', () => {
       if (expected.length > world.draft.limit) met.add('several pages');
       expect(await walk(world, subject, sqlFilter(world, filter))).toEqual(expected);
     }
-    const undeleted = visible.filter((secret) => fits(world, subject, {}, secret));
-    expect(await counted(world, subject)).toEqual(countsOf(world, subject, undeleted));
   };
 
-  it('a list holds exactly the secrets that the rule allows, page by page and in number, in every generated world', async () => {
+  it('a list holds exactly the secrets that the rule allows, page by page, in every generated world', async () => {
     const property = fc.asyncProperty(anyWorld, async (draft) => {
       const world = worldOf(draft);
       await insertWorld(service.db, seals, world);

@@ -28,6 +28,7 @@ const groups: readonly Group[] = [
     heading: 'Secrets:',
     commands: {
       ls: () => import('./ls.ts'),
+      status: () => import('./status.ts'),
       get: () => import('./get.ts'),
       set: () => import('./set.ts'),
       edit: () => import('./edit.ts'),

@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { type TSchema, Type } from 'typebox';
 import { ownerFilters, secretTypes } from '../../core/secret-types.ts';
 import { Id, Instant, nullable, PageQuery, ProblemSchema, SessionName, strict, Text } from './common.ts';
 import { Exposure, example, Name, ScopeName, State, Tag, TypeName } from './secret-fields.ts';
@@ -157,6 +157,24 @@ export const TypeList = Type.Object(
 
 const Counts = Type.Record(Type.String(), Type.Integer());
 
+const first = <T extends TSchema>(item: T, description: string) =>
+  Type.Object(
+    { count: Type.Integer(), first: Type.Array(item, { description: 'At most 20 of them' }) },
+    { description },
+  );
+
+const DatedSecret = Type.Object(
+  { id: Type.String(), name: Type.String(), at: Instant },
+  { title: 'DatedSecret', description: 'A secret, and the date because of which it is listed' },
+);
+
+const Sharing = Type.Object(
+  { user_id: Type.String(), username: nullable(Type.String()), secrets: Type.Integer() },
+  { title: 'SharingCount' },
+);
+
+const none = { count: 0, first: [] };
+
 export const Stats = Type.Object(
   {
     total: Type.Integer(),
@@ -165,11 +183,26 @@ export const Stats = Type.Object(
     by_scope: Counts,
     by_type: Counts,
     by_state: Counts,
+    expiring: first(DatedSecret, 'Live secrets that expire within 14 days'),
+    rotation_due: first(DatedSecret, 'The caller’s own live secrets to be rotated within 14 days, or already'),
+    unused: first(DatedSecret, 'The caller’s own live secrets, since their creation, that nobody revealed for 90 days'),
+    shared_with: first(Sharing, 'With whom the caller shares how many live secrets'),
   },
   {
     title: 'SecretStats',
     examples: [
-      { total: 1, own: 1, from_others: 0, by_scope: { user: 1 }, by_type: { api_key: 1 }, by_state: { live: 1 } },
+      {
+        total: 1,
+        own: 1,
+        from_others: 0,
+        by_scope: { user: 1 },
+        by_type: { api_key: 1 },
+        by_state: { live: 1 },
+        expiring: { count: 1, first: [{ id: example.id, name: 'STRIPE_KEY', at: '2026-12-01T00:00:00.000Z' }] },
+        rotation_due: none,
+        unused: none,
+        shared_with: none,
+      },
     ],
   },
 );

@@ -59,8 +59,9 @@ const addLists = ({ gated }: Routes, secrets: Secrets): void => {
     url: '/secrets/stats',
     operationId: 'getSecretStats',
     tag,
-    summary: 'Counts of the secrets that the caller can see',
-    description: 'Deleted secrets are not counted.',
+    summary: 'Counts of the secrets that the caller can see, and what needs a look',
+    description:
+      'What expires soon, what nobody has used for 90 days, and what is shared with whom. Deleted secrets are not counted.',
     requires: may.list,
     status: 200,
     answer: schema.Stats,
