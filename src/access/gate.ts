@@ -12,8 +12,11 @@ export interface Presented extends Sender {
   readonly sessionName: string | null;
 }
 
-/** Makes a Caller of a request, afresh each time. Throws `unauthenticated` or `session_not_joined`. */
-export type Authenticate = (presented: Presented) => Promise<Caller>;
+/**
+ * Makes a Caller of a request, afresh each time. Throws `unauthenticated` or `session_not_joined`. With `outsideSession`, the
+ * caller may come with names of sessions that were not verified.
+ */
+export type Authenticate = (presented: Presented, outsideSession: boolean) => Promise<Caller>;
 
 /** What a caller needs to be let in: any valid credential, or one that is a login or holds one of the permissions. */
 export type Requirement = 'authenticated' | { readonly login?: true; readonly anyOf?: readonly Permission[] };
@@ -22,6 +25,11 @@ export interface Operation {
   /** Its name in the record of a refusal: the pattern of a route, the name of a tool; never anything that was sent. */
   readonly name: string;
   readonly requires: Requirement;
+  /**
+   * True for what somebody does who is not yet in the session that the request names: start it, or join it. Its service
+   * settles `sessionNames.unverified` of the caller, or refuses with `session_not_joined`.
+   */
+  readonly outsideSession?: true;
 }
 
 /**
@@ -48,9 +56,9 @@ interface Deps {
 }
 
 export const createGate = ({ db, audit, authenticate, limits }: Deps): Gate => {
-  const identify = async (presented: Presented): Promise<Caller> => {
+  const identify = async (presented: Presented, outsideSession: boolean): Promise<Caller> => {
     try {
-      return await authenticate(presented);
+      return await authenticate(presented, outsideSession);
     } catch (error) {
       if (hasCode(error, 'unauthenticated')) limits.forget(presented);
       throw error;
@@ -59,8 +67,8 @@ export const createGate = ({ db, audit, authenticate, limits }: Deps): Gate => {
 
   return {
     admit: limits.admit,
-    enter: async (presented, { name, requires }) => {
-      const caller = await identify(presented);
+    enter: async (presented, { name, requires, outsideSession = false }) => {
+      const caller = await identify(presented, outsideSession);
       limits.remember(presented, caller.userId);
       if (requires === 'authenticated' || fulfils(caller, requires)) return caller;
       await audit.recordAlone(db, caller, {

@@ -12,12 +12,14 @@ export {
   type Authenticate,
   createGate,
   type Gate,
+  type Operation,
   type Presented,
   type Requirement,
 } from './gate.ts';
 export { isAccessibleBy } from './is-accessible-by.ts';
 export { createLimits, type Limits, type Sender } from './limits.ts';
 export { createMutate, type Mutate, waitingPeriod } from './mutate.ts';
+export { hasJoined, isPresent, type ParticipantState, present, presentCondition, stateOf } from './presence.ts';
 export {
   type CallerState,
   createCallerState,

@@ -10,6 +10,7 @@ import { readTogether } from '../db/json-rows.ts';
 import { isUnavailable } from '../db/postgres-errors.ts';
 import type { LoginRow, ParticipantRow, SessionRow, Tables, TokenRow, UserRow } from '../db/tables/index.ts';
 import type { Asked, Seals } from '../keys/index.ts';
+import { isPresent } from './presence.ts';
 
 /** The verified rows of a credential and its user, both of them valid at `now`, the later of the two clocks. */
 export interface ValidCredential<Row> {
@@ -132,7 +133,7 @@ export const createCallerState = ({ db, seals, clock }: Deps): CallerState => {
     const [session] = seals.verify('sessions', rows.sessions, { id: sessionId });
     const key = { session_id: sessionId, user_id: userId };
     const [participant] = seals.verify('session_participants', rows.participants, key);
-    if (!session || !participant || participant.left_at !== null) return null;
+    if (!session || !participant || !isPresent(participant)) return null;
     return isSessionActive(session, later(clock.now(), dbNow)) ? { session, participant } : null;
   };
 

@@ -1,6 +1,7 @@
 import { type ExpressionBuilder, type ExpressionWrapper, type SqlBool, sql } from 'kysely';
 import type { Schema } from '../db/tables/index.ts';
 import type { Subject } from './decide.ts';
+import { presentCondition } from './presence.ts';
 
 type Secrets = ExpressionBuilder<Schema, 'secrets'>;
 type Condition = ExpressionWrapper<Schema, 'secrets', SqlBool>;
@@ -34,7 +35,7 @@ const ownerPresent = (eb: Secrets, session: string): Condition =>
         .select('present.user_id')
         .where('present.session_id', '=', session)
         .whereRef('present.user_id', '=', 'secrets.owner_id')
-        .where('present.left_at', 'is', null),
+        .where(presentCondition('present')),
     ),
   ]);
 

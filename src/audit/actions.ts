@@ -44,6 +44,8 @@ export interface AuditDetails {
   'session.update': { readonly fields: readonly string[] } & NewExpiry;
   'session.participant_add': { readonly user_id: string };
   'session.participant_remove': { readonly user_id: string };
+  'session.join': { readonly user_id: string };
+  'session.hand_over': { readonly from: string; readonly to: string };
   'session.end': NoDetails;
   'session.refused': NoDetails;
   'user.create': { readonly role?: string };

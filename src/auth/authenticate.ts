@@ -3,7 +3,6 @@ import type { Audit } from '../audit/index.ts';
 import type { Caller, RequestOrigin } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { sessionNotJoined } from '../core/errors.ts';
-import type { VerifiedSessionId } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
 import type { Sessions } from '../sessions/index.ts';
 import type { AccessTokens } from './access-tokens.ts';
@@ -22,7 +21,7 @@ interface Deps {
   readonly clock: Clock;
   readonly audit: Audit;
   readonly callerState: CallerState;
-  readonly sessions: Pick<Sessions, 'verify'>;
+  readonly sessions: Pick<Sessions, 'enterNamed'>;
   readonly accessTokens: AccessTokens;
   readonly externalTokens: ExternalTokens;
   readonly externalUsers: ExternalUsers;
@@ -42,30 +41,31 @@ export const createAuthenticate = (deps: Deps): Authenticate => {
     return externalTokens.isExternal(form) ? await byIssuer(origin, token) : await byLogin(origin, token);
   };
 
-  /** The session of these names, which may be none; null as well unless each of them means the same verified session. */
-  const verifyAll = async (caller: Caller, names: readonly string[]): Promise<VerifiedSessionId | null> => {
-    const [first = null, ...others] = await Promise.all(names.map((name) => sessions.verify(db, caller.userId, name)));
-    return others.every((other) => other === first) ? first : null;
-  };
-
-  return async ({ origin, token, sessionName }) => {
+  return async ({ origin, token, sessionName }, outsideSession) => {
     const principal = await identify(origin, token);
     const caller = callerOf(principal, origin);
     const names = [principal.sessionName, sessionName].filter((name) => name !== null);
     if (names.length === 0) return caller;
-    const session = await verifyAll(caller, names);
+    const session = await sessions.enterNamed(caller, names);
     if (session !== null) return { ...caller, session };
+    if (outsideSession && !isBoundToken(principal))
+      return { ...caller, sessionNames: { ...caller.sessionNames, unverified: names } };
     const refused = sessionNotJoined();
     await audit.recordAlone(db, caller, { action: 'session.refused', outcome: 'refused', reason: refused.code });
     throw refused;
   };
 };
 
-const callerOf = ({ user, sessionName, ...rest }: Principal, origin: RequestOrigin): Caller => ({
+/** A token of ours that is bound to a session does nothing at all outside of it. */
+const isBoundToken = ({ credential, sessionName }: Principal): boolean =>
+  credential.kind === 'token' && sessionName !== null;
+
+const callerOf = ({ user, sessionName, sessionIssuer, claim, ...rest }: Principal, origin: RequestOrigin): Caller => ({
   ...rest,
   userId: user.id,
   role: user.role,
   session: null,
   boundToSession: sessionName !== null,
+  sessionNames: { issuer: sessionIssuer, claim, unverified: [] },
   origin,
 });

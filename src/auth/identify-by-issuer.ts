@@ -1,3 +1,4 @@
+import type { SessionClaim } from '../core/caller.ts';
 import { type Permission, permissionsOfRole } from '../core/permissions.ts';
 import type { UserRow } from '../db/tables/index.ts';
 import { versionOf } from '../keys/index.ts';
@@ -23,11 +24,16 @@ export const createIdentifyByIssuer =
       agent: identity.agent,
       permissions: permissionsOf(user, identity),
       sessionName: identity.sessionName,
+      sessionIssuer: identity.issuer.sessionClaim === null ? null : identity.issuer.issuer,
+      claim: claimOf(identity),
       waiting: false,
       verifiedRows: [versionOf('users', user)],
       expiresAt: null,
     };
   };
+
+const claimOf = ({ sessionName, issuedAt }: ExternalIdentity): SessionClaim | null =>
+  sessionName === null ? null : { name: sessionName, issuedAt };
 
 /** A person has all permissions of their role. An agent that the issuer binds to a session is kept to that session. */
 const permissionsOf = (user: UserRow, { agent, sessionName }: ExternalIdentity): ReadonlySet<Permission> => {

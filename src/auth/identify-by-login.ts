@@ -32,6 +32,8 @@ export const createIdentifyByLogin =
       agent: null,
       permissions: new Set(permissionsOfRole(user.role)),
       sessionName: null,
+      sessionIssuer: null,
+      claim: null,
       waiting: isWaiting(user, row.created_at, clock.now()),
       verifiedRows: [versionOf('logins', row), versionOf('users', user)],
       expiresAt: row.expires_at,

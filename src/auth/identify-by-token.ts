@@ -37,6 +37,8 @@ const principalOf = ({ row, user }: ValidCredential<TokenRow>, now: Date): Princ
     agent: row.agent,
     permissions: new Set(permissionsOfRole(user.role).filter((permission) => granted.has(permission))),
     sessionName: row.session_id,
+    sessionIssuer: null,
+    claim: null,
     waiting: isWaiting(user, row.created_at, now),
     verifiedRows: [versionOf('tokens', row), versionOf('users', user)],
     expiresAt: row.expires_at,

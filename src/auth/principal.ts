@@ -1,4 +1,4 @@
-import type { Credential, RequestOrigin } from '../core/caller.ts';
+import type { Credential, RequestOrigin, SessionClaim } from '../core/caller.ts';
 import type { Permission } from '../core/permissions.ts';
 import type { RowVersion } from '../core/row-version.ts';
 import type { UserRow } from '../db/tables/index.ts';
@@ -11,6 +11,10 @@ export interface Principal {
   readonly permissions: ReadonlySet<Permission>;
   /** The session that the credential itself names, not yet verified; null where it names none. */
   readonly sessionName: string | null;
+  /** The external issuer in whose name space this credential's names of sessions lie; null where they are the user's own. */
+  readonly sessionIssuer: string | null;
+  /** The session that an external issuer's token names; null for other credentials. */
+  readonly claim: SessionClaim | null;
   /** True while the credential waits because an administrator reset the user's password. */
   readonly waiting: boolean;
   /** The rows that this rests on, as they were verified. */

@@ -45,7 +45,7 @@ interface Deps {
   readonly audit: Audit;
   readonly mutate: Mutate;
   readonly idempotency: Idempotency;
-  readonly sessions: Pick<Sessions, 'verifyAndLock'>;
+  readonly sessions: Pick<Sessions, 'enterAndLock'>;
 }
 
 export type Tokens = ReturnType<typeof createTokens>;
@@ -59,7 +59,7 @@ export const createTokens = (deps: Deps) => {
     const refusal = refusalOf(caller, input);
     if (refusal) return await audit.refuse(tx, caller, 'token.create', { error: refusal });
     const named = input.session_id ?? null;
-    const session = named === null ? null : await sessions.verifyAndLock(tx, caller.userId, named);
+    const session = named === null ? null : await sessions.enterAndLock(tx, caller, named);
     if (named !== null && session === null)
       return await audit.refuse(tx, caller, 'token.create', { error: sessionNotJoined() });
     const row = newToken(caller, input, made, session, { createdAt: await now(tx), from: clock.now() });

@@ -116,7 +116,8 @@ const stepsOf: Readonly<Record<AuditAction, StepsOf | null>> = {
   'session.end': take('session ended'),
   'session.update': (details) => expirySteps('session expires', details),
   'session.participant_remove': ofUser('left the session', false),
-  'session.participant_add': ofUser('left the session', true),
+  'session.join': ofUser('left the session', true),
+  'session.hand_over': ({ from }) => [{ what: 'left the session', userId: textOf(from) }],
   'user.update': roleSteps,
   // Enabling a user ends what an earlier version left alive.
   'user.enable': (details) => [
@@ -146,6 +147,8 @@ const stepsOf: Readonly<Record<AuditAction, StepsOf | null>> = {
   'secret.version_restore': null,
   'secret.import': null,
   'session.create': null,
+  // An invitation makes nobody present.
+  'session.participant_add': null,
   'session.refused': null,
   'user.create': null,
   'user.erase_preview': null,

@@ -19,6 +19,12 @@ export {
 export type Secret = components['schemas']['Secret'];
 export type SecretStats = components['schemas']['SecretStats'];
 export type Session = components['schemas']['Session'];
+/** What an invited user sees of a session that they have not joined. */
+export type SessionInvitation = components['schemas']['SessionInvitation'];
+
+/** True for a session itself, false for an invitation to one. */
+export const isSession = (one: Session | SessionInvitation): one is Session => 'participants' in one;
+
 export type Job = components['schemas']['Job'];
 /** The keys as an administrator sees them, by ids and counts. */
 export type Keys = components['schemas']['Keys'];

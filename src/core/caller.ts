@@ -18,6 +18,24 @@ export type Credential =
   | { readonly kind: 'issuer'; readonly issuer: string }
   | { readonly kind: 'operator' };
 
+/** The session that a token of an external issuer names by its session claim. */
+export interface SessionClaim {
+  readonly name: string;
+  /** When the token was issued (`iat`), to the second before; null where it does not say so. */
+  readonly issuedAt: Date | null;
+}
+
+/** How a request names sessions. */
+export interface SessionNames {
+  /** The external issuer in whose name space external ids lie; null where they are the user's own. */
+  readonly issuer: string | null;
+  readonly claim: SessionClaim | null;
+  /** Names that were not verified, on the operations that settle them: those that join and start sessions. */
+  readonly unverified: readonly string[];
+}
+
+const noSessionNames: SessionNames = { issuer: null, claim: null, unverified: [] };
+
 /**
  * Who makes a request: a user, optionally through an agent, optionally inside a session. Authentication makes one for each
  * request, and nothing keeps it for longer.
@@ -32,6 +50,7 @@ export interface Caller {
   readonly session: VerifiedSessionId | null;
   /** True when the credential itself names the session: it then reaches that session's secrets only. */
   readonly boundToSession: boolean;
+  readonly sessionNames: SessionNames;
   /** True while an administrator's password reset can still be cancelled: the credential can list, and nothing else. */
   readonly waiting: boolean;
   /** The rows of the credential and the user, as they were verified for this request. */
@@ -65,6 +84,7 @@ export const operator = (command: string): Caller => ({
   permissions: new Set(['admin']),
   session: null,
   boundToSession: false,
+  sessionNames: noSessionNames,
   waiting: false,
   verifiedRows: [],
   expiresAt: null,

@@ -212,10 +212,13 @@ CREATE TABLE session_participants (
   session_id uuid NOT NULL,
   user_id uuid NOT NULL,
   role character varying(12) NOT NULL DEFAULT 'collaborator'::character varying,
-  joined_at timestamp with time zone NOT NULL,
+  joined_at timestamp with time zone,
   left_at timestamp with time zone,
   named_since timestamp with time zone,
-  seal bytea NOT NULL
+  seal bytea NOT NULL,
+  invited_at timestamp with time zone,
+  invited_by uuid,
+  removed_at timestamp with time zone
 );
 CREATE TABLE sessions (
   id uuid NOT NULL,
@@ -228,7 +231,8 @@ CREATE TABLE sessions (
   metadata jsonb NOT NULL DEFAULT '{}'::jsonb,
   created_at timestamp with time zone NOT NULL,
   updated_at timestamp with time zone NOT NULL,
-  seal bytea NOT NULL
+  seal bytea NOT NULL,
+  issuer text
 );
 CREATE TABLE tokens (
   id uuid NOT NULL,
@@ -366,7 +370,8 @@ CREATE UNIQUE INDEX ux_secrets_session_owner_name ON public.secrets USING btree 
 CREATE INDEX ix_session_participants_user_id ON public.session_participants USING btree (user_id, session_id);
 CREATE INDEX ix_sessions_external_id ON public.sessions USING btree (external_id) WHERE (external_id IS NOT NULL);
 CREATE INDEX ix_sessions_owner_id ON public.sessions USING btree (owner_id, id);
-CREATE UNIQUE INDEX ux_sessions_owner_external_id ON public.sessions USING btree (owner_id, external_id) WHERE (external_id IS NOT NULL);
+CREATE UNIQUE INDEX ux_sessions_issuer_external_id ON public.sessions USING btree (issuer, external_id) WHERE (issuer IS NOT NULL);
+CREATE UNIQUE INDEX ux_sessions_owner_external_id ON public.sessions USING btree (owner_id, external_id) WHERE ((external_id IS NOT NULL) AND (issuer IS NULL));
 CREATE INDEX ix_tokens_session_id ON public.tokens USING btree (session_id);
 CREATE INDEX ix_tokens_user_id ON public.tokens USING btree (user_id);
 CREATE INDEX ix_users_username_key_prefix ON public.users USING btree (username_key text_pattern_ops);

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import type { Gate, Presented, Requirement, Sender } from '../access/index.ts';
+import type { Gate, Operation, Presented, Sender } from '../access/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { originOf } from './origin.ts';
@@ -8,7 +8,7 @@ import { originOf } from './origin.ts';
 export interface HttpGate {
   admit(request: FastifyRequest): void;
   /** Lets the request's caller in, for `callerOf` to answer, or throws the refusal. */
-  enter(request: FastifyRequest, requires: Requirement): Promise<void>;
+  enter(request: FastifyRequest, operation: Omit<Operation, 'name'>): Promise<void>;
   serve<T>(request: FastifyRequest, answer: Promise<T>): Promise<T>;
 }
 
@@ -16,10 +16,10 @@ const callers = new WeakMap<FastifyRequest, Caller>();
 
 export const createHttpGate = (gate: Gate): HttpGate => ({
   admit: (request) => gate.admit(senderOf(request)),
-  enter: async (request, requires) => {
+  enter: async (request, operation) => {
     const sender = senderOf(request);
     if (!isPresented(sender)) throw tokenNeeded();
-    callers.set(request, await gate.enter(sender, { name: request.routeOptions.url ?? '', requires }));
+    callers.set(request, await gate.enter(sender, { name: request.routeOptions.url ?? '', ...operation }));
   },
   serve: (request, answer) => gate.serve(senderOf(request), answer),
 });

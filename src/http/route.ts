@@ -32,6 +32,8 @@ interface RouteShape<P extends TSchema, Q extends TSchema, B extends TSchema> ex
   readonly confidential?: boolean;
   /** True where a credential could be guessed. */
   readonly guessable?: true;
+  /** See `Operation` of access/gate.ts. */
+  readonly outsideSession?: true;
 }
 
 type AnyRoute = RouteShape<TSchema, TSchema, TSchema>;
@@ -89,7 +91,8 @@ export const createRoutes = (app: FastifyInstance, gate: HttpGate) => {
 export type Routes = ReturnType<typeof createRoutes>;
 
 const gateHooks = (gate: HttpGate, route: AnyRoute, requires: Requirement) => {
-  const enter = (request: FastifyRequest): Promise<void> => gate.enter(request, requires);
+  const operation = { requires, ...(route.outsideSession ? { outsideSession: true as const } : {}) };
+  const enter = (request: FastifyRequest): Promise<void> => gate.enter(request, operation);
   // A body may come long after its headers. Where the answer carries a value, or a credential could be guessed, the caller
   // is authenticated again when the body is there.
   const again = (route.confidential || route.guessable) && route.body;

@@ -1,4 +1,4 @@
-export type { Asked } from './asked.ts';
+export type { Asked, Narrowing } from './asked.ts';
 export { liveServices, lockKeys, serviceName } from './heartbeats.ts';
 export type { HeldKeys } from './held-keys.ts';
 export { createIdentityMac } from './identity-mac.ts';

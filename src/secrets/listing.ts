@@ -29,7 +29,7 @@ export const createListing = ({ db, clock, audit, load, sessions }: Deps) => {
   /** The filter with its session by our own id. A session that the caller may not look at matches nothing. */
   const withOwnSessionId = async (tx: Tx, caller: Caller, filter: SecretFilter): Promise<SecretFilter> => {
     if (filter.sessionId === undefined) return filter;
-    const named = await sessions.idOf(tx, caller.userId, filter.sessionId);
+    const named = await sessions.idOf(tx, caller, filter.sessionId);
     return { ...filter, sessionId: named ?? filter.sessionId.toLowerCase() };
   };
 
@@ -59,7 +59,7 @@ export const createListing = ({ db, clock, audit, load, sessions }: Deps) => {
      * whether or not this request named the session.
      */
     inSession: async (caller: Caller, sessionId: string): Promise<SecretView[]> => {
-      const session = caller.boundToSession ? caller.session : await sessions.verify(db, caller.userId, sessionId);
+      const session = caller.boundToSession ? caller.session : await sessions.verify(db, caller, sessionId);
       const inside = { ...caller, session };
       const views: SecretView[] = [];
       let cursor: string | null = null;

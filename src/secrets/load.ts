@@ -2,6 +2,7 @@ import {
   type AccessBasis,
   type Action,
   decide,
+  isPresent,
   type Refusal,
   type SecretFacts,
   waitingPeriod,
@@ -108,7 +109,7 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
     const key_ids = [...secrets.values()].map((row) => row.key_id);
     const owners = seals.verify('users', rows.owners, { id: owner_ids, status: 'active' });
     const asked = { session_id: sessions, user_id: owner_ids, left_at: null };
-    const present = seals.verify('session_participants', rows.presences, asked);
+    const present = seals.verify('session_participants', rows.presences, asked).filter(isPresent);
     const keys = seals.verify('owner_keys', rows.keys, { id: key_ids });
     return {
       now: later(clock.now(), dbNow),

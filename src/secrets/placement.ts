@@ -27,7 +27,7 @@ export interface Placement {
 }
 
 interface Deps {
-  readonly sessions: Pick<Sessions, 'verifyAndLock'>;
+  readonly sessions: Pick<Sessions, 'enterAndLock'>;
   readonly users: Pick<Users, 'lockActive'>;
 }
 
@@ -38,7 +38,7 @@ export const createPlacement = ({ sessions, users }: Deps): Placement => ({
     }
     const named = name ?? caller.session;
     if (named === null) return refusedWith(invalid('session_id', 'is needed for scope session.'));
-    const session = await sessions.verifyAndLock(tx, caller.userId, named);
+    const session = await sessions.enterAndLock(tx, caller, named);
     if (session === null) return refusedWith(sessionNotJoined());
     return mayPlace(caller, scope, session) ? { ok: { session } } : refusedWith(outsideOwnSession());
   },

@@ -35,7 +35,7 @@ export const createChanges = ({ clock, now, seals, audit, mutateSession, show }:
       const changed = await seals.update(tx, 'sessions', session, { ...change, updated_at: clock.now() });
       const expiry = change.expires_at === undefined ? {} : { expires_at: change.expires_at?.toISOString() ?? null };
       await audit.allow(tx, caller, 'session.update', { target, details: { fields: Object.keys(change), ...expiry } });
-      return { ok: await show.one(tx, changed) };
+      return { ok: await show.one(tx, changed, caller.userId) };
     }),
 
   /**
@@ -46,11 +46,11 @@ export const createChanges = ({ clock, now, seals, audit, mutateSession, show }:
     mutateSession.owned(caller, { name, action: 'session.end' }, async (tx, session) => {
       const moment = await now(tx);
       // A session whose time is over by a clock is ended too, so that no clock set back opens it again.
-      if (session.status === 'ended') return { ok: await show.one(tx, session) };
+      if (session.status === 'ended') return { ok: await show.one(tx, session, caller.userId) };
       const over = { status: 'ended', ended_at: moment, updated_at: moment } as const;
       const ended = await seals.update(tx, 'sessions', session, over);
       await audit.allow(tx, caller, 'session.end', { target: { type: 'session', id: session.id }, details: {} });
-      return { ok: await show.one(tx, ended) };
+      return { ok: await show.one(tx, ended, caller.userId) };
     }),
 });
 

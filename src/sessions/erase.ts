@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { presentCondition } from '../access/index.ts';
 import { idsOf, type SessionId, type UserId } from '../core/ids.ts';
 import { afterIds, type Purge } from '../core/purge.ts';
 import type { Db, Tx } from '../db/database.ts';
@@ -44,7 +45,7 @@ export const createErasing = ({ now, seals, queries }: Deps) => {
     return { rows: owned.length, broken, counts, after: afterIds(ids, limit), skipped };
   };
 
-  /** Takes the user out of sessions. */
+  /** Takes the user out of sessions, those included that they were only invited to. */
   const purgePresences: Purge<Tx, UserId> = async (tx, user_id, { after, limit, locked }) => {
     const where = sql`user_id = ${user_id} and session_id > ${after ?? start} and left_at is null`;
     const orderBy = sql`user_id, session_id`;
@@ -52,11 +53,11 @@ export const createErasing = ({ now, seals, queries }: Deps) => {
     const { chosen, skipped } = await lockRows(tx, choice, locked);
     const ids = idsOf<SessionId>(chosen);
     const moment = await now(tx);
-    const present = ids.length === 0 ? [] : await queries.lockPresences(tx, user_id, ids);
-    for (const row of present) await seals.update(tx, 'session_participants', row, { left_at: moment });
-    const counts = { participations: present.length };
-    const broken = ids.length - present.length;
-    return { rows: present.length, broken, counts, after: afterIds(ids, limit), skipped };
+    const remaining = ids.length === 0 ? [] : await queries.lockRemaining(tx, user_id, ids);
+    for (const row of remaining) await seals.update(tx, 'session_participants', row, { left_at: moment });
+    const counts = { participations: remaining.length };
+    const broken = ids.length - remaining.length;
+    return { rows: remaining.length, broken, counts, after: afterIds(ids, limit), skipped };
   };
 
   return {
@@ -77,7 +78,7 @@ export const createErasing = ({ now, seals, queries }: Deps) => {
     runningWithOthers: async (db: Db, owner_id: UserId, limit: number): Promise<readonly RunningSession[]> => {
       const { rows } = await sql<{ id: unknown }>`select s.id from public.sessions as s where s.owner_id = ${owner_id}
         and s.status = 'active' and exists (select 1 from public.session_participants as p where p.session_id = s.id
-          and p.user_id <> ${owner_id} and p.left_at is null) order by s.owner_id, s.id limit ${sql.lit(limit)}`.execute(
+          and p.user_id <> ${owner_id} and ${presentCondition('p')}) order by s.owner_id, s.id limit ${sql.lit(limit)}`.execute(
         db,
       );
       const found = await queries.byIds(db, idsOf<SessionId>(rows.map((row) => row.id)));

@@ -29,10 +29,11 @@ export const createFindOrStart =
   ({ callerState, queries, insertSession }: Deps) =>
   async (tx: Tx, caller: Caller, wanted: ImportSession): Promise<Outcome<VerifiedSessionId>> => {
     const { ownerId, externalId } = wanted;
-    const named = await queries.named(tx, ownerId, externalId, null);
-    const own = named.find(({ session }) => session.owner_id === ownerId);
+    const named = await queries.named(tx, { userId: ownerId, issuer: null }, externalId, null);
+    const own = named.find(({ session }) => session.owner_id === ownerId && session.issuer === null);
     const id =
-      own?.session.id ?? (await insertSession(tx, caller, { ...wanted, title: null, expiresAt: null, others: [] }));
+      own?.session.id ??
+      (await insertSession(tx, caller, { ...wanted, issuer: null, title: null, expiresAt: null, others: [] }));
     const present = await callerState.lockPresence(tx, ownerId, id);
     return present ? { ok: id as VerifiedSessionId } : refusedWith(ended(externalId));
   };

@@ -2,17 +2,22 @@ import type { CallerState, Mutate } from '../access/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
+import type { VerifiedSessionId } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
 import type { Now } from '../db/time.ts';
 import type { Idempotency, IdempotentRequest } from '../idempotency/index.ts';
 import type { Seals } from '../keys/index.ts';
 import type { Users } from '../users/index.ts';
 import { createChanges } from './change.ts';
+import { createEntering } from './entering.ts';
 import { createErasing } from './erase.ts';
 import { createFindOrStart } from './find-or-start.ts';
+import { createHandOver } from './hand-over.ts';
 import { createInsertSession } from './insert.ts';
+import { createInviting } from './invite.ts';
+import { createJoin } from './join.ts';
+import { createLeaving } from './leave.ts';
 import { createMutateSession } from './mutate-session.ts';
-import { createParticipants } from './participants.ts';
 import { createPresence } from './presence.ts';
 import { createQueries } from './queries.ts';
 import { createReads } from './read.ts';
@@ -50,16 +55,27 @@ export const createSessions = (deps: Deps) => {
   const show = createShow({ now, queries, users });
   const mutateSession = createMutateSession({ mutate, audit, now, queries, resolver });
   const insertSession = createInsertSession({ audit, clock });
+  const entering = createEntering({ db, clock, now, seals, audit, mutate, queries, resolver });
+  const handOver = createHandOver({ clock, now, seals, audit, users, queries });
   const start = createStart({ audit, mutate, idempotency, users, now, queries, insertSession });
-  const reads = createReads({ db, audit, queries, resolver, show });
+  const reads = createReads({ db, now, audit, queries, resolver, show });
   return {
     ...reads,
     ...createChanges({ clock, now, seals, audit, mutateSession, show }),
-    ...createParticipants({ clock, seals, audit, users, queries, mutateSession, show }),
-    ...createPresence({ now, callerState, queries, resolver }),
-    /** Starts a session of the caller's. Throws `invalid_request`, or `name_taken` for an external id in use. */
-    create: async (caller: Caller, input: CreateSession, request: IdempotentRequest | null): Promise<SessionView> =>
-      await reads.get(caller, await start(caller, input, request)),
+    ...createInviting({ clock, seals, audit, idempotency, users, queries, mutateSession, show }),
+    ...createJoin({ audit, mutate, queries, resolver, entering, show }),
+    ...createLeaving({ clock, now, seals, audit, users, queries, mutateSession, handOver }),
+    ...createPresence({ now, callerState, queries, resolver, entering }),
+    /**
+     * Starts a session of the caller's. Throws `invalid_request`, `name_taken` for an external id in use, and
+     * `permission_missing` for one in an issuer's name space that the caller's token does not claim.
+     */
+    create: async (caller: Caller, input: CreateSession, request: IdempotentRequest | null): Promise<SessionView> => {
+      const id = await start(caller, input, request);
+      // A claim that named nothing before names this session now.
+      const isSettled = caller.sessionNames.unverified.length > 0;
+      return await reads.get(isSettled ? { ...caller, session: id as VerifiedSessionId } : caller, id);
+    },
     findOrStart: createFindOrStart({ callerState, queries, insertSession }),
     erasing: createErasing({ now, seals, queries }),
   };

@@ -4,12 +4,15 @@ import type { Clock } from '../core/clock.ts';
 import { newId, type SessionId, type UserId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Tx } from '../db/database.ts';
+import { violatedIndex } from '../db/postgres-errors.ts';
 import type { ParticipantRow } from '../db/tables/index.ts';
-import type { Unsealed } from '../keys/index.ts';
+import { notWritten, type Seals, type Unsealed } from '../keys/index.ts';
 
-/** A session to be started. Its owner and the `others` are present from the start. */
+/** A session to be started. Its owner is present from the start; the `others` are invited. */
 export interface NewSession {
   readonly externalId: string | null;
+  /** The external issuer in whose name space the external id lies; null where it is the owner's own. */
+  readonly issuer: string | null;
   readonly ownerId: UserId;
   readonly title: string | null;
   readonly expiresAt: Date | null;
@@ -22,6 +25,9 @@ interface Deps {
   readonly clock: Clock;
 }
 
+/** Keeps external ids unique among the sessions of one owner. */
+export const externalIdIndex = 'ux_sessions_owner_external_id';
+
 export type InsertSession = (tx: Tx, caller: Caller, session: NewSession) => Promise<SessionId>;
 
 /** Writes a session with its participants and its record in one statement; resolves to its id. */
@@ -32,8 +38,8 @@ export const createInsertSession =
     const now = clock.now();
     const { ownerId, others } = session;
     const participants = [
-      newParticipant(id, ownerId, 'owner', now),
-      ...others.map((userId) => newParticipant(id, userId, 'collaborator', now)),
+      startingParticipant(id, ownerId, now),
+      ...others.map((userId) => invitedParticipant(id, userId, { invited_at: now, invited_by: ownerId })),
     ];
     const entry = {
       action: 'session.create',
@@ -49,28 +55,42 @@ export const createInsertSession =
     return id;
   };
 
-/** The row of a user who joins now. */
-export const newParticipant = (
-  sessionId: SessionId,
-  userId: UserId,
-  role: ParticipantRow['role'],
-  now: Date,
-): Unsealed<'session_participants'> => ({
-  session_id: sessionId,
+const never = { left_at: null, removed_at: null, named_since: null } as const;
+
+/** The row of the user who starts the session. */
+const startingParticipant = (id: SessionId, userId: UserId, now: Date): Unsealed<'session_participants'> => ({
+  ...never,
+  session_id: id,
   user_id: userId,
-  role,
+  role: 'owner',
   joined_at: now,
-  left_at: null,
   named_since: now,
+  invited_at: null,
+  invited_by: null,
+});
+
+/** The row of a user who is invited for the first time. */
+export const invitedParticipant = (
+  id: SessionId,
+  userId: UserId,
+  invitation: Pick<ParticipantRow, 'invited_at' | 'invited_by'>,
+): Unsealed<'session_participants'> => ({
+  ...never,
+  ...invitation,
+  session_id: id,
+  user_id: userId,
+  role: 'collaborator',
+  joined_at: null,
 });
 
 const newSession = (
   id: SessionId,
-  { externalId, ownerId, title, expiresAt, metadata }: NewSession,
+  { externalId, issuer, ownerId, title, expiresAt, metadata }: NewSession,
   now: Date,
 ): Unsealed<'sessions'> => ({
   id,
   external_id: externalId,
+  issuer,
   owner_id: ownerId,
   title,
   status: 'active',
@@ -80,3 +100,12 @@ const newSession = (
   created_at: now,
   updated_at: now,
 });
+
+/** Writes a participant's row. Throws `unavailable` when the user has one after all, which the database did not show. */
+export const insertParticipant = async (seals: Seals, tx: Tx, row: Unsealed<'session_participants'>): Promise<void> => {
+  try {
+    await seals.insert(tx, 'session_participants', row);
+  } catch (error) {
+    throw violatedIndex(error) === undefined ? error : notWritten('session_participants');
+  }
+};

@@ -46,10 +46,10 @@ export const createMutateSession = ({ mutate, audit, now, queries, resolver }: D
       mutate(
         caller,
         async (tx) => {
-          const found = await resolve(tx, caller.userId, name);
+          const found = await resolve(tx, caller, name);
           const row = found && (await queries.lock(tx, found.id));
           // Asked again now that it is locked: the caller may have been taken out in the meantime.
-          const visible = row && !isBoundElsewhere(caller, row.id) && (await resolve(tx, caller.userId, row.id));
+          const visible = row && !isBoundElsewhere(caller, row.id) && (await resolve(tx, caller, row.id));
           if (visible) return await work(tx, row);
           return await refuse(tx, caller, action, found?.id ?? null, sessionNotJoined());
         },
@@ -62,8 +62,12 @@ export const createMutateSession = ({ mutate, audit, now, queries, resolver }: D
     visible(caller, target, async (tx, session) =>
       session.owner_id === caller.userId
         ? await work(tx, session)
-        : await refuse(tx, caller, target.action, session.id, sessionOwnerOnly()),
+        : await refuse(tx, caller, target.action, session.id, await refusalToOthers(tx, session)),
     );
+
+  /** To those who do not own it, a session that has ended is one that they are not in. */
+  const refusalToOthers = async (tx: Tx, session: SessionRow): Promise<KeyholdError> =>
+    isSessionActive(session, await now(tx)) ? sessionOwnerOnly() : sessionNotJoined();
 
   const ownedAndActive: Change = (caller, target, work) =>
     owned(caller, target, async (tx, session) =>
@@ -75,8 +79,8 @@ export const createMutateSession = ({ mutate, audit, now, queries, resolver }: D
   return {
     /** A session that the caller owns or is present in. */
     visible,
-    /** A session that the caller has ever been in. */
-    everJoined: resolvedBy(resolver.resolveEverJoined),
+    /** A session that the caller can leave: one they were invited to, are present in or were taken out of. */
+    leavable: resolvedBy(resolver.resolveToLeave),
     /** A session of the caller's own. Throws `owner_only` for others. */
     owned,
     /** A session of the caller's own that is active. Throws `state_conflict` for one that has ended. */

@@ -1,15 +1,20 @@
-import { isSessionActive } from '../access/index.ts';
+import { hasJoined, isSessionActive, type ParticipantState, stateOf } from '../access/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { KeyholdError } from '../core/errors.ts';
 import type { SessionId, UserId } from '../core/ids.ts';
 import type { ParticipantRow, SessionRow } from '../db/tables/index.ts';
 import type { UserCard } from '../users/index.ts';
+import { invitedAtOf } from './joining.ts';
 
 export interface ParticipantView {
   readonly user_id: string;
   readonly username: string | null;
   readonly role: ParticipantRow['role'];
-  readonly joined_at: Date;
+  readonly state: ParticipantState;
+  /** Null for who started the session. */
+  readonly invited_at: Date | null;
+  /** Null for those who never joined. */
+  readonly joined_at: Date | null;
 }
 
 export interface SessionView {
@@ -24,6 +29,15 @@ export interface SessionView {
   readonly participants: readonly ParticipantView[];
   readonly created_at: Date;
   readonly updated_at: Date;
+}
+
+/** All that somebody sees of a session that they were invited to and have not joined. */
+export interface InvitationView {
+  readonly id: string;
+  readonly title: string | null;
+  readonly invited_by: { readonly id: string; readonly username: string | null };
+  readonly invited_at: Date;
+  readonly status: SessionRow['status'];
 }
 
 export const sessionEnded = (): KeyholdError =>
@@ -53,13 +67,37 @@ export const viewOf = (
     expires_at: row.expires_at,
     ended_at: row.ended_at ?? (ended ? row.expires_at : null),
     metadata: row.metadata,
-    participants: participants.map((one) => ({
-      user_id: one.user_id,
-      username: cards.get(one.user_id)?.username ?? null,
-      role: one.role,
-      joined_at: one.joined_at,
-    })),
+    participants: participants.map((one) => participantView(one, cards)),
     created_at: row.created_at,
     updated_at: row.updated_at,
   };
 };
+
+const participantView = (row: ParticipantRow, cards: ReadonlyMap<UserId, UserCard>): ParticipantView => ({
+  user_id: row.user_id,
+  username: cards.get(row.user_id)?.username ?? null,
+  role: row.role,
+  state: stateOf(row),
+  invited_at: invitedAtOf(row),
+  joined_at: hasJoined(row) ? row.joined_at : null,
+});
+
+/** An invitation as it is shown to the invited user, whose row this is. */
+export const invitationOf = (
+  session: SessionRow,
+  row: ParticipantRow,
+  cards: ReadonlyMap<UserId, UserCard>,
+  now: Date,
+): InvitationView => {
+  const inviter = inviterOf(session, row);
+  return {
+    id: session.id,
+    title: session.title,
+    invited_by: { id: inviter, username: cards.get(inviter)?.username ?? null },
+    invited_at: invitedAtOf(row) ?? session.created_at,
+    status: isSessionActive(session, now) ? 'active' : 'ended',
+  };
+};
+
+/** Rows of before there were invitations do not say who added their user. Only the session's owner could. */
+export const inviterOf = (session: SessionRow, row: ParticipantRow): UserId => row.invited_by ?? session.owner_id;

@@ -1,7 +1,7 @@
 import type { Mutate } from '../access/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
-import { invalid, KeyholdError } from '../core/errors.ts';
+import { invalid, KeyholdError, sessionNotJoined } from '../core/errors.ts';
 import type { SessionId, UserId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Outcome, Tx } from '../db/database.ts';
@@ -9,7 +9,7 @@ import { violatedIndex } from '../db/postgres-errors.ts';
 import type { Now } from '../db/time.ts';
 import type { Idempotency, IdempotentRequest } from '../idempotency/index.ts';
 import type { Users } from '../users/index.ts';
-import type { InsertSession } from './insert.ts';
+import { externalIdIndex, type InsertSession } from './insert.ts';
 import type { SessionQueries } from './queries.ts';
 
 export interface CreateSession {
@@ -38,22 +38,24 @@ export const createStart = ({ audit, mutate, idempotency, users, now, queries, i
     return true;
   };
 
-  const isTaken = async (tx: Tx, ownerId: UserId, externalId: string | null | undefined): Promise<boolean> => {
+  const isTaken = async (tx: Tx, caller: Caller, externalId: string | null | undefined): Promise<boolean> => {
     if (externalId == null) return false;
-    const named = await queries.named(tx, ownerId, externalId, null);
-    return named.some(({ session }) => session.owner_id === ownerId);
+    const { userId, sessionNames } = caller;
+    const { issuer } = sessionNames;
+    const named = await queries.named(tx, { userId, issuer }, externalId, null);
+    return named.some(({ session }) => issuer !== null || (session.owner_id === userId && session.issuer === null));
   };
 
   /** Why this session cannot be started, or null; its participants are locked until the transaction ends. */
   const refusalOf = async (tx: Tx, caller: Caller, input: CreateSession): Promise<KeyholdError | null> => {
-    if (caller.boundToSession && !caller.permissions.has('secrets:own'))
-      return new KeyholdError('permission_missing', 'A token bound to a session cannot start another one.');
+    const misnamed = refuseName(caller, input.external_id ?? null);
+    if (misnamed) return misnamed;
     if (!(await lockAll(tx, othersOf(caller, input))))
       return invalid('participants', 'names a user who is unknown or disabled.');
     const moment = await now(tx);
     if (input.expires_at && input.expires_at.getTime() <= moment.getTime())
       return invalid('expires_at', 'must be in the future.');
-    return (await isTaken(tx, caller.userId, input.external_id)) ? externalIdTaken() : null;
+    return (await isTaken(tx, caller, input.external_id)) ? externalIdTaken() : null;
   };
 
   const insert = async (tx: Tx, caller: Caller, input: CreateSession): Promise<Outcome<string[]>> => {
@@ -61,6 +63,7 @@ export const createStart = ({ audit, mutate, idempotency, users, now, queries, i
     if (refusal) return await audit.refuse(tx, caller, 'session.create', { error: refusal });
     const id = await insertSession(tx, caller, {
       externalId: input.external_id ?? null,
+      issuer: input.external_id == null ? null : caller.sessionNames.issuer,
       ownerId: caller.userId,
       title: input.title ?? null,
       expiresAt: input.expires_at ?? null,
@@ -73,18 +76,45 @@ export const createStart = ({ audit, mutate, idempotency, users, now, queries, i
   return async (caller: Caller, input: CreateSession, request: IdempotentRequest | null): Promise<SessionId> => {
     try {
       const { ids } = await mutate(caller, (tx) =>
-        idempotency.once(tx, caller, request, () => insert(tx, caller, input)),
+        idempotency.once(tx, askedBy(caller, input), request, () => insert(tx, caller, input)),
       );
       return (ids[0] ?? '') as SessionId;
     } catch (error) {
-      if (violatedIndex(error) === 'ux_sessions_owner_external_id') throw externalIdTaken(error);
+      if (externalIdIndexes.includes(violatedIndex(error) ?? '')) throw externalIdTaken(error);
       throw error;
     }
   };
 };
 
 const externalIdTaken = (cause?: unknown): KeyholdError =>
-  new KeyholdError('name_taken', 'You already have a session with this external_id.', { cause });
+  new KeyholdError('name_taken', 'There is already a session with this external_id.', { cause });
+
+const externalIdIndexes: readonly string[] = [externalIdIndex, 'ux_sessions_issuer_external_id'];
+
+/**
+ * Why the caller may not start a session of this external id, or null. Names that could not be verified are settled here: the
+ * issuer's claim names the session that is started, and nothing else does.
+ */
+const refuseName = (caller: Caller, externalId: string | null): KeyholdError | null => {
+  const { issuer, claim, unverified } = caller.sessionNames;
+  const isClaimed = externalId !== null && claim?.name === externalId;
+  if (unverified.length > 0 && !(isClaimed && unverified.every((name) => name === externalId)))
+    return sessionNotJoined();
+  if (isClaimed) return null;
+  if (caller.boundToSession && !caller.permissions.has('secrets:own'))
+    return new KeyholdError('permission_missing', 'A token bound to a session cannot start another one.');
+  return issuer === null || externalId === null ? null : notClaimed();
+};
+
+const notClaimed = (): KeyholdError =>
+  new KeyholdError(
+    'permission_missing',
+    'Your issuer names its sessions itself. Leave out external_id, or start the session with a token whose session claim is this id.',
+  );
+
+/** When a request that starts the session of its own claim is repeated, the claim names a session, which it did not before. */
+const askedBy = (caller: Caller, { external_id }: CreateSession): Caller =>
+  caller.sessionNames.claim?.name === external_id ? { ...caller, session: null } : caller;
 
 /** In ascending order, so that transactions that lock several users do not deadlock. */
 const othersOf = (caller: Caller, input: CreateSession): UserId[] =>

@@ -3,6 +3,7 @@ import type { Tx } from '../db/database.ts';
 import type { Now } from '../db/time.ts';
 import type { Seals } from '../keys/index.ts';
 import { createErasing } from './erase.ts';
+import { changesOnLeaving } from './joining.ts';
 import { createQueries } from './queries.ts';
 
 interface Deps {
@@ -36,7 +37,9 @@ export const createSessionWithdrawals = ({ seals, now }: Deps) => {
     leave: async (tx: Tx, id: SessionId, userId: UserId): Promise<boolean> => {
       const { row } = await queries.lockParticipant(tx, id, userId);
       if (row === null) return false;
-      if (row.left_at === null) await seals.update(tx, 'session_participants', row, { left_at: await now(tx) });
+      // Whether they left by themselves is not known here, so that they need a new invitation.
+      const changes = changesOnLeaving(row, false, await now(tx));
+      if (changes) await seals.update(tx, 'session_participants', row, changes);
       return true;
     },
     erasing: createErasing({ now, seals, queries }),

@@ -75,10 +75,10 @@ describe('a route that is not about a secret', () => {
 });
 
 describe('an operation on a session', () => {
-  let users: Record<'owner' | 'participant' | 'leaver' | 'stranger' | 'newcomer', Person>;
+  let users: Record<'owner' | 'participant' | 'leaver' | 'stranger' | 'newcomer' | 'guest' | 'removed', Person>;
   let elsewhere: string;
   beforeAll(async () => {
-    users = await people(app, root, 'owner', 'participant', 'leaver', 'stranger', 'newcomer');
+    users = await people(app, root, 'owner', 'participant', 'leaver', 'stranger', 'newcomer', 'guest', 'removed');
     elsewhere = (await startSession(users.owner, [users.participant])).id;
   });
 
@@ -92,6 +92,7 @@ describe('an operation on a session', () => {
       'add participant': { method: 'POST', path: `${path}/participants`, body: { user_id } },
       'remove participant': { method: 'DELETE', path: `${path}/participants/${user_id}` },
       end: { method: 'POST', path: `${path}/end` },
+      join: { method: 'POST', path: `${path}/join` },
     };
     const found = requests[operation];
     if (!found) throw new Error(`there is no request for ${operation}`);
@@ -104,10 +105,10 @@ describe('an operation on a session', () => {
     return expectStatus(await users.participant.call('POST', '/auth/tokens', { body }), 201).body.token;
   };
 
-  /** A new session in this state, which one participant has left, with the token of every caller. */
+  /** A new session in this state, with participants who left, were removed or are invited, and with the token of every caller. */
   const openSession = async (state: string) => {
     const expires_at = new Date(Math.max(Date.now(), app.clock.now().getTime()) + 2000);
-    const { id } = await startSession(users.owner, [users.participant, users.leaver], {
+    const { id } = await startSession(users.owner, [users.participant, users.leaver, users.removed], {
       ...(state === 'expired' ? { expires_at } : {}),
     });
     const tokens: Record<SessionCaller, string> = {
@@ -118,9 +119,14 @@ describe('an operation on a session', () => {
       admin: root.token,
       'bound to it': await boundTo(id),
       'bound elsewhere': await boundTo(elsewhere),
+      invited: users.guest.token,
+      removed: users.removed.token,
     };
     const leave = `/sessions/${id}/participants/${users.leaver.id}`;
     expectStatus(await users.leaver.call('DELETE', leave), 204);
+    expectStatus(await users.owner.call('DELETE', `/sessions/${id}/participants/${users.removed.id}`), 204);
+    const body = { user_id: users.guest.id };
+    expectStatus(await users.owner.call('POST', `/sessions/${id}/participants`, { body }), 201);
     if (state === 'ended') expectStatus(await users.owner.call('POST', `/sessions/${id}/end`), 200);
     if (state === 'expired') app.clock.set(expires_at);
     return { id, tokens };

@@ -74,15 +74,15 @@ const userOf = async (app: TestApp, token: string): Promise<Record<string, unkno
 
 const personOf = async (app: TestApp, token: string): Promise<Person> => {
   const { id, username } = (await userOf(app, token)) as { id: string; username: string };
-  const person: Person = {
+  const by = (other: string): Person => ({
     id,
     username,
-    token,
+    token: other,
     refreshToken: '',
-    call: (method, path, options = {}) => app.call(method, path, { token, ...options }),
-    with: () => person,
-  };
-  return person;
+    call: (method, path, options = {}) => app.call(method, path, { token: other, ...options }),
+    with: by,
+  });
+  return by(token);
 };
 
 const countUsers = async (app: TestApp): Promise<number> =>
@@ -228,13 +228,18 @@ describe('a user of an external issuer', () => {
   });
 
   describe('in a session that the token names', () => {
+    let host: Person;
     let mary: Person;
     let session: { id: string };
     let secret: { id: string };
+    /** The host’s session under this external id of the platform. */
+    const started = (external_id: string) =>
+      startSession(host.with(byFirst({ sub: 's-0', sid: external_id })), [mary], { external_id });
     beforeAll(async () => {
+      host = await personOf(app, byFirst({ sub: 's-0', preferred_username: 'host' }));
       mary = await personOf(app, byFirst({ sub: 's-1', preferred_username: 'mary' }));
-      session = await startSession(ada, [mary], { external_id: 'chat-7' });
-      secret = await keepSecret(ada, { scope: 'session', session_id: session.id, value: 'in session' });
+      session = await started('chat-7');
+      secret = await keepSecret(host, { scope: 'session', session_id: session.id, value: 'in session' });
     });
     const value = (token: string, header?: string) =>
       app.call('GET', `/secrets/${secret.id}/value`, { token, session: header });
@@ -248,7 +253,7 @@ describe('a user of an external issuer', () => {
     });
 
     it('X-Session-Id may repeat the session of an external token, and may not name another one', async () => {
-      const other = await startSession(ada, [mary], { external_id: 'chat-8' });
+      const other = await started('chat-8');
       const token = byFirst({ sub: 's-1', sid: 'chat-7' });
       for (const same of [session.id, 'chat-7']) expectStatus(await value(token, same), 200);
       for (const different of [other.id, 'chat-8', 'chat-9', '']) {
@@ -264,7 +269,7 @@ describe('a user of an external issuer', () => {
         expect(expectStatus(await me(app, byFirst({ ...stranger, sid })), 403).body.code).toBe('session_not_joined');
       }
       expectStatus(
-        await ada.call('POST', `/sessions/${session.id}/participants`, { body: { username: 'stranger' } }),
+        await host.call('POST', `/sessions/${session.id}/participants`, { body: { username: 'stranger' } }),
         201,
       );
       expectStatus(await value(byFirst({ ...stranger, sid: 'chat-7' })), 200);

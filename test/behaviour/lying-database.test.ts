@@ -549,6 +549,23 @@ describe('a database that answers other than it was asked', () => {
       },
     },
     {
+      what: 'joining a session',
+      updates: ['session_participants'],
+      prepare: async ({ ada, grace }) => {
+        const body = { participants: [grace.id] };
+        const { id } = expectStatus(await ada.call('POST', '/sessions', { body }), 201).body;
+        return () => grace.call('POST', `/sessions/${id}/join`);
+      },
+    },
+    {
+      what: 'leaving a session that one owns',
+      updates: ['session_participants', 'sessions'],
+      prepare: async ({ ada, grace }) => {
+        const { id } = await startSession(ada, [grace]);
+        return () => ada.call('DELETE', `/sessions/${id}/participants/${ada.id}`);
+      },
+    },
+    {
       what: 'leaving a session',
       updates: ['session_participants'],
       prepare: async ({ ada, grace }) => {

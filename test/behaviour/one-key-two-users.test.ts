@@ -1,6 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.ts';
-import { expectStatus, keepSecret, logIn, logInAdmin, type Person, password, uniqueName } from '../support/people.ts';
+import {
+  expectStatus,
+  keepSecret,
+  logIn,
+  logInAdmin,
+  type Person,
+  password,
+  startSession,
+  uniqueName,
+} from '../support/people.ts';
 
 let app: TestApp;
 let ada: Person;
@@ -54,6 +63,12 @@ const creations: readonly Creation[] = [
     route: 'POST /api/v1/sessions',
     path: async () => '/sessions',
     body: () => ({ title: 'One key' }),
+    idOf,
+  },
+  {
+    route: 'POST /api/v1/sessions/{id}/participants',
+    path: async (who) => `/sessions/${(await startSession(who)).id}/participants`,
+    body: () => ({ username: 'admin' }),
     idOf,
   },
   {

@@ -5,14 +5,14 @@
 
 export type Name = 'ada' | 'grace' | 'linus';
 
-/** Everything that names nobody in `by` is done by ada, who owns the secret and the session. */
+/** Everything that names nobody in `by` is done by ada, who owns the secret and started the session. */
 type Plain =
   | { readonly do: 'share' | 'unshare'; readonly user: 'grace' | 'linus' }
   | { readonly do: 'takeOff'; readonly by: 'grace' | 'linus' }
   | { readonly do: 'toSession' | 'toUser' | 'delete' | 'recover' | 'activate' | 'deactivate' | 'look' }
   | { readonly do: 'put' | 'patch'; readonly text: string }
   | { readonly do: 'leave'; readonly by: 'ada' | 'grace' }
-  | { readonly do: 'join'; readonly user: 'ada' | 'grace' }
+  | { readonly do: 'join'; readonly by: 'ada' | 'grace' }
   | { readonly do: 'create'; readonly by: 'ada' | 'grace'; readonly text: string }
   | { readonly do: 'reveal'; readonly by: Name }
   | { readonly do: 'end' | 'lookAtSession' }
@@ -33,6 +33,7 @@ export interface State {
   readonly description: string | null;
   readonly revision: number;
   readonly ended: boolean;
+  readonly sessionOwner: Name;
   readonly present: readonly Name[];
   /** Other secrets in the session, as owner and name. */
   readonly created: readonly string[];
@@ -46,10 +47,11 @@ interface Step {
 
 const stateConflict = '409 state_conflict';
 const notJoined = '403 session_not_joined';
+const ownerOnly = '403 owner_only';
 const notFound = '404 not_found';
 
 /** The owner's view of the secret as one line, from the model as from an answer. */
-export const line = (view: Omit<State, 'ended' | 'present' | 'created' | 'value'>): string =>
+export const line = (view: Omit<State, 'ended' | 'sessionOwner' | 'present' | 'created' | 'value'>): string =>
   [
     '200',
     view.scope,
@@ -91,6 +93,18 @@ const revealed = (state: State, by: Name, inside: boolean): string => {
 
 const sessionLine = (state: State): string =>
   `200 ${state.ended ? 'ended' : 'active'} [${[...state.present].sort().join()}]`;
+
+/** An owner who leaves an active session hands it to the other one who is present, or ends it. */
+const left = (state: State, by: Name): Step => {
+  const present = without(state.present, by);
+  if (state.sessionOwner === by && !state.ended) {
+    const [next] = present;
+    return { state: { ...state, present, ...(next ? { sessionOwner: next } : { ended: true }) }, answers: ['204'] };
+  }
+  // Who is out already is told so, or that it is done: both are true, and which one is a matter of a moment.
+  if (!state.present.includes(by)) return refused(state, '204', notJoined);
+  return { state: { ...state, present }, answers: ['204'] };
+};
 
 /** What one operation does to the state, and how it is answered. */
 const step = (state: State, operation: Operation): Step => {
@@ -145,20 +159,20 @@ type SessionOperation = Extract<
 const sessionStep = (state: State, operation: SessionOperation): Step => {
   switch (operation.do) {
     case 'end':
+      if (state.sessionOwner !== 'ada') return refused(state, joined(state, 'ada') ? ownerOnly : notJoined);
       return { state: { ...state, ended: true }, answers: ['200 ended'] };
     case 'leave':
-      // Who is out already is told so, or that it is done: both are true, and which one is a matter of a moment.
-      if (!state.present.includes(operation.by)) return refused(state, '204', notJoined);
-      return { state: { ...state, present: without(state.present, operation.by) }, answers: ['204'] };
+      return left(state, operation.by);
     case 'join':
-      if (state.ended) return refused(state, stateConflict);
-      return { state: { ...state, present: including(state.present, operation.user) }, answers: ['201'] };
+      if (state.ended) return refused(state, state.sessionOwner === operation.by ? stateConflict : notJoined);
+      return { state: { ...state, present: including(state.present, operation.by) }, answers: ['200'] };
     case 'create': {
       if (!joined(state, operation.by)) return refused(state, notJoined);
       const created = [...state.created, `${operation.by} ${operation.text}`];
       return { state: { ...state, created }, answers: ['201'] };
     }
     case 'lookAtSession':
+      if (state.sessionOwner !== 'ada' && !state.present.includes('ada')) return refused(state, notJoined);
       return refused(state, sessionLine(state));
     case 'listOwn': {
       const own = state.created.filter((one) => one.startsWith(`${operation.by} `)).sort();

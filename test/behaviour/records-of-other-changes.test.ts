@@ -82,10 +82,17 @@ describe('a request that the gate of a route refuses', () => {
     expect(gated.length).toBeGreaterThan(40);
   });
 
+  /** The operations of somebody who is not yet in the session that they name, which refuse it themselves. */
+  const settling: Readonly<Record<string, string>> = {
+    'POST /api/v1/sessions': 'session.create',
+    'POST /api/v1/sessions/{id}/join': 'session.join',
+  };
+
   it.each(gated)('$route with an unknown session leaves one record', async (one) => {
     const { answer, records } = await withRecords(app, () => send(grace, one, marked()));
     expect(expectStatus(answer, 403).body.code).toBe('session_not_joined');
-    expect(records).toEqual([record('session.refused session_not_joined', grace, null)]);
+    const action = settling[one.route] ?? 'session.refused';
+    expect(records).toEqual([record(`${action} session_not_joined`, grace, null)]);
   });
 
   it.each(gated)('$route with a revoked token leaves one record', async (one) => {
@@ -255,6 +262,36 @@ const cases: readonly Case[] = [
     'DELETE',
     `/sessions/${id}/participants/${ada.id}`,
   ]),
+  refusal(
+    `DELETE ${atSessions}/{id}/participants/{user_id}`,
+    'by its owner, to somebody who is not in it',
+    400,
+    'session.hand_over invalid_request',
+    async () => {
+      const id = await session();
+      return by(ada, 'DELETE', `/sessions/${id}/participants/${ada.id}?new_owner=${linus.id}`, undefined, id);
+    },
+  ),
+  refusal(
+    `POST ${atSessions}/{id}/join`,
+    'of a session that one is not invited to',
+    403,
+    'session.join session_not_joined',
+    async () => {
+      const id = await session();
+      return by(linus, 'POST', `/sessions/${id}/join`, undefined, id);
+    },
+  ),
+  refusal(
+    `POST ${atSessions}/{id}/join`,
+    'of a session that has ended',
+    409,
+    'session.join state_conflict',
+    async () => {
+      const id = await session(true);
+      return by(ada, 'POST', `/sessions/${id}/join`, undefined, id);
+    },
+  ),
   ...onSession(`POST ${atSessions}/{id}/end`, 'session.end', (id) => ['POST', `/sessions/${id}/end`]),
   refusal(`POST ${atUsers}`, 'with a username that is taken', 409, 'user.create name_taken', () =>
     by(root, 'POST', '/users', { username: 'ada' }),
@@ -562,6 +599,24 @@ describe('a change that is allowed', () => {
         return () => ada.call('DELETE', `/sessions/${id}/participants/${grace.id}`);
       },
       ['session.participant_remove'],
+    ],
+    [
+      'joining a session',
+      async () => {
+        const id = await session();
+        const body = { username: 'linus' };
+        expectStatus(await ada.call('POST', `/sessions/${id}/participants`, { body }), 201);
+        return () => linus.call('POST', `/sessions/${id}/join`);
+      },
+      ['session.join'],
+    ],
+    [
+      'leaving a session that one owns, which hands it over',
+      async () => {
+        const id = await session();
+        return () => ada.call('DELETE', `/sessions/${id}/participants/${ada.id}`);
+      },
+      ['session.hand_over'],
     ],
     [
       'ending a session',

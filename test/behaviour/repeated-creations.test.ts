@@ -19,10 +19,11 @@ const repeatable = documentedOperations.filter(takesKey);
 let app: TestApp;
 let admin: Person;
 let ada: Person;
+let grace: Person;
 beforeAll(async () => {
   app = await startApp();
   admin = await logInAdmin(app);
-  ({ ada } = await people(app, admin, 'ada'));
+  ({ ada, grace } = await people(app, admin, 'ada', 'grace'));
 });
 afterAll(() => app.close());
 
@@ -48,6 +49,12 @@ const creations: Readonly<Record<string, () => Creation | Promise<Creation>>> = 
   createToken: () => ({ by: ada, ...bodies(aToken(), aToken()) }),
   createUser: () => ({ by: admin, ...bodies({ username: uniqueName('user') }, { username: uniqueName('user') }) }),
   createSession: () => ({ by: ada, ...bodies({ title: 'one' }, { title: 'another' }) }),
+  addParticipant: async () => {
+    const { id } = await startSession(ada);
+    // The session is the same whoever is invited; its participants are not.
+    const idsOf = ({ participants }: any) => participants.map(({ user_id }: { user_id: string }) => user_id);
+    return { by: ada, path: { id }, idsOf, ...bodies({ user_id: grace.id }, { user_id: admin.id }) };
+  },
   createSecret: () => ({ by: ada, ...bodies(aSecret(), aSecret()) }),
   importSecrets: () => ({
     by: ada,
@@ -75,9 +82,9 @@ describe('a creation that is sent again with its Idempotency-Key', () => {
     expect(Object.keys(creations).sort()).toEqual(repeatable.map(({ operationId }) => operationId).sort());
   });
 
-  it('every operation that answers 201 documents it, but for one that changes nothing the second time', () => {
+  it('every operation that answers 201 documents it', () => {
     const others = documentedOperations.filter((one) => '201' in one.responses && !takesKey(one));
-    expect(others.map(({ operationId }) => operationId)).toEqual(['addParticipant']);
+    expect(others.map(({ operationId }) => operationId)).toEqual([]);
   });
 
   it.each(repeatable)('$operationId creates nothing more when it is sent again with its key', async (operation) => {

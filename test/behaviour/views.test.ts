@@ -88,10 +88,12 @@ const sessionFields = [
   'expires_at',
   'ended_at',
   'metadata',
-  ...under('participants[].', ['user_id', 'username', 'role', 'joined_at']),
+  ...under('participants[].', ['user_id', 'username', 'role', 'state', 'invited_at', 'joined_at']),
   'created_at',
   'updated_at',
 ];
+/** What an invited user sees in place of a session, apart from its id, title and status. */
+const invitationFields = ['invited_at', ...under('invited_by.', ['id', 'username'])];
 const tokenFields = ['id', 'name', 'permissions[]', 'agent', 'session_id', 'created_at', 'expires_at', 'last_used_at'];
 const grantedFields = ['access_token', 'token_type', 'expires_in', 'refresh_token', ...under('user.', ownUserFields)];
 const erasedFields = under('counts.', [
@@ -202,8 +204,8 @@ const classified: Readonly<Record<string, readonly string[]>> = {
   'POST /api/v1/users/{id}/password': ownUserFields,
   'POST /api/v1/users/{id}/password/cancel': ownUserFields,
   // To the owner and to those who are present.
-  'GET /api/v1/sessions': [...under('sessions[].', sessionFields), 'next_cursor'],
-  'GET /api/v1/sessions/{id}': sessionFields,
+  'GET /api/v1/sessions': [...under('sessions[].', [...sessionFields, ...invitationFields]), 'next_cursor'],
+  'GET /api/v1/sessions/{id}': [...sessionFields, ...invitationFields],
   'GET /api/v1/sessions/{id}/cleanup': [
     'session_id',
     'status',
@@ -213,6 +215,8 @@ const classified: Readonly<Record<string, readonly string[]>> = {
   'POST /api/v1/sessions': sessionFields,
   'PATCH /api/v1/sessions/{id}': sessionFields,
   'POST /api/v1/sessions/{id}/participants': sessionFields,
+  // To those who have joined it.
+  'POST /api/v1/sessions/{id}/join': sessionFields,
   'POST /api/v1/sessions/{id}/end': sessionFields,
   // To the owner of the secret, to participants and to grantees.
   'GET /api/v1/secrets': [...under('secrets[].', secretFields), 'next_cursor', 'damaged[]'],
@@ -463,6 +467,7 @@ describe('what each reader sees', () => {
 
   it('the owner of a session and its participants see the same of it, and nobody else sees anything', async () => {
     const joined_at = app.clock.now().toISOString();
+    const present = { state: 'present', joined_at };
     const expected = {
       id: session,
       external_id: 'chat-1',
@@ -473,8 +478,8 @@ describe('what each reader sees', () => {
       ended_at: null,
       metadata: {},
       participants: [
-        { user_id: owner.id, username: 'owner', role: 'owner', joined_at },
-        { user_id: participant.id, username: 'participant', role: 'collaborator', joined_at },
+        { user_id: owner.id, username: 'owner', role: 'owner', ...present, invited_at: null },
+        { user_id: participant.id, username: 'participant', role: 'collaborator', ...present, invited_at: joined_at },
       ],
       created_at: joined_at,
       updated_at: joined_at,

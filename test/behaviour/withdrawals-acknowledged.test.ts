@@ -3,7 +3,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.ts';
 import { settableClock } from '../support/clock.ts';
 import type { Answer } from '../support/http.ts';
-import { expectStatus, keepSecret, logIn, logInAdmin, type Person, people, startSession } from '../support/people.ts';
+import {
+  expectStatus,
+  joinSession,
+  keepSecret,
+  logIn,
+  logInAdmin,
+  type Person,
+  people,
+  startSession,
+} from '../support/people.ts';
 
 let app: TestApp;
 let admin: Person;
@@ -160,8 +169,14 @@ describe('a participant whose row cannot be seen', () => {
     for (const name of [id, external_id]) expect(await isLetIn(linus, name)).toBe(false);
     expect((await linus.call('DELETE', `${path}/${linus.id}`)).body.code).toBe('session_not_joined');
     const shown = expectStatus(await ada.call('GET', `/sessions/${id}`), 200).body.participants;
-    expect(shown.map((one: { user_id: string }) => one.user_id)).toEqual([ada.id, grace.id]);
+    const states = shown.map(({ user_id, state }: Record<string, string>) => [user_id, state]);
+    expect(states).toEqual([
+      [ada.id, 'present'],
+      [grace.id, 'present'],
+      [linus.id, 'left'],
+    ]);
     expectStatus(await ada.call('POST', path, { body: { user_id: linus.id } }), 201);
+    await joinSession(linus, id);
     for (const name of [id, external_id]) expect(await isLetIn(linus, name)).toBe(true);
   });
 

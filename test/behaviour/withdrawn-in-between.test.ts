@@ -284,6 +284,10 @@ const prepareChanges = async ({ person, owner, options }: Caller, kind: Withdraw
     return id;
   };
   const session = async () => (await startSession(owner, [friend])).id;
+  const invitedTo = async () => {
+    const body = { participants: [owner.id] };
+    return expectStatus(await friend.call('POST', '/sessions', { body }), 201).body.id;
+  };
   const other = async () => (await newUser('other')).id;
   const change = (what: string, method: string, path: string, body?: object): Change => ({
     what,
@@ -328,6 +332,7 @@ const prepareChanges = async ({ person, owner, options }: Caller, kind: Withdraw
     change('change a session', 'PATCH', `/sessions/${await session()}`, { title: 'Changed' }),
     change('add a participant', 'POST', `/sessions/${await session()}/participants`, { user_id: newcomer.id }),
     change('remove a participant', 'DELETE', `/sessions/${await session()}/participants/${friend.id}`),
+    change('join a session', 'POST', `/sessions/${await invitedTo()}/join`),
     change('end a session', 'POST', `/sessions/${await session()}/end`),
     change('create a user', 'POST', '/users', { username: uniqueName('made') }),
     change('disable a user', 'PATCH', `/users/${await other()}`, { status: 'disabled' }),

@@ -3,6 +3,7 @@ import { startApp, type TestApp } from '../support/app.ts';
 import { forge, macSigner } from '../support/forged-tokens.ts';
 import {
   expectStatus,
+  joinSession,
   keepSecret,
   logIn,
   logInAdmin,
@@ -70,8 +71,9 @@ describe('faults that attacks once found', () => {
       await app.call('POST', '/secrets', { token: mine, body: { name: uniqueName(), type: 'token', value: 'v' } }),
       201,
     ).body;
-    const session = await startSession(ada, [], { external_id: 'chat-agent' });
-    expectStatus(await ada.call('POST', `/sessions/${session.id}/participants`, { body: { user_id: olga.id } }), 201);
+    const body = { external_id: 'chat-agent' };
+    const asPerson = externalToken({ sub: 'o-1', sid: 'chat-agent' });
+    expectStatus(await app.call('POST', '/sessions', { token: asPerson, body }), 201);
     const agent = externalToken({ sub: 'o-1', sid: 'chat-agent', act: { sub: 'bot' } });
     expectStatus(await app.call('GET', `/secrets/${kept.id}/value`, { token: agent }), 404);
     expectStatus(await app.call('GET', '/auth/tokens', { token: agent }), 403);
@@ -185,6 +187,7 @@ describe('faults that attacks once found', () => {
     }
     // Once she is let in again, the name is hers again.
     expectStatus(await ada.call('POST', `/sessions/${session.id}/participants`, { body: { user_id: grace.id } }), 201);
+    await joinSession(grace, session.id);
     for (const name of [session.id, 'chat-taken-out']) expectStatus(await enter(name), 200);
   });
 
@@ -199,6 +202,7 @@ describe('faults that attacks once found', () => {
     expectStatus(await ada.call('DELETE', `/sessions/${session.id}/participants/${grace.id}`), 204);
     expect(await where(grace)).toBeUndefined();
     expectStatus(await ada.call('POST', `/sessions/${session.id}/participants`, { body: { user_id: grace.id } }), 201);
+    await joinSession(grace, session.id);
     expect(await where(grace)).toBe(session.id);
 
     // One that took the name first, and is over: she leaves it, and the name is the other's.

@@ -18,7 +18,7 @@ const added = vi.hoisted(() => ({
   secrets: { colour: { kind: 'text', since: 2, default: null } },
   users: { badge: { kind: 'bigint', since: 2, default: 7 } },
   tokens: { labels: { kind: 'json', since: 2, default: [] } },
-  session_participants: { noted_at: { kind: 'time', since: 2, default: null } },
+  session_participants: { noted_at: { kind: 'time', since: 3, default: null } },
   audit_log: { flagged: { kind: 'bool', since: 2, default: false } },
   logins: { device: { kind: 'bytes', since: 3, default: null } },
 }));

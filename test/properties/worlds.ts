@@ -28,11 +28,14 @@ interface UserDraft {
   readonly status: UserRow['status'];
 }
 
+/** `added`: by a version that put people into sessions. */
+type Presence = 'never' | 'present' | 'added' | 'invited' | 'left' | 'removed' | 'invited again';
+
 interface SessionDraft {
   readonly owner: number;
   readonly state: 'active' | 'ended' | 'expired' | 'expiring';
   /** One for each user. */
-  readonly presence: readonly ('never' | 'present' | 'left')[];
+  readonly presence: readonly Presence[];
 }
 
 interface SecretDraft {
@@ -146,10 +149,21 @@ const draftOfSize = (users: number, sessions: number): fc.Arbitrary<WorldDraft> 
       fc.record({
         owner: fc.nat(users - 1),
         state: mostly<SessionDraft['state']>('active', 'ended', 'expired', 'expiring'),
-        presence: fc.array(mostly<SessionDraft['presence'][number]>('present', 'left', 'never'), {
-          minLength: users,
-          maxLength: users,
-        }),
+        presence: fc.array(
+          mostly<SessionDraft['presence'][number]>(
+            'present',
+            'left',
+            'never',
+            'invited',
+            'added',
+            'removed',
+            'invited again',
+          ),
+          {
+            minLength: users,
+            maxLength: users,
+          },
+        ),
       }),
       { minLength: sessions, maxLength: sessions },
     ),
@@ -238,6 +252,7 @@ const sessionRow = (world: World, session: World['sessions'][number]): Omit<Sess
   return {
     id: session.id,
     external_id: null,
+    issuer: null,
     owner_id: nth(world.users, session.owner).id,
     title: null,
     status: session.state === 'ended' ? 'ended' : 'active',
@@ -249,6 +264,29 @@ const sessionRow = (world: World, session: World['sessions'][number]): Omit<Sess
   };
 };
 
+/** What a participant's row says of each presence. */
+const timesOf = (presence: Exclude<Presence, 'never'>, at: Date) => {
+  const joined = { joined_at: at, left_at: null, invited_at: at, removed_at: null };
+  switch (presence) {
+    case 'present':
+      return joined;
+    case 'added':
+      return { ...joined, invited_at: null };
+    case 'invited':
+      return { ...joined, joined_at: null };
+    case 'left':
+      return { ...joined, left_at: at };
+    case 'removed':
+      return { ...joined, left_at: at, removed_at: at };
+    case 'invited again':
+      return { ...joined, left_at: at, invited_at: new Date(at.getTime() + 1) };
+  }
+};
+
+/** Somebody whom an earlier version added to a session is invited to it; who started it is in it. */
+const isThere = (session: SessionDraft, user: number): boolean =>
+  session.presence[user] === 'present' || (session.presence[user] === 'added' && session.owner === user);
+
 const participantRows = (world: World, session: World['sessions'][number]): Omit<ParticipantRow, 'seal'>[] =>
   world.users.flatMap((user, index) => {
     const presence = session.presence[index];
@@ -258,9 +296,9 @@ const participantRows = (world: World, session: World['sessions'][number]): Omit
         session_id: session.id,
         user_id: user.id,
         role: index === session.owner ? ('owner' as const) : ('collaborator' as const),
-        joined_at: world.moment,
         named_since: world.moment,
-        left_at: presence === 'left' ? world.moment : null,
+        invited_by: null,
+        ...timesOf(presence ?? 'left', world.moment),
       },
     ];
   });
@@ -331,7 +369,7 @@ export const insertWorld = (db: Db, seals: Seals, world: World): Promise<void> =
 
 /** True for a session that authentication would verify for this user. */
 const isJoined = (session: SessionDraft, user: number): boolean =>
-  (session.state === 'active' || session.state === 'expiring') && session.presence[user] === 'present';
+  (session.state === 'active' || session.state === 'expiring') && isThere(session, user);
 
 /**
  * The caller as authentication would make it. A session that isn't joined is one that was never named, but for
@@ -355,7 +393,7 @@ export const factsFor = (world: World, subject: Subject, secret: WorldSecret): S
   return {
     ownerId: secret.ownerId,
     ownerActive: nth(world.users, secret.owner).status === 'active',
-    ownerPresent: current?.presence[secret.owner] === 'present',
+    ownerPresent: current !== undefined && isThere(current, secret.owner),
     scope: secret.scope,
     sessionId: secret.sessionId,
     sharedWith: secret.sharedWithIds,

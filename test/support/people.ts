@@ -66,12 +66,20 @@ export const keepSecret = async (owner: Person, body: Record<string, unknown> = 
   return expectStatus(await owner.call('POST', '/secrets', { ...options, body: whole }), 201).body;
 };
 
+export const joinSession = async (person: Pick<Person, 'call'>, id: string) =>
+  expectStatus(await person.call('POST', `/sessions/${id}/join`), 200).body;
+
+/** Starts a session in which these people are present: they are invited, and each of them joins. */
 export const startSession = async (
   owner: Person,
   participants: readonly Person[] = [],
   body: Record<string, unknown> = {},
-) =>
-  expectStatus(
-    await owner.call('POST', '/sessions', { body: { participants: participants.map((one) => one.id), ...body } }),
+) => {
+  const invited = participants.map((one) => one.id);
+  const session = expectStatus(
+    await owner.call('POST', '/sessions', { body: { participants: invited, ...body } }),
     201,
-  ).body;
+  );
+  for (const one of participants) await joinSession(one, session.body.id);
+  return session.body;
+};

@@ -15,6 +15,8 @@ export interface ExternalIdentity {
   readonly sessionName: string | null;
   /** The agent that acts for the subject: `act.sub` of RFC 8693 section 4.1. */
   readonly agent: string | null;
+  /** When the token was issued, to the second before; null where it does not say so. */
+  readonly issuedAt: Date | null;
   readonly expiresAt: Date;
 }
 
@@ -33,6 +35,7 @@ export const readExternalIdentity = (issuer: IssuerConfig, payload: JwtPayload):
   displayName: optionalText(payload, 'name'),
   sessionName: issuer.sessionClaim === null ? null : sessionName(payload, issuer.sessionClaim),
   agent: agentOf(payload),
+  issuedAt: payload.iat === undefined ? null : new Date(Math.floor(payload.iat) * 1000),
   expiresAt: expiryOf(payload),
 });
 

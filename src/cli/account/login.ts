@@ -7,6 +7,7 @@ import { usage } from '../failure.ts';
 import { printable } from '../printable.ts';
 import { isProfileName, type Profile, serverAddress } from '../profiles/index.ts';
 import { readDays } from '../secrets/instants.ts';
+import { showInvitationsOf } from '../sessions/invitations.ts';
 import { readSecretLine, refuseUnencrypted, refuseUnlessKeyhold, uninterrupted, withLogin } from './password-login.ts';
 import { noToken, revokeOwnToken, revokeToken } from './revoke.ts';
 
@@ -83,6 +84,7 @@ const byToken = async (context: CliContext, server: string, options: LoginOption
   await context.profiles.save(name, profile, token);
   await revokeEarlier(context, name, earlier, token);
   await welcome(context, name, server, user.username);
+  await showInvitationsOf(context, client);
 };
 
 /** Creates a token and stores it; revokes it again where it cannot be stored. */
@@ -99,6 +101,7 @@ const storeNewToken = async (context: CliContext, client: Client, server: string
   }
   await revokeEarlier(context, name, earlier, token);
   await welcome(context, name, server, user.username);
+  await showInvitationsOf(context, client);
 };
 
 const permissionsToStore = offeredPermissions.filter((one) => one !== 'admin');

@@ -1,8 +1,8 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { argumentFrom, optionFrom } from '../completion/sources.ts';
 import type { CliContext } from '../context.ts';
 import { collected } from '../repeated.ts';
-import type { StartOptions } from '../sessions/session.ts';
+import type { ListOptions, StartOptions } from '../sessions/session.ts';
 import { examples, type Registration } from './registration.ts';
 
 const help = `
@@ -38,7 +38,7 @@ const registerLooking = (session: Command, context: CliContext): void => {
     .argument('[name]', 'the name that you or your platform use for it')
     .option('--title <title>', 'what it is about')
     .addOption(
-      optionFrom('users', '--with <user>', 'another participant, by username or id; may be repeated').argParser(
+      optionFrom('users', '--with <user>', 'somebody to invite, by username or id; may be repeated').argParser(
         collected,
       ),
     )
@@ -50,10 +50,17 @@ const registerLooking = (session: Command, context: CliContext): void => {
     .action(async (name: string | undefined, options: StartOptions) => (await load()).start(context, name, options));
   session
     .command('list')
-    .description('list the sessions that you are in, newest first')
+    .description('list your invitations and the sessions that you are in, newest first')
     .option('--all', 'include ended sessions')
-    .addHelpText('after', examples('keyhold session list', 'keyhold session list --all --json'))
-    .action(async (options: { all?: boolean }) => (await load()).list(context, options));
+    .addOption(
+      new Option('--state <state>', 'only your invitations, or only active or ended sessions').choices([
+        'invited',
+        'active',
+        'ended',
+      ]),
+    )
+    .addHelpText('after', examples('keyhold session list', 'keyhold session list --state invited'))
+    .action(async (options: ListOptions) => (await load()).list(context, options));
   session
     .command('show')
     .description('show a session, its participants and the secrets in it that you have access to')
@@ -64,8 +71,14 @@ const registerLooking = (session: Command, context: CliContext): void => {
 
 const registerParticipants = (session: Command, context: CliContext): void => {
   session
+    .command('join')
+    .description('join a session that you were invited to or have left')
+    .addArgument(argumentFrom('invitations', '<session>'))
+    .addHelpText('after', examples('keyhold session join 0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e20'))
+    .action(async (name: string) => (await import('../sessions/invitations.ts')).join(context, name));
+  session
     .command('add')
-    .description('add participants to one of your sessions')
+    .description('invite participants to one of your sessions')
     .addArgument(argumentFrom('sessions', '<session>'))
     .addArgument(argumentFrom('users', '<user...>', 'their usernames or ids'))
     .addHelpText('after', examples('keyhold session add chat-42 grace'))
@@ -79,8 +92,11 @@ const registerParticipants = (session: Command, context: CliContext): void => {
     .action(async (name: string, user: string) => (await load()).remove(context, name, user));
   session
     .command('leave')
-    .description('leave a session; the others lose access to your secrets in it')
+    .description(
+      'leave a session, or decline an invitation; the others lose access to your secrets in it. A session that you own goes to the participant who has been in it longest, or ends where nobody else is in it',
+    )
     .addArgument(argumentFrom('sessions', '<session>'))
-    .addHelpText('after', examples('keyhold session leave chat-42'))
-    .action(async (name: string) => (await load()).leave(context, name));
+    .addOption(optionFrom('users', '--new-owner <user>', 'who gets a session that you own, by username or id'))
+    .addHelpText('after', examples('keyhold session leave chat-42', 'keyhold session leave chat-42 --new-owner grace'))
+    .action(async (name: string, options: { newOwner?: string }) => (await load()).leave(context, name, options));
 };

@@ -1,4 +1,4 @@
-import { type Client, dataOf } from '../../client/index.ts';
+import { type Client, dataOf, isSession } from '../../client/index.ts';
 import { secretNamePattern, sessionNamePattern } from '../../core/names.ts';
 import { offeredPermissions } from '../../core/permissions.ts';
 import type { CliContext } from '../context.ts';
@@ -38,12 +38,17 @@ const fromService: Readonly<Record<Exclude<NameSource, 'profiles' | 'permissions
   secrets: secretsIn({}),
   'deleted-secrets': secretsIn({ state: 'deleted' }),
   sessions: async (client) => {
-    const query = { limit: pageSize };
+    const query = { state: 'active', limit: pageSize } as const;
     const { sessions } = await dataOf(client.GET('/api/v1/sessions', { params: { query } }));
     return sessions
-      .filter(({ status }) => status === 'active')
+      .filter(isSession)
       .map(({ external_id, id, title }) => ({ word: external_id ?? id, description: title ?? '' }))
       .filter(({ word }) => sessionNamePattern.test(word));
+  },
+  invitations: async (client) => {
+    const query = { state: 'invited', limit: pageSize } as const;
+    const { sessions } = await dataOf(client.GET('/api/v1/sessions', { params: { query } }));
+    return sessions.map(({ id, title }) => ({ word: id, description: title ?? '' }));
   },
   users: async (client, prefix) => {
     const query = { ...containing(prefix), limit: pageSize };

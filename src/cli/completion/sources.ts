@@ -6,7 +6,14 @@ import { Argument, Option } from 'commander';
  */
 export type Source = NameSource | 'files' | 'program';
 /** Names that the service, this machine's profiles or a closed list know. */
-export type NameSource = 'secrets' | 'deleted-secrets' | 'sessions' | 'users' | 'profiles' | 'permissions';
+export type NameSource =
+  | 'secrets'
+  | 'deleted-secrets'
+  | 'sessions'
+  | 'invitations'
+  | 'users'
+  | 'profiles'
+  | 'permissions';
 
 interface Completion {
   readonly source: Source;

@@ -1,4 +1,4 @@
-import { type Client, dataOf, pages, type Session } from '../../client/index.ts';
+import { type Client, dataOf, isSession, pages, type Session, type SessionInvitation } from '../../client/index.ts';
 import { type CliContext, sessionName } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure, usage } from '../failure.ts';
@@ -7,17 +7,32 @@ import { printable } from '../printable.ts';
 import { readInstant } from '../secrets/instants.ts';
 import { createUsernames, userIdOf, userReference } from '../secrets/people.ts';
 import { lastStep } from '../steps.ts';
+import { invitationsOf, listInvitations, showInvitations } from './invitations.ts';
 
 const labelOf = ({ external_id, id }: Session): string => external_id ?? id;
 
 /** A client without a session: one that has ended would refuse every request, even one that shows it. */
 const clientFor = (context: CliContext): Promise<Client> => context.client({ session: null });
 
-const sessionNamed = (client: Client, name: string): Promise<Session> =>
+const foundBy = (client: Client, name: string): Promise<Session | SessionInvitation> =>
   dataOf(client.GET('/api/v1/sessions/{id}', { params: { path: { id: sessionName(name) } } }));
 
+/** Throws refused for a session that the user was invited to and has not joined. */
+const sessionNamed = async (client: Client, name: string): Promise<Session> => {
+  const found = await foundBy(client, name);
+  if (isSession(found)) return found;
+  throw new CliFailure(
+    exitCodes.refused,
+    `You are invited to this session and have not joined it. To join it: keyhold session join ${found.id}`,
+  );
+};
+
+/** Those who have left are not named. */
 const participantsOf = ({ participants }: Session): string =>
-  participants.map(({ username, user_id }) => username ?? user_id).join(', ');
+  participants
+    .filter(({ state }) => state !== 'left')
+    .map(({ username, user_id, state }) => `${username ?? user_id}${state === 'invited' ? ' (invited)' : ''}`)
+    .join(', ');
 
 export interface StartOptions {
   readonly title?: string;
@@ -39,14 +54,23 @@ export const start = async (context: CliContext, name: string | undefined, optio
   await context.out.result(session, () => `${session.id}\n`);
 };
 
-/** `session list` */
-export const list = async (context: CliContext, { all = false }: { all?: boolean }): Promise<void> => {
+export interface ListOptions {
+  readonly all?: boolean;
+  readonly state?: 'invited' | 'active' | 'ended';
+}
+
+/** `session list`. Invitations come first, on stderr, since they are no sessions of the user's yet. */
+export const list = async (context: CliContext, { all = false, state }: ListOptions): Promise<void> => {
+  if (state === 'invited') return await listInvitations(context);
   const client = await clientFor(context);
+  if (state === undefined) showInvitations(context, await invitationsOf(client));
   const found: Session[] = [];
+  const wanted = state ?? (all ? undefined : 'active');
+  const query = { limit: 200, ...(wanted === undefined ? {} : { state: wanted }) };
   for await (const page of pages((cursor) =>
-    dataOf(client.GET('/api/v1/sessions', { params: { query: { limit: 200, ...cursor } } })),
+    dataOf(client.GET('/api/v1/sessions', { params: { query: { ...query, ...cursor } } })),
   )) {
-    found.push(...page.sessions.filter((session) => all || session.status === 'active'));
+    found.push(...page.sessions.filter(isSession));
   }
   await context.out.result(found, () => {
     if (found.length === 0) context.out.note('No sessions found.');
@@ -87,26 +111,27 @@ export const show = async (context: CliContext, name: string): Promise<void> => 
   const usernames = createUsernames(client);
   await context.out.result({ ...session, secrets }, async () => {
     const { table, facts } = context.out;
-    const participants = session.participants.map(({ username, user_id, role, joined_at }) => [
+    const participants = session.participants.map(({ username, user_id, role, state, joined_at }) => [
       username ?? user_id,
       role,
-      joined_at,
+      state,
+      joined_at ?? '',
     ]);
     const rows = secrets.map(async (secret) => [secret.name, await usernames(secret.owner_id), secret.id]);
-    const parts = [facts(factsOf(session)), table(['PARTICIPANT', 'ROLE', 'SINCE'], participants)];
+    const parts = [facts(factsOf(session)), table(['PARTICIPANT', 'ROLE', 'STATE', 'SINCE'], participants)];
     if (rows.length > 0) parts.push(table(['SECRET', 'OWNER', 'ID'], await Promise.all(rows)));
     return parts.join('\n');
   });
 };
 
-/** `session add`. All users are looked up before any is added. */
+/** `session add`. All users are looked up before any is invited. */
 export const add = async (context: CliContext, name: string, users: readonly string[]): Promise<void> => {
   const client = await clientFor(context);
   const { id } = await sessionNamed(client, name);
   const ids = await Promise.all(users.map((user) => userIdOf(client, user)));
   let session: Session | null = null;
   for (const [at, user] of ids.entries()) {
-    const left = at === 0 ? null : `Added so far: ${users.slice(0, at).map(printable).join(', ')}.`;
+    const left = at === 0 ? null : `Invited so far: ${users.slice(0, at).map(printable).join(', ')}.`;
     session = await lastStep(context, left, () =>
       dataOf(
         client.POST('/api/v1/sessions/{id}/participants', { params: { path: { id } }, body: userReference(user) }),
@@ -118,28 +143,45 @@ export const add = async (context: CliContext, name: string, users: readonly str
   await context.out.result(session, () => null);
 };
 
-const removeUser = async (client: Client, session: Session, userId: string) => {
-  const path = { id: session.id, user_id: userId };
-  await client.DELETE('/api/v1/sessions/{id}/participants/{user_id}', { params: { path } });
-  return { session_id: session.id, user_id: userId };
+const removeUser = async (client: Client, sessionId: string, userId: string, query = {}) => {
+  const path = { id: sessionId, user_id: userId };
+  await client.DELETE('/api/v1/sessions/{id}/participants/{user_id}', { params: { path, query } });
+  return { session_id: sessionId, user_id: userId };
 };
 
 /** `session remove` */
 export const remove = async (context: CliContext, name: string, user: string): Promise<void> => {
   const client = await clientFor(context);
   const session = await sessionNamed(client, name);
-  const removed = await removeUser(client, session, await userIdOf(client, user));
+  const removed = await removeUser(client, session.id, await userIdOf(client, user));
   context.out.note(`${printable(user)} is no longer in session ${labelOf(session)}.`);
   await context.out.result(removed, () => null);
 };
 
-/** `session leave` */
-export const leave = async (context: CliContext, name: string): Promise<void> => {
+/** What became of a session that its owner left. */
+const handedOver = (session: Session, newOwner: string | undefined): string => {
+  if (newOwner !== undefined) return `It belongs to ${printable(newOwner)} now.`;
+  return session.participants.some(({ state, role }) => state === 'present' && role !== 'owner')
+    ? 'It belongs to the participant who has been in it longest now.'
+    : 'Nobody else was in it, so that it has ended.';
+};
+
+/** `session leave`. It also declines an invitation. */
+export const leave = async (
+  context: CliContext,
+  name: string,
+  { newOwner }: { readonly newOwner?: string },
+): Promise<void> => {
   const client = await clientFor(context);
-  const session = await sessionNamed(client, name);
+  const session = await foundBy(client, name);
   const { user } = await dataOf(client.GET('/api/v1/auth/me'));
-  const left = await removeUser(client, session, user.id);
-  context.out.note(`You left session ${labelOf(session)}. The others can no longer access your secrets in it.`);
+  const query = newOwner === undefined ? {} : { new_owner: await userIdOf(client, newOwner) };
+  const left = await removeUser(client, session.id, user.id, query);
+  if (isSession(session)) {
+    context.out.note(`You left session ${labelOf(session)}. The others can no longer access your secrets in it.`);
+    const owned = session.owner_id === user.id && session.status === 'active';
+    if (owned) context.out.note(handedOver(session, newOwner));
+  } else context.out.note('You declined the invitation.');
   await context.out.result(left, () => null);
 };
 

@@ -1,4 +1,4 @@
-import { type Client, dataOf, pages } from '../../client/index.ts';
+import { type Client, dataOf, isSession, pages } from '../../client/index.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
@@ -22,7 +22,7 @@ const ownSessions = async (client: Client) => {
   for await (const page of pages((cursor) =>
     dataOf(client.GET('/api/v1/sessions', { params: { query: { limit: 200, ...cursor } } })),
   )) {
-    for (const { owner_id, external_id, id, status } of page.sessions) {
+    for (const { owner_id, external_id, id, status } of page.sessions.filter(isSession)) {
       if (owner_id === me && external_id !== null) own.set(external_id, { id, status });
     }
   }

@@ -4,6 +4,7 @@ import * as closedIdentities from './0002-closed-identities.ts';
 import * as jobs from './0003-jobs.ts';
 import * as keyRotation from './0004-key-rotation.ts';
 import * as restored from './0005-restored.ts';
+import * as joining from './0006-joining.ts';
 import * as events from './0007-events.ts';
 import * as sweeps from './0009-sweeps.ts';
 import type { SealFormats } from './formats.ts';
@@ -22,6 +23,7 @@ export const migrations: Readonly<Record<string, KeyholdMigration>> = {
   '0003-jobs': jobs,
   '0004-key-rotation': keyRotation,
   '0005-restored': restored,
+  '0006-joining': joining,
   '0007-events': events,
   '0009-sweeps': sweeps,
 };

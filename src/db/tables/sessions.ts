@@ -5,6 +5,8 @@ import type { SealedTableOf } from './sealed-table.ts';
 export interface SessionRow {
   id: SessionId;
   external_id: string | null;
+  /** The external issuer in whose name space the external id lies; null where it is the owner's own. */
+  issuer: string | null;
   owner_id: UserId;
   title: string | null;
   status: 'active' | 'ended';
@@ -29,6 +31,7 @@ export const sessions: SealedTableOf<SessionRow, 'updated_at'> = {
     ended_at: 'time',
     metadata: 'json',
     created_at: 'time',
+    issuer: { kind: 'text', since: 2, default: null },
   },
   unsealed: { updated_at: { kind: 'time', why: 'shown only' } },
 };

@@ -47,15 +47,18 @@ const addReading = ({ gated }: Routes, { sessions, secrets }: Services): void =>
     url: '/sessions',
     operationId: 'listSessions',
     tag,
-    summary: 'Sessions that the caller owns or takes part in',
-    description: 'Newest first, ended ones included.',
+    summary: 'Sessions that the caller owns or takes part in, or is invited to',
+    description:
+      'Newest first, ended ones included. With `state=invited`, the invitations that the caller has not answered.',
     requires: reading,
     query: schema.SessionsQuery,
     status: 200,
     answer: schema.SessionList,
     handler: async (caller, { query }) => {
       const page = { limit: query.limit ?? 50, cursor: readCursor(query.cursor) };
-      const { items, next_cursor } = await sessions.list(caller, page);
+      const { state = 'all' } = query;
+      const { items, next_cursor } =
+        state === 'invited' ? await sessions.invitations(caller, page) : await sessions.list(caller, state, page);
       return { sessions: items, next_cursor };
     },
   });
@@ -65,13 +68,14 @@ const addReading = ({ gated }: Routes, { sessions, secrets }: Services): void =>
     operationId: 'getSession',
     tag,
     summary: 'One session',
-    description: 'By Keyhold’s id or by its external id.',
+    description:
+      'By Keyhold’s id or by its external id. Of a session that the caller is invited to, the invitation; looking does not join it.',
     requires: reading,
     params: schema.SessionParams,
     status: 200,
-    answer: schema.Session,
+    answer: schema.SessionOrInvitation,
     refuses: [404],
-    handler: (caller, { params }) => sessions.get(caller, params.id),
+    handler: (caller, { params }) => sessions.getOrInvitation(caller, params.id),
   });
   gated({
     method: 'GET',
@@ -112,7 +116,9 @@ const addWriting = ({ gated }: Routes, { sessions }: Services): void => {
     operationId: 'createSession',
     tag,
     summary: 'Start a session',
-    description: 'The caller owns it and takes part in it.',
+    description:
+      'The caller owns it and takes part in it; the `participants` are invited. An external issuer’s token with a session claim starts the session of that claim only.',
+    outsideSession: true,
     requires: writing,
     body: schema.CreateSessionBody,
     status: 201,
@@ -137,35 +143,6 @@ const addWriting = ({ gated }: Routes, { sessions }: Services): void => {
   });
   gated({
     method: 'POST',
-    url: '/sessions/:id/participants',
-    operationId: 'addParticipant',
-    tag,
-    summary: 'Add a participant (its owner)',
-    description: 'Adding a user who takes part already changes nothing.',
-    requires: writing,
-    params: schema.SessionParams,
-    body: WhoBody,
-    status: 201,
-    answer: schema.Session,
-    refuses: [404, 409],
-    handler: (caller, { params, body }) => sessions.addParticipant(caller, params.id, whoOf(body)),
-  });
-  gated({
-    method: 'DELETE',
-    url: '/sessions/:id/participants/:user_id',
-    operationId: 'removeParticipant',
-    tag,
-    summary: 'Remove a participant (its owner), or leave',
-    description: 'The other participants can no longer reach the secrets that this participant owns.',
-    requires: writing,
-    params: schema.ParticipantParams,
-    status: 204,
-    answer: null,
-    refuses: [404, 409],
-    handler: (caller, { params }) => sessions.removeParticipant(caller, params.id, toId<UserId>(params.user_id)),
-  });
-  gated({
-    method: 'POST',
     url: '/sessions/:id/end',
     operationId: 'endSession',
     tag,
@@ -180,7 +157,65 @@ const addWriting = ({ gated }: Routes, { sessions }: Services): void => {
   });
 };
 
+const addParticipating = ({ gated }: Routes, { sessions }: Services): void => {
+  gated({
+    method: 'POST',
+    url: '/sessions/:id/participants',
+    operationId: 'addParticipant',
+    tag,
+    summary: 'Invite a participant (its owner)',
+    description:
+      'They take part once they join. Inviting somebody who takes part, is invited or left by themselves changes nothing.',
+    requires: writing,
+    params: schema.SessionParams,
+    body: WhoBody,
+    status: 201,
+    answer: schema.Session,
+    refuses: [404, 409],
+    idempotent: true,
+    handler: (caller, { params, body, idempotent }) => sessions.invite(caller, params.id, whoOf(body), idempotent),
+  });
+  gated({
+    method: 'POST',
+    url: '/sessions/:id/join',
+    operationId: 'joinSession',
+    tag,
+    summary: 'Join a session',
+    description:
+      'For those who were invited, or have left. Those whom its owner removed need a new invitation. Joining again changes nothing.',
+    requires: writing,
+    outsideSession: true,
+    params: schema.SessionParams,
+    status: 200,
+    answer: schema.Session,
+    refuses: [404, 409],
+    handler: (caller, { params }) => sessions.join(caller, params.id),
+  });
+  gated({
+    method: 'DELETE',
+    url: '/sessions/:id/participants/:user_id',
+    operationId: 'removeParticipant',
+    tag,
+    summary: 'Remove a participant (its owner), leave, or decline an invitation',
+    description:
+      'The other participants can no longer reach the secrets that this participant owns. An owner who leaves hands the session to `new_owner`, or to the one who has been present longest, or ends it where nobody else is present.',
+    requires: writing,
+    params: schema.ParticipantParams,
+    query: schema.LeavingQuery,
+    status: 204,
+    answer: null,
+    refuses: [404, 409],
+    handler: (caller, { params, query }) =>
+      sessions.removeParticipant(caller, {
+        name: params.id,
+        userId: toId<UserId>(params.user_id),
+        newOwner: query.new_owner === undefined ? null : toId<UserId>(query.new_owner),
+      }),
+  });
+};
+
 export const sessionRoutes = (routes: Routes, services: Services): void => {
   addReading(routes, services);
   addWriting(routes, services);
+  addParticipating(routes, services);
 };

@@ -15,6 +15,8 @@ const example = {
       user_id: '0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e0f',
       username: 'ada',
       role: 'owner',
+      state: 'present',
+      invited_at: null,
       joined_at: '2026-11-24T09:00:00.000Z',
     },
   ],
@@ -29,7 +31,11 @@ const Participant = Type.Object(
     user_id: Type.String(),
     username: nullable(Type.String()),
     role: Type.Enum(['owner', 'collaborator']),
-    joined_at: Instant,
+    state: Type.Enum(['invited', 'present', 'left'], {
+      description: 'Only the session’s owner sees who has left',
+    }),
+    invited_at: nullable(Instant),
+    joined_at: nullable(Instant),
   },
   { title: 'SessionParticipant' },
 );
@@ -51,9 +57,38 @@ export const Session = Type.Object(
   { title: 'Session', examples: [example] },
 );
 
+const invitation = {
+  id: example.id,
+  title: example.title,
+  invited_by: { id: example.owner_id, username: 'ada' },
+  invited_at: '2026-11-24T09:00:00.000Z',
+  status: 'active',
+};
+
+/** All that somebody sees of a session that they were invited to and have not joined. */
+const Invitation = Type.Object(
+  {
+    id: Type.String(),
+    title: nullable(Type.String()),
+    invited_by: Type.Object({ id: Type.String(), username: nullable(Type.String()) }),
+    invited_at: Instant,
+    status: SessionStatus,
+  },
+  { title: 'SessionInvitation', examples: [invitation] },
+);
+
+export const SessionOrInvitation = Type.Union([Session, Invitation], {
+  title: 'SessionOrInvitation',
+  examples: [example, invitation],
+});
+
 export const SessionList = Type.Object(
-  { sessions: Type.Array(Session), next_cursor: nullable(Type.String()) },
-  { title: 'SessionList', examples: [{ sessions: [example], next_cursor: null }] },
+  { sessions: Type.Array(SessionOrInvitation), next_cursor: nullable(Type.String()) },
+  {
+    title: 'SessionList',
+    description: 'Invitations where the request asked for these, else sessions',
+    examples: [{ sessions: [example], next_cursor: null }],
+  },
 );
 
 const Title = nullable(Text({ minLength: 1, maxLength: 256 }));
@@ -76,7 +111,11 @@ export const ChangeSessionBody = strict(
 
 export const SessionParams = strict({ id: SessionName });
 export const ParticipantParams = strict({ id: SessionName, user_id: Id });
-export const SessionsQuery = strict(PageQuery);
+export const LeavingQuery = strict({ new_owner: Type.Optional(Id) });
+export const SessionsQuery = strict({
+  ...PageQuery,
+  state: Type.Optional(Type.Enum(['invited', 'active', 'ended'])),
+});
 
 export const SessionEndPreview = Type.Object(
   {

@@ -3,6 +3,10 @@ export type Role =
   | 'owner'
   | 'participant'
   | 'ex-participant'
+  | 'invited'
+  | 'invited by name'
+  | 'invited again'
+  | 'waiting guest'
   | 'grantee'
   | 'ex-grantee'
   | 'stranger'
@@ -50,6 +54,10 @@ export const callers = {
   'participant, inside, the owner has left': { who: 'participant', names: 'inside', secret: 'its owner has left' },
   'ex-participant': { who: 'ex-participant' },
   'ex-participant, naming the session': { who: 'ex-participant', names: 'inside' },
+  'invited, naming no session': { who: 'invited' },
+  'invited, naming the session': { who: 'invited by name', names: 'inside' },
+  'invited, waiting after a reset': { who: 'waiting guest', by: 'login after a reset', names: 'inside' },
+  'removed and invited again, naming the session': { who: 'invited again', names: 'inside' },
   grantee: { who: 'grantee' },
   'grantee, inside another session': { who: 'grantee', names: 'elsewhere' },
   'unshared again': { who: 'ex-grantee' },

@@ -26,6 +26,10 @@ participant, inside another session                  | ok                     | 
 participant, inside, the owner has left              | ok                     | ok                     | 403 session_not_joined | ok
 ex-participant                                       | ok                     | 403 session_not_joined | 403 session_not_joined | ok
 ex-participant, naming the session                   | 403 session_not_joined | 403 session_not_joined | 403 session_not_joined | 403 session_not_joined
+invited, naming no session                           | ok                     | ok                     | 403 session_not_joined | ok
+invited, naming the session                          | ok                     | ok                     | 403 session_not_joined | ok
+invited, waiting after a reset                       | 403 session_not_joined | 403 session_not_joined | 403 session_not_joined | 403 session_not_joined
+removed and invited again, naming the session        | 403 session_not_joined | 403 session_not_joined | 403 session_not_joined | 403 session_not_joined
 grantee                                              | ok                     | 403 session_not_joined | 403 session_not_joined | ok
 grantee, inside another session                      | ok                     | 403 session_not_joined | 403 session_not_joined | ok
 unshared again                                       | ok                     | 403 session_not_joined | 403 session_not_joined | ok

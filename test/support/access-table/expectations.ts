@@ -26,6 +26,10 @@ participant, inside another session                  | nothing         | nothing
 participant, inside, the owner has left              | nothing         | nothing                 | not joined              | nothing
 ex-participant                                       | nothing         | nothing                 | nothing                 | nothing
 ex-participant, naming the session                   | not joined      | not joined              | not joined              | not joined
+invited, naming no session                           | nothing         | nothing                 | nothing                 | nothing
+invited, naming the session                          | nothing         | participant             | not joined              | nothing
+invited, waiting after a reset                       | not joined      | not joined              | not joined              | not joined
+removed and invited again, naming the session        | not joined      | not joined              | not joined              | not joined
 grantee                                              | nothing         | nothing                 | nothing                 | grantee
 grantee, inside another session                      | nothing         | nothing                 | nothing                 | grantee
 unshared again                                       | nothing         | nothing                 | nothing                 | nothing

@@ -50,6 +50,7 @@ PATCH /api/v1/sessions/{id}                           | 401 unauthenticated | 20
 GET /api/v1/sessions/{id}/cleanup                     | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
 POST /api/v1/sessions/{id}/participants               | 401 unauthenticated | 201                    | 201                    | 201   | 403 permission_missing | 201
 DELETE /api/v1/sessions/{id}/participants/{user_id}   | 401 unauthenticated | 204                    | 204                    | 204   | 403 permission_missing | 204
+POST /api/v1/sessions/{id}/join                       | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
 POST /api/v1/sessions/{id}/end                        | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
 GET /api/v1/admin/jobs                                | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
 GET /api/v1/admin/jobs/{id}                           | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
@@ -177,6 +178,7 @@ const requests: Readonly<Record<string, (context: RequestContext) => TableReques
     api('POST', `/sessions/${session}/participants`, { user_id: fixture.root.id }),
   'DELETE /api/v1/sessions/{id}/participants/{user_id}': ({ session, fixture }) =>
     api('DELETE', `/sessions/${session}/participants/${fixture.root.id}`),
+  'POST /api/v1/sessions/{id}/join': ({ session }) => api('POST', `/sessions/${session}/join`),
   'POST /api/v1/sessions/{id}/end': ({ session }) => api('POST', `/sessions/${session}/end`),
   'GET /api/v1/admin/jobs': () => api('GET', '/admin/jobs'),
   'GET /api/v1/admin/jobs/{id}': async ({ fixture }) => api('GET', `/admin/jobs/${await storeJob(fixture.app)}`),

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { expectStatus, logIn, type Person } from '../people.ts';
+import { expectStatus, joinSession, logIn, type Person } from '../people.ts';
 import type { CallerName } from './callers.ts';
 import type { Condition } from './conditions.ts';
 import type { Target } from './operations.ts';
@@ -37,11 +37,6 @@ const refusedUntilRestored = async (
   expect((await reveal(newToken ?? credentials.token)).body).toMatchObject({ id: target.id, value: target.value });
 };
 
-const addBack = async ({ users }: World, session: string, who: Person): Promise<void> => {
-  const body = { user_id: who.id };
-  expectStatus(await users.host.call('POST', `/sessions/${session}/participants`, { body }), 201);
-};
-
 const enable = async ({ users }: World, who: Person): Promise<void> => {
   expectStatus(await users.admin.call('PATCH', `/users/${who.id}`, { body: { status: 'active' } }), 200);
 };
@@ -50,11 +45,19 @@ const enable = async ({ users }: World, who: Person): Promise<void> => {
 export const restorations: Readonly<Record<string, (world: World) => Promise<void>>> = {
   'a participant of a session reveals a secret again once its owner is back in the session': (world) =>
     refusedUntilRestored(world, 'participant, inside, the owner has left', inSession, '404 not_found', () =>
-      addBack(world, world.sessions['its owner has left'].active.id, world.users.owner),
+      joinSession(world.users.owner, world.sessions['its owner has left'].active.id),
     ),
-  'a participant who had left a session reveals its secrets again once added back': (world) =>
+  'a participant who had left a session reveals its secrets again once they joined it': (world) =>
     refusedUntilRestored(world, 'ex-participant, naming the session', inSession, '403 session_not_joined', () =>
-      addBack(world, world.sessions.ordinary.active.id, world.users['ex-participant']),
+      joinSession(world.users['ex-participant'], world.sessions.ordinary.active.id),
+    ),
+  'a participant who was removed and invited again reveals secrets once they joined': (world) =>
+    refusedUntilRestored(
+      world,
+      'removed and invited again, naming the session',
+      inSession,
+      '403 session_not_joined',
+      () => joinSession(world.users['invited again'], world.sessions.ordinary.active.id),
     ),
   'a grantee whose share was taken back reveals the secret once it is shared again': (world) =>
     refusedUntilRestored(world, 'unshared again', shared, '404 not_found', async ({ id }) => {

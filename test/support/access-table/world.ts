@@ -116,6 +116,10 @@ const createUsers = async (app: TestApp): Promise<Users> => {
     'owner',
     'participant',
     'ex-participant',
+    'invited',
+    'invited by name',
+    'invited again',
+    'waiting guest',
     'grantee',
     'ex-grantee',
     'stranger',
@@ -137,7 +141,7 @@ const inBothSessions = async (sessions: SessionPair, work: (id: string) => Promi
   await work(sessions.ended.id);
 };
 
-const roles = ['owner', 'participant', 'grantee'] as const;
+const roles = ['owner', 'participant', 'grantee', 'waiting guest'] as const;
 
 /** Has an administrator reset passwords. A login with one of them has to wait; earlier logins are not affected. */
 const resetPasswords = async (app: TestApp, users: Users, once: ReturnType<typeof createCredentials>['once']) => {
@@ -176,11 +180,24 @@ const prepareSpecial = async (
   }
 };
 
-/** Makes the callers what their names say: people leave, sessions end, users are disabled. */
+const invite =
+  ({ host }: Users, who: Person) =>
+  async (id: string) => {
+    expectStatus(await host.call('POST', `/sessions/${id}/participants`, { body: { user_id: who.id } }), 201);
+  };
+
+/** Makes the callers what their names say: people leave and are invited, sessions end, users are disabled. */
 const takeAway = async (users: Users, sessions: World['sessions']): Promise<void> => {
   const leave = (who: Person) => (id: string) =>
     who.call('DELETE', `/sessions/${id}/participants/${who.id}`).then((answer) => expectStatus(answer, 204));
   await inBothSessions(sessions.ordinary, leave(users['ex-participant']));
+  const guests = [users.invited, users['invited by name'], users['waiting guest']];
+  for (const who of guests) await inBothSessions(sessions.ordinary, invite(users, who));
+  await inBothSessions(sessions.ordinary, async (id) => {
+    const { id: user } = users['invited again'];
+    expectStatus(await users.host.call('DELETE', `/sessions/${id}/participants/${user}`), 204);
+    await invite(users, users['invited again'])(id);
+  });
   await inBothSessions(sessions['its owner has left'], leave(users.owner));
   for (const { ended } of Object.values(sessions))
     expectStatus(await users.host.call('POST', `/sessions/${ended.id}/end`), 200);
@@ -211,6 +228,7 @@ export const buildWorld = async (endedSecrets: number): Promise<World> => {
     users.owner,
     users.participant,
     users['ex-participant'],
+    users['invited again'],
     users.disabled,
   ]);
   const sessions: World['sessions'] = {

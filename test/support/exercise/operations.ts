@@ -113,6 +113,10 @@ const sessions: Readonly<Record<string, Row>> = {
     path: { id: (await startSession(ada)).id },
     body: { username: grace.username },
   }),
+  joinSession: async ({ startSession, ada, grace }) => ({
+    by: grace,
+    path: { id: (await startSession(ada, [grace])).id },
+  }),
   removeParticipant: async ({ startSession, ada, grace }) => ({
     path: { id: (await startSession(ada, [grace])).id, user_id: grace.id },
   }),

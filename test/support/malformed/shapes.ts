@@ -269,6 +269,7 @@ export const keyShapes = (world: World): readonly Shape[] => [
 /** Operations that take no body. */
 export const bodyless = (world: World): readonly string[] => [
   ...['activate', 'deactivate', 'recover', 'versions/1/restore'].map((verb) => `/secrets/${world.secretId}/${verb}`),
+  `/sessions/${world.sessionId}/join`,
   `/sessions/${world.sessionId}/end`,
   `/users/${world.ownId}/password/cancel`,
   '/auth/logout',
