@@ -123,8 +123,8 @@ const withProblems = ({ [problemsKey]: problems = [], responses, ...rest }: Oper
 const schemaTypes: readonly unknown[] = ['object', 'array', 'string'];
 
 const isNamedSchema = (value: object): value is { readonly title: string } => {
-  const { type, title, enum: members } = value as Readonly<Record<string, unknown>>;
-  return typeof title === 'string' && (schemaTypes.includes(type) || Array.isArray(members));
+  const { type, title, enum: members, anyOf } = value as Readonly<Record<string, unknown>>;
+  return typeof title === 'string' && (schemaTypes.includes(type) || Array.isArray(members ?? anyOf));
 };
 
 /** Moves every schema with a title into `schemas` and leaves a reference; inlines what is only documented. */

@@ -47,7 +47,7 @@ describe('a command of several steps that is interrupted between them', () => {
     expect(expectStatus(await person.call('GET', `/secrets/${id}/value`), 200).body.value).toBe('after');
   });
 
-  it('session add says who was added when it could not add everyone', async () => {
+  it('session add says who was invited when it could not invite everyone', async () => {
     const { id } = await startSession(world.ada.person, [], { external_id: 'two-steps' });
     let added = 0;
     const atTheSecond = ({ url, method }: IncomingMessage): boolean => {
@@ -57,7 +57,7 @@ describe('a command of several steps that is interrupted between them', () => {
     const args = ['session', 'add', 'two-steps', 'grace', 'edith'];
     expect(await cutAt(atTheSecond, args)).toMatchObject({
       code: 7,
-      err: expect.stringContaining('Added so far: grace.'),
+      err: expect.stringContaining('Invited so far: grace.'),
     });
     const { participants } = expectStatus(await world.ada.person.call('GET', `/sessions/${id}`), 200).body;
     expect(participants.map((one: any) => one.username).sort()).toEqual(['ada', 'grace']);

@@ -224,8 +224,40 @@ describe.concurrent('the life of a secret', () => {
 });
 
 describe.concurrent('a session', () => {
+  /** Starts a session of Ada's that Grace has joined. */
+  const startWithGrace = async (...args: string[]): Promise<string> => {
+    const id = (await done('ada', ['session', 'start', ...args, '--with', 'grace'])).trim();
+    await done('grace', ['session', 'join', id]);
+    return id;
+  };
+
+  it('an invitation is shown with the command that joins, and can be declined', async () => {
+    const id = (await done('ada', ['session', 'start', 'chat-5', '--title', 'Come in', '--with', 'grace'])).trim();
+    const listed = await keyhold('grace', ['session', 'list']);
+    expect(listed.err).toContain(`Come in from ada: keyhold session join ${id}`);
+    const ids = async () =>
+      (await asJson('grace', ['session', 'list', '--state', 'invited'])).map((one: any) => one.id);
+    expect(await ids()).toContain(id);
+    const shown = await keyhold('grace', ['session', 'show', id]);
+    expect(shown).toMatchObject({ code: 4, err: expect.stringContaining(`keyhold session join ${id}`) });
+    await done('grace', ['session', 'leave', id]);
+    expect(await ids()).not.toContain(id);
+    // A session named on the command line is not named to the service, which would refuse it.
+    await done('grace', ['session', 'join', id, '--session', id]);
+    expect(await done('grace', ['session', 'list'])).toContain('chat-5');
+  });
+
+  it('an owner who leaves a session hands it over, to whom they choose', async () => {
+    const id = await startWithGrace('chat-6');
+    const left = await keyhold('ada', ['session', 'leave', 'chat-6', '--new-owner', 'grace']);
+    expect(left).toMatchObject({ code: 0, err: expect.stringContaining('It belongs to grace now.') });
+    await done('grace', ['session', 'end', id, '--yes']);
+    const alone = (await done('ada', ['session', 'start', 'chat-7'])).trim();
+    expect((await keyhold('ada', ['session', 'leave', alone])).err).toContain('it has ended');
+  });
+
   it('a session can be started, joined, shown, left and ended, and its secrets follow', async () => {
-    const id = (await done('ada', ['session', 'start', 'chat-1', '--title', 'Deploy', '--with', 'grace'])).trim();
+    const id = await startWithGrace('chat-1', '--title', 'Deploy');
     expect(await done('grace', ['session', 'list'])).toContain('chat-1');
     await done('ada', ['set', 'KEY', '--session', 'chat-1'], { input: 'of the session' });
     expect(await done('grace', ['get', 'KEY', '--session', 'chat-1'])).toBe('of the session');
@@ -237,6 +269,7 @@ describe.concurrent('a session', () => {
     expect(shown.secrets).toMatchObject([{ name: 'KEY', mine: true }]);
     await done('ada', ['session', 'remove', 'chat-1', 'grace']);
     expect((await keyhold('grace', ['get', 'KEY', '--session', 'chat-1'])).code).toBe(4);
+    await done('linus', ['session', 'join', id]);
     await done('linus', ['session', 'leave', id]);
     const { err } = await keyhold('ada', ['session', 'end', 'chat-1', '--yes']);
     expect(err).toContain('KEY  yours');
@@ -244,7 +277,7 @@ describe.concurrent('a session', () => {
   });
 
   it('a secret goes into a session only when this command line says so, not by the environment alone', async () => {
-    await done('ada', ['session', 'start', 'chat-2', '--with', 'grace']);
+    await startWithGrace('chat-2');
     const env = { KEYHOLD_CLI_SESSION: 'chat-2' };
     await done('ada', ['set', 'QUIETLY'], { input: 'x', env });
     expect(await done('ada', ['get', 'QUIETLY', '--field', 'scope'], { env })).toBe('user\n');
@@ -253,7 +286,7 @@ describe.concurrent('a session', () => {
   });
 
   it('a secret can be moved into a session and out of it', async () => {
-    await done('ada', ['session', 'start', 'chat-3', '--with', 'grace']);
+    await startWithGrace('chat-3');
     await done('ada', ['set', 'MOVED'], { input: 'x' });
     await done('ada', ['transfer', 'MOVED', '--to-session', 'chat-3']);
     expect(await done('grace', ['get', 'MOVED', '--session', 'chat-3'])).toBe('x');

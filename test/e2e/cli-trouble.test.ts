@@ -50,6 +50,7 @@ const commands: readonly Typed[] = [
   { args: ['session', 'add', 'SESSION', 'grace'], changes: true },
   { args: ['session', 'remove', 'SESSION', 'grace'], changes: true },
   { args: ['session', 'end', 'SESSION', '--yes'], changes: true },
+  { args: ['session', 'join', 'SESSION'], changes: true },
   { args: ['session', 'leave', 'SESSION'], changes: true },
   { args: ['import', 'FILE'], changes: true },
   { args: ['import', 'FILE', '--dry-run'] },

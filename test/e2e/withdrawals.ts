@@ -51,8 +51,12 @@ const keep = async (users: Users, owner: Person, body: object = {}): Promise<str
 const keepShared = (users: Users): Promise<string> =>
   keep(users, users.ada, { scope: 'shared', shared_with: [users.grace.id] });
 
-const begin = async (users: Users, owner: Person, ...guests: Person[]): Promise<string> =>
-  (await must(users, owner, 'POST', '/sessions', { participants: guests.map((guest) => guest.id) })).id;
+const begin = async (users: Users, owner: Person, ...guests: Person[]): Promise<string> => {
+  const participants = guests.map((guest) => guest.id);
+  const { id } = await must(users, owner, 'POST', '/sessions', { participants });
+  for (const guest of guests) await must(users, guest, 'POST', `/sessions/${id}/join`);
+  return id;
+};
 
 const valuePath = (id: string): string => `/api/v1/secrets/${id}/value`;
 
@@ -94,6 +98,7 @@ const presence = (
     const id = await keep(users, users.ada, { scope: 'session', session_id: session });
     return async () => {
       await must(users, users.linus, 'POST', `/sessions/${session}/participants`, { user_id: guest(users).id });
+      await must(users, guest(users), 'POST', `/sessions/${session}/join`);
       return {
         read: { path: valuePath(id), token: users.grace.token, session },
         take: (url) => api(url, by(users), 'DELETE', `/sessions/${session}/participants/${guest(users).id}`),
