@@ -79,7 +79,7 @@ const Invitation = Type.Object(
 
 export const SessionOrInvitation = Type.Union([Session, Invitation], {
   title: 'SessionOrInvitation',
-  examples: [example, invitation],
+  examples: [example],
 });
 
 export const SessionList = Type.Object(
