@@ -64,8 +64,23 @@ describe('what records say was taken away', () => {
       'a join at the moment of leaving gives nothing back, since either may have come first',
       [
         record('session.participant_remove', { user_id: 'u' }, { recorded_at: new Date(7) }),
-        record('session.participant_add', { user_id: 'u' }, { recorded_at: new Date(7) }),
+        record('session.join', { user_id: 'u' }, { recorded_at: new Date(7) }),
       ],
+      ['left the session'],
+    ],
+    [
+      'a join after leaving gives it back',
+      [record('session.participant_remove', { user_id: 'u' }), record('session.join', { user_id: 'u' })],
+      [],
+    ],
+    [
+      'an invitation after leaving gives nothing back',
+      [record('session.participant_remove', { user_id: 'u' }), record('session.participant_add', { user_id: 'u' })],
+      ['left the session'],
+    ],
+    [
+      'an owner who handed a session over has left it',
+      [record('session.hand_over', { from: 'u', to: 'v' })],
       ['left the session'],
     ],
     [
