@@ -19,7 +19,15 @@ export {
 export { isAccessibleBy } from './is-accessible-by.ts';
 export { createLimits, type Limits, type Sender } from './limits.ts';
 export { createMutate, type Mutate, waitingPeriod } from './mutate.ts';
-export { hasJoined, isPresent, type ParticipantState, present, presentCondition, stateOf } from './presence.ts';
+export {
+  hasJoined,
+  isPresent,
+  joinedCondition,
+  type ParticipantState,
+  present,
+  presentCondition,
+  stateOf,
+} from './presence.ts';
 export {
   type CallerState,
   createCallerState,

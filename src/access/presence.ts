@@ -24,10 +24,14 @@ export const isPresent = (row: Joining & Pick<ParticipantRow, 'left_at'>): boole
 const column = (alias: string | null, name: string): RawBuilder<unknown> =>
   sql.ref(alias === null ? name : `${alias}.${name}`);
 
+/** `hasJoined` in SQL, for the rows of `alias`. */
+export const joinedCondition = (alias: string | null = null): RawBuilder<boolean> =>
+  sql<boolean>`(${column(alias, 'joined_at')} is not null
+    and (${column(alias, 'role')} = 'owner' or ${column(alias, 'invited_at')} is not null))`;
+
 /** `isPresent` in SQL, for the rows of `alias`. */
 export const presentCondition = (alias: string | null = null): RawBuilder<boolean> =>
-  sql<boolean>`(${column(alias, 'left_at')} is null and ${column(alias, 'joined_at')} is not null
-    and (${column(alias, 'role')} = 'owner' or ${column(alias, 'invited_at')} is not null))`;
+  sql<boolean>`(${column(alias, 'left_at')} is null and ${joinedCondition(alias)})`;
 
 /** Narrows participants to those who are present. */
 export const present: Narrowing<'session_participants'> = { sql: presentCondition(), holds: isPresent };

@@ -39,7 +39,8 @@ const openapi = {
 const requestHeaders = {
   'X-Session-Id': {
     ...SessionName,
-    description: 'The session of work that the request belongs to: its id in Keyhold, or its external id',
+    description:
+      'The session of work that the request belongs to: its id in Keyhold, or its external id. A user who was invited joins the session by naming its id',
   },
   'Idempotency-Key': {
     type: 'string',

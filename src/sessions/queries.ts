@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
-import { present, presentCondition } from '../access/index.ts';
+import { joinedCondition, present, presentCondition } from '../access/index.ts';
 import { idsOf, type SessionId, type UserId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
 import type { Db, Tx } from '../db/database.ts';
@@ -36,7 +36,7 @@ export const createQueries = (seals: Seals) => ({
 
   /**
    * The session of this id, and those of this external id: in an issuer's name space the one of that issuer, else those
-   * that the user owns or has ever been in or invited to; a handful at most.
+   * that the user owns or has ever joined. Others, who can invite the user to any number of sessions, add none to these.
    */
   named: async (
     db: Db,
@@ -45,7 +45,7 @@ export const createQueries = (seals: Seals) => ({
     id: SessionId | null,
   ): Promise<NamedSession[]> => {
     const theirs = sql`(c.owner_id = ${userId} or exists (select 1 from public.session_participants as q
-      where q.session_id = c.id and q.user_id = ${userId}))`;
+      where q.session_id = c.id and q.user_id = ${userId} and ${joinedCondition('q')}))`;
     const { dbNow, rows } = await readTogether(
       db,
       sql`with s as (select * from public.sessions as c where c.id = ${id}::uuid or (c.external_id = ${externalId}
