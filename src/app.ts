@@ -113,7 +113,18 @@ const createDomains = ({ config, clock, database }: DomainDeps, keys: KeyRing, m
     throttle,
     waitingMs: config.waitingMs,
   });
-  const sessions = createSessions({ db, clock, now, seals, audit, mutate, idempotency, callerState, users });
+  const sessions = createSessions({
+    db,
+    clock,
+    now,
+    seals,
+    audit,
+    mutate,
+    idempotency,
+    callerState,
+    users,
+    graceMs: config.graceMs,
+  });
   const accessTokens = createAccessTokens({ loginKeys: () => keys.held(), issuer: config.issuer, clock });
   const refreshTokens = createRefreshTokens(() => keys.held());
   const logins = createLogins({

@@ -34,6 +34,7 @@ export {
   type InvalidReason,
   invalidCredential,
   isSessionActive,
+  lapsesAt,
   type ValidCredential,
 } from './revalidate.ts';
 export { rowsUnchanged } from './unchanged.ts';

@@ -51,8 +51,21 @@ export interface CallerState {
 
 const lockClause = (lock: boolean): RawBuilder<unknown> => sql.raw(lock ? 'for share' : '');
 
-export const isSessionActive = (session: SessionRow, now: Date): boolean =>
-  session.status === 'active' && (session.expires_at === null || session.expires_at.getTime() > now.getTime());
+/**
+ * When a session ends by itself: at its `expires_at`, or when no request named it for `idle_after`; null for never. Without a
+ * time of the last activity, it does not end by idleness.
+ */
+export const lapsesAt = ({ expires_at, idle_after, last_active_at }: SessionRow): Date | null => {
+  const idle = idle_after === null || last_active_at === null ? null : last_active_at.getTime() + idle_after * 1000;
+  if (idle === null) return expires_at;
+  return expires_at !== null && expires_at.getTime() <= idle ? expires_at : new Date(idle);
+};
+
+/** At and after the moment at which it ends by itself, a session has ended. No job has to run for that. */
+export const isSessionActive = (session: SessionRow, now: Date): boolean => {
+  const end = lapsesAt(session);
+  return session.status === 'active' && (end === null || end.getTime() > now.getTime());
+};
 
 interface Deps {
   readonly db: Db;

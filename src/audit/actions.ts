@@ -47,6 +47,8 @@ export interface AuditDetails {
   'session.join': { readonly user_id: string };
   'session.hand_over': { readonly from: string; readonly to: string };
   'session.end': NoDetails;
+  /** After the grace period, the secrets that were left in it were erased. */
+  'session.clean_up': NoDetails;
   'session.refused': NoDetails;
   'user.create': { readonly role?: string };
   'user.update': UserChange;

@@ -149,6 +149,7 @@ const stepsOf: Readonly<Record<AuditAction, StepsOf | null>> = {
   'session.create': null,
   // An invitation makes nobody present.
   'session.participant_add': null,
+  'session.clean_up': null,
   'session.refused': null,
   'user.create': null,
   'user.erase_preview': null,

@@ -232,7 +232,11 @@ CREATE TABLE sessions (
   created_at timestamp with time zone NOT NULL,
   updated_at timestamp with time zone NOT NULL,
   seal bytea NOT NULL,
-  issuer text
+  issuer text,
+  idle_after integer,
+  last_active_at timestamp with time zone,
+  erase_after timestamp with time zone,
+  cleaned_up_at timestamp with time zone
 );
 CREATE TABLE tokens (
   id uuid NOT NULL,
@@ -327,6 +331,7 @@ ALTER TABLE session_participants ADD CONSTRAINT ck_session_participants_role CHE
 ALTER TABLE sessions ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
 ALTER TABLE sessions ADD CONSTRAINT sessions_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id);
 ALTER TABLE sessions ADD CONSTRAINT ck_sessions_ended CHECK ((((status)::text = 'ended'::text) = (ended_at IS NOT NULL)));
+ALTER TABLE sessions ADD CONSTRAINT ck_sessions_idle_after CHECK ((idle_after > 0));
 ALTER TABLE sessions ADD CONSTRAINT ck_sessions_status CHECK (((status)::text = ANY ((ARRAY['active'::character varying, 'ended'::character varying])::text[])));
 ALTER TABLE tokens ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
 ALTER TABLE tokens ADD CONSTRAINT tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES sessions(id);
@@ -369,6 +374,8 @@ CREATE UNIQUE INDEX ux_secrets_owner_name ON public.secrets USING btree (owner_i
 CREATE UNIQUE INDEX ux_secrets_session_owner_name ON public.secrets USING btree (session_id, owner_id, name) WHERE (((scope)::text = 'session'::text) AND (deleted_at IS NULL));
 CREATE INDEX ix_session_participants_user_id ON public.session_participants USING btree (user_id, session_id);
 CREATE INDEX ix_sessions_external_id ON public.sessions USING btree (external_id) WHERE (external_id IS NOT NULL);
+CREATE INDEX ix_sessions_lapsing ON public.sessions USING btree (id) WHERE (((status)::text = 'active'::text) AND ((expires_at IS NOT NULL) OR (idle_after IS NOT NULL)));
+CREATE INDEX ix_sessions_not_cleaned_up ON public.sessions USING btree (id) WHERE (((status)::text = 'ended'::text) AND (cleaned_up_at IS NULL));
 CREATE INDEX ix_sessions_owner_id ON public.sessions USING btree (owner_id, id);
 CREATE UNIQUE INDEX ux_sessions_issuer_external_id ON public.sessions USING btree (issuer, external_id) WHERE (issuer IS NOT NULL);
 CREATE UNIQUE INDEX ux_sessions_owner_external_id ON public.sessions USING btree (owner_id, external_id) WHERE ((external_id IS NOT NULL) AND (issuer IS NULL));

@@ -46,14 +46,18 @@ interface Due {
   readonly deleted: number;
   readonly expired: number;
   readonly sessions: number;
+  /** Sessions in which secrets are erased. */
+  readonly ended: number;
 }
 
 const whatIsDue = async (db: Db): Promise<string> => {
   const { rows } = await sql<Due>`select
     (select count(*) from public.secrets where deleted_at is not null) as deleted,
     (select count(*) from public.secrets where deleted_at is null and expires_at <= clock_timestamp()) as expired,
-    (select count(*) from public.sessions where status = 'active' and expires_at <= clock_timestamp()) as sessions
+    (select count(*) from public.sessions where status = 'active' and (expires_at <= clock_timestamp()
+      or last_active_at + idle_after * interval '1 second' <= clock_timestamp())) as sessions,
+    (select count(*) from public.sessions where status = 'ended' and cleaned_up_at is null) as ended
     `.execute(db);
-  const { deleted = 0, expired = 0, sessions = 0 } = rows[0] ?? {};
-  return `Deleted secrets: ${deleted}. Expired secrets: ${expired}. Sessions whose time is over: ${sessions}.`;
+  const { deleted = 0, expired = 0, sessions = 0, ended = 0 } = rows[0] ?? {};
+  return `Deleted secrets: ${deleted}. Expired secrets: ${expired}. Sessions whose time is over: ${sessions}. Ended sessions whose secrets are to be erased: ${ended}.`;
 };

@@ -1,2 +1,3 @@
 export { createPositions } from './positions.ts';
 export { type EventActor, eventRows, type NewEvent } from './rows.ts';
+export type { EventType } from './types.ts';

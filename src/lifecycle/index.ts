@@ -47,7 +47,15 @@ export const createLifecycle = ({ db, clock, seals, audit, mutate, jobs, users, 
     sweeper: (clocks: SweepClocks, log: SweeperLog): Sweeper => {
       const warn = (message: string): void => log.warn({}, message);
       const watchClock = createClockWatch({ db, clock, seals, audit, elapsedMs: clocks.elapsedMs, warn });
-      return createSweeper({ db, clock, clocks, hold, watchClock, sweeps: secrets.sweeps, log });
+      return createSweeper({
+        db,
+        clock,
+        clocks,
+        hold,
+        watchClock,
+        sweeps: [...sessions.sweeps, ...secrets.sweeps],
+        log,
+      });
     },
   };
 };

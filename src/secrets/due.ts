@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { type Audit, type AuditEntry, systemActor } from '../audit/index.ts';
 import { idsOf, type SecretId } from '../core/ids.ts';
+import { afterIds } from '../core/purge.ts';
 import type { Sweep } from '../core/sweep.ts';
 import type { Tx } from '../db/database.ts';
 import type { ReminderRow, SecretRow } from '../db/tables/index.ts';
@@ -96,7 +97,7 @@ export const createDue = ({ seals, audit, reminderDays, deletedMs }: Deps) => {
           tells,
         });
       }
-      return { done: due.length, after: ids.length < limit ? null : (ids.at(-1) ?? null) };
+      return { done: due.length, after: afterIds(ids, limit) };
     },
   });
 
@@ -112,7 +113,7 @@ export const createDue = ({ seals, audit, reminderDays, deletedMs }: Deps) => {
       const due = intact.filter(({ deleted_at }) => deleted_at !== null && deleted_at.getTime() <= before.getTime());
       await seals.remove(tx, 'secrets', due);
       for (const row of due) await audit.record(tx, systemActor('purge-deleted'), purged(row));
-      return { done: due.length, after: ids.length < limit ? null : (ids.at(-1) ?? null) };
+      return { done: due.length, after: afterIds(ids, limit) };
     },
   };
 

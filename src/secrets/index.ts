@@ -25,6 +25,7 @@ import { createLookAt } from './look.ts';
 import { createNewSecrets } from './new-secret.ts';
 import { createPlacement } from './placement.ts';
 import { createReveal } from './reveal.ts';
+import { createSessionCleanup } from './session-cleanup.ts';
 import { createSharing } from './sharing.ts';
 import { createStats } from './stats.ts';
 import { createVersions } from './versions.ts';
@@ -115,6 +116,6 @@ export const createSecrets = (deps: SecretsDeps) => {
       (await lookAt(caller, 'list', 'secret.get', id)).view,
     access: createAccessList({ db, lookAt, sessions, users }),
     erasing: createErasing({ clock, seals }),
-    sweeps: due.sweeps,
+    sweeps: [...due.sweeps, createSessionCleanup({ clock, seals, audit })],
   };
 };

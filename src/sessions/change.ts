@@ -5,13 +5,17 @@ import { invalid } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Now } from '../db/time.ts';
 import type { Seals } from '../keys/index.ts';
+import type { End } from './ending.ts';
 import type { MutateSession } from './mutate-session.ts';
 import type { SessionView } from './session.ts';
 import type { Show } from './show.ts';
+import type { Told } from './told.ts';
 
 export interface ChangeSession {
   readonly title?: string | null;
   readonly expires_at?: Date | null;
+  /** In seconds. */
+  readonly idle_after?: number | null;
   readonly metadata?: JsonObject;
 }
 
@@ -22,9 +26,11 @@ interface Deps {
   readonly audit: Audit;
   readonly mutateSession: MutateSession;
   readonly show: Show;
+  readonly end: End;
+  readonly told: Told;
 }
 
-export const createChanges = ({ clock, now, seals, audit, mutateSession, show }: Deps) => ({
+export const createChanges = ({ clock, now, seals, audit, mutateSession, show, end, told }: Deps) => ({
   /** Changes title, end time or metadata of an active session. Its owner only; throws `invalid_request` for a past end. */
   update: (caller: Caller, name: string, change: ChangeSession): Promise<SessionView> =>
     mutateSession.ownedAndActive(caller, { name, action: 'session.update' }, async (tx, session) => {
@@ -32,9 +38,12 @@ export const createChanges = ({ clock, now, seals, audit, mutateSession, show }:
       const moment = await now(tx);
       if (change.expires_at && change.expires_at.getTime() <= moment.getTime())
         return await audit.refuse(tx, caller, 'session.update', { target, error: expiresInThePast() });
-      const changed = await seals.update(tx, 'sessions', session, { ...change, updated_at: clock.now() });
+      const active = change.idle_after === undefined ? {} : { last_active_at: clock.now() };
+      const changed = await seals.update(tx, 'sessions', session, { ...change, ...active, updated_at: clock.now() });
       const expiry = change.expires_at === undefined ? {} : { expires_at: change.expires_at?.toISOString() ?? null };
-      await audit.allow(tx, caller, 'session.update', { target, details: { fields: Object.keys(change), ...expiry } });
+      const details = { fields: Object.keys(change), ...expiry };
+      const tells = [await told.present(tx, session, 'session.updated')];
+      await audit.allow(tx, caller, 'session.update', { target, details, tells });
       return { ok: await show.one(tx, changed, caller.userId) };
     }),
 
@@ -47,9 +56,11 @@ export const createChanges = ({ clock, now, seals, audit, mutateSession, show }:
       const moment = await now(tx);
       // A session whose time is over by a clock is ended too, so that no clock set back opens it again.
       if (session.status === 'ended') return { ok: await show.one(tx, session, caller.userId) };
-      const over = { status: 'ended', ended_at: moment, updated_at: moment } as const;
-      const ended = await seals.update(tx, 'sessions', session, over);
-      await audit.allow(tx, caller, 'session.end', { target: { type: 'session', id: session.id }, details: {} });
+      const changes = end(session, moment);
+      const tells = [await told.end(tx, session, changes)];
+      const ended = await seals.update(tx, 'sessions', session, changes);
+      const target = { type: 'session', id: session.id } as const;
+      await audit.allow(tx, caller, 'session.end', { target, details: {}, tells });
       return { ok: await show.one(tx, ended, caller.userId) };
     }),
 });

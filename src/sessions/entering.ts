@@ -6,11 +6,14 @@ import type { SessionId, VerifiedSessionId } from '../core/ids.ts';
 import { type Db, mapDbErrors, type Tx } from '../db/database.ts';
 import type { SessionRow } from '../db/tables/index.ts';
 import type { Now } from '../db/time.ts';
+import type { NewEvent } from '../events/index.ts';
 import { integrityBroken, type Seals } from '../keys/index.ts';
+import type { NoteActivity } from './activity.ts';
 import { changesOnEntering, type Entrance, mayEnter } from './joining.ts';
 import type { SessionQueries } from './queries.ts';
 import { type Candidate, ownIdOf, type SessionResolver, verifiedIn } from './resolve.ts';
 import { isBoundElsewhere } from './session.ts';
+import type { Told } from './told.ts';
 
 interface Deps {
   readonly db: Db;
@@ -21,12 +24,25 @@ interface Deps {
   readonly mutate: Mutate;
   readonly queries: Pick<SessionQueries, 'lock' | 'lockParticipant'>;
   readonly resolver: Pick<SessionResolver, 'find'>;
+  readonly told: Told;
+  readonly noteActivity: NoteActivity;
 }
 
 export type Entering = ReturnType<typeof createEntering>;
 
 /** How users become present in sessions. */
-export const createEntering = ({ db, clock, now, seals, audit, mutate, queries, resolver }: Deps) => {
+export const createEntering = ({
+  db,
+  clock,
+  now,
+  seals,
+  audit,
+  mutate,
+  queries,
+  resolver,
+  told,
+  noteActivity,
+}: Deps) => {
   /**
    * Makes the caller present in a session whose row is locked, and records it; false when they may not enter it, and then
    * nothing is recorded. Somebody who is present stays so, which is recorded only where they asked to join.
@@ -42,12 +58,14 @@ export const createEntering = ({ db, clock, now, seals, audit, mutate, queries, 
     }
     if (!mayEnter(row, session.owner_id === caller.userId, entrance, moment)) return false;
     await seals.update(tx, 'session_participants', row, changesOnEntering(row, entrance, moment));
-    await recordJoin(tx, caller, session.id);
+    await recordJoin(tx, caller, session.id, [await told.present(tx, session, 'session.joined')]);
     return true;
   };
 
-  const recordJoin = (tx: Tx, caller: Caller, id: SessionId): Promise<void> =>
-    audit.allow(tx, caller, 'session.join', { target: { type: 'session', id }, details: { user_id: caller.userId } });
+  const recordJoin = (tx: Tx, caller: Caller, id: SessionId, tells: readonly NewEvent[] = []): Promise<void> => {
+    const details = { user_id: caller.userId };
+    return audit.allow(tx, caller, 'session.join', { target: { type: 'session', id }, details, tells });
+  };
 
   /** The session in which these names make the caller present; null when they do not. */
   const enterBy = async (tx: Tx, caller: Caller, named: readonly Named[]): Promise<VerifiedSessionId | null> => {
@@ -72,7 +90,10 @@ export const createEntering = ({ db, clock, now, seals, audit, mutate, queries, 
       const session = sessionOf(named);
       if (session === null) return null;
       const verified = verifiedIn(session);
-      if (verified !== null) return verified;
+      if (verified !== null) {
+        await mapDbErrors(noteActivity(session.session));
+        return verified;
+      }
       // Most refusals end here, without a transaction. A login that waits changes nothing.
       if (caller.waiting || !couldEnter(caller, named, clock.now())) return null;
       return await mutate(caller, async (tx) => ({ ok: await enterBy(tx, caller, named) }));

@@ -6,12 +6,14 @@ import type { Db, Tx } from '../db/database.ts';
 import { lockRows } from '../db/lock-rows.ts';
 import type { Now } from '../db/time.ts';
 import type { Seals } from '../keys/index.ts';
+import type { End } from './ending.ts';
 import type { SessionQueries } from './queries.ts';
 
 interface Deps {
   readonly now: Now;
   readonly seals: Seals;
   readonly queries: SessionQueries;
+  readonly end: End;
 }
 
 /** A running session of a user, and the others who are present in it. */
@@ -27,7 +29,7 @@ const start = '00000000-0000-0000-0000-000000000000';
 const isLeft = sql`(status = 'active' or title is not null or metadata <> '{}'::jsonb)`;
 
 /** What a user who is being erased leaves in sessions. Rows that are broken are passed by. */
-export const createErasing = ({ now, seals, queries }: Deps) => {
+export const createErasing = ({ now, seals, queries, end }: Deps) => {
   /** Ends the user's sessions, and deletes what they wrote about these. */
   const purgeOwned: Purge<Tx, UserId> = async (tx, owner_id, { after, limit, locked }) => {
     const where = sql`owner_id = ${owner_id} and id > ${after ?? start} and ${isLeft}`;
@@ -37,8 +39,9 @@ export const createErasing = ({ now, seals, queries }: Deps) => {
     const moment = await now(tx);
     const owned = ids.length === 0 ? [] : await queries.lockOwned(tx, owner_id, ids);
     for (const row of owned) {
-      const over = { status: 'ended', ended_at: row.ended_at ?? moment } as const;
-      await seals.update(tx, 'sessions', row, { ...over, title: null, metadata: {}, updated_at: moment });
+      // The others have their grace period, as after every end.
+      const over = row.status === 'active' ? end(row, moment) : { updated_at: moment };
+      await seals.update(tx, 'sessions', row, { ...over, title: null, metadata: {} });
     }
     const counts = { sessions: owned.filter((row) => row.status === 'active').length };
     const broken = ids.length - owned.length;

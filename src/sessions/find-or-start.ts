@@ -33,7 +33,14 @@ export const createFindOrStart =
     const own = named.find(({ session }) => session.owner_id === ownerId && session.issuer === null);
     const id =
       own?.session.id ??
-      (await insertSession(tx, caller, { ...wanted, issuer: null, title: null, expiresAt: null, others: [] }));
+      (await insertSession(tx, caller, {
+        ...wanted,
+        issuer: null,
+        title: null,
+        expiresAt: null,
+        idleAfter: null,
+        others: [],
+      }));
     const present = await callerState.lockPresence(tx, ownerId, id);
     return present ? { ok: id as VerifiedSessionId } : refusedWith(ended(externalId));
   };

@@ -8,8 +8,10 @@ import type { ParticipantRow, SessionRow } from '../db/tables/index.ts';
 import type { Now } from '../db/time.ts';
 import { integrityBroken, type Seals } from '../keys/index.ts';
 import type { Users } from '../users/index.ts';
+import type { End } from './ending.ts';
 import { changesOnLeaving } from './joining.ts';
 import type { SessionQueries } from './queries.ts';
+import type { Told } from './told.ts';
 
 interface Deps {
   readonly clock: Clock;
@@ -18,12 +20,14 @@ interface Deps {
   readonly audit: Audit;
   readonly users: Pick<Users, 'lockActive'>;
   readonly queries: Pick<SessionQueries, 'lockParticipant' | 'lockPresent' | 'ownersOf'>;
+  readonly end: End;
+  readonly told: Told;
 }
 
 export type HandOver = (tx: Tx, caller: Caller, session: SessionRow, newOwner: UserId | null) => Promise<Outcome<void>>;
 
 /** The leaving of a session's owner. The caller owns the session, which is active and locked. */
-export const createHandOver = ({ clock, now, seals, audit, users, queries }: Deps): HandOver => {
+export const createHandOver = ({ clock, now, seals, audit, users, queries, end: endOf, told }: Deps): HandOver => {
   const targetOf = (session: SessionRow) => ({ type: 'session', id: session.id }) as const;
 
   /** Takes the owner out; they may join again as anybody who left by themselves. */
@@ -39,8 +43,10 @@ export const createHandOver = ({ clock, now, seals, audit, users, queries }: Dep
   const end = async (tx: Tx, caller: Caller, session: SessionRow): Promise<Outcome<void>> => {
     const moment = await now(tx);
     await takeOut(tx, session, 'owner');
-    await seals.update(tx, 'sessions', session, { status: 'ended', ended_at: moment, updated_at: moment });
-    await audit.allow(tx, caller, 'session.end', { target: targetOf(session), details: {} });
+    const changes = endOf(session, moment);
+    const tells = [await told.end(tx, session, changes)];
+    await seals.update(tx, 'sessions', session, changes);
+    await audit.allow(tx, caller, 'session.end', { target: targetOf(session), details: {}, tells });
     return { ok: undefined };
   };
 
@@ -49,7 +55,8 @@ export const createHandOver = ({ clock, now, seals, audit, users, queries }: Dep
     await seals.update(tx, 'session_participants', to, { role: 'owner' });
     await seals.update(tx, 'sessions', session, { owner_id: to.user_id, updated_at: clock.now() });
     const details = { from: session.owner_id, to: to.user_id };
-    await audit.allow(tx, caller, 'session.hand_over', { target: targetOf(session), details });
+    const tells = [await told.present(tx, session, 'session.handed_over', [session.owner_id, to.user_id])];
+    await audit.allow(tx, caller, 'session.hand_over', { target: targetOf(session), details, tells });
     return { ok: undefined };
   };
 

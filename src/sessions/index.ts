@@ -8,7 +8,10 @@ import type { Now } from '../db/time.ts';
 import type { Idempotency, IdempotentRequest } from '../idempotency/index.ts';
 import type { Seals } from '../keys/index.ts';
 import type { Users } from '../users/index.ts';
+import { createNoteActivity } from './activity.ts';
 import { createChanges } from './change.ts';
+import { createSessionSweeps } from './due.ts';
+import { createEnd } from './ending.ts';
 import { createEntering } from './entering.ts';
 import { createErasing } from './erase.ts';
 import { createFindOrStart } from './find-or-start.ts';
@@ -25,6 +28,7 @@ import { createResolver } from './resolve.ts';
 import type { SessionView } from './session.ts';
 import { createShow } from './show.ts';
 import { type CreateSession, createStart } from './start.ts';
+import { createTold } from './told.ts';
 
 export type { ChangeSession } from './change.ts';
 export type { CreateSession } from './start.ts';
@@ -40,6 +44,8 @@ interface Deps {
   readonly idempotency: Idempotency;
   readonly callerState: CallerState;
   readonly users: Users;
+  /** How long the owners of secrets in a session that has ended can take them out, in milliseconds. */
+  readonly graceMs: number;
 }
 
 /**
@@ -49,22 +55,25 @@ interface Deps {
 export type Sessions = ReturnType<typeof createSessions>;
 
 export const createSessions = (deps: Deps) => {
-  const { db, clock, now, seals, audit, mutate, idempotency, callerState, users } = deps;
+  const { db, clock, now, seals, audit, mutate, idempotency, callerState, users, graceMs } = deps;
   const queries = createQueries(seals);
   const resolver = createResolver({ clock, queries });
   const show = createShow({ now, queries, users });
   const mutateSession = createMutateSession({ mutate, audit, now, queries, resolver });
   const insertSession = createInsertSession({ audit, clock });
-  const entering = createEntering({ db, clock, now, seals, audit, mutate, queries, resolver });
-  const handOver = createHandOver({ clock, now, seals, audit, users, queries });
+  const told = createTold({ queries });
+  const end = createEnd({ clock, graceMs });
+  const noteActivity = createNoteActivity({ db, clock, seals, queries });
+  const entering = createEntering({ db, clock, now, seals, audit, mutate, queries, resolver, told, noteActivity });
+  const handOver = createHandOver({ clock, now, seals, audit, users, queries, end, told });
   const start = createStart({ audit, mutate, idempotency, users, now, queries, insertSession });
   const reads = createReads({ db, now, audit, queries, resolver, show });
   return {
     ...reads,
-    ...createChanges({ clock, now, seals, audit, mutateSession, show }),
+    ...createChanges({ clock, now, seals, audit, mutateSession, show, end, told }),
     ...createInviting({ clock, seals, audit, idempotency, users, queries, mutateSession, show }),
     ...createJoin({ audit, mutate, queries, resolver, entering, show }),
-    ...createLeaving({ clock, now, seals, audit, users, queries, mutateSession, handOver }),
+    ...createLeaving({ clock, now, seals, audit, users, queries, mutateSession, handOver, told }),
     ...createPresence({ now, callerState, queries, resolver, entering }),
     /**
      * Starts a session of the caller's. Throws `invalid_request`, `name_taken` for an external id in use, and
@@ -77,6 +86,9 @@ export const createSessions = (deps: Deps) => {
       return await reads.get(isSettled ? { ...caller, session: id as VerifiedSessionId } : caller, id);
     },
     findOrStart: createFindOrStart({ callerState, queries, insertSession }),
-    erasing: createErasing({ now, seals, queries }),
+    /** How long after its end the secrets in a session are erased. */
+    graceSeconds: Math.round(graceMs / 1000),
+    erasing: createErasing({ now, seals, queries, end }),
+    sweeps: createSessionSweeps({ seals, audit, queries, end, told }),
   };
 };

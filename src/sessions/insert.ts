@@ -17,6 +17,8 @@ export interface NewSession {
   readonly title: string | null;
   readonly expiresAt: Date | null;
   readonly metadata: JsonObject;
+  /** After how many seconds without activity it ends; null for never. */
+  readonly idleAfter: number | null;
   readonly others: readonly UserId[];
 }
 
@@ -46,6 +48,10 @@ export const createInsertSession =
       target: { type: 'session', id },
       outcome: 'allowed',
       details: { participants: [ownerId, ...others] },
+      tells: [
+        { type: 'session.started', to: [ownerId], sessionId: id },
+        ...(others.length === 0 ? [] : [{ type: 'invitation.received', to: others, sessionId: id } as const]),
+      ],
     } as const;
     const rows = [
       { table: 'sessions', rows: [newSession(id, session, now)] },
@@ -85,7 +91,7 @@ export const invitedParticipant = (
 
 const newSession = (
   id: SessionId,
-  { externalId, issuer, ownerId, title, expiresAt, metadata }: NewSession,
+  { externalId, issuer, ownerId, title, expiresAt, idleAfter, metadata }: NewSession,
   now: Date,
 ): Unsealed<'sessions'> => ({
   id,
@@ -97,6 +103,10 @@ const newSession = (
   expires_at: expiresAt,
   ended_at: null,
   metadata,
+  idle_after: idleAfter,
+  last_active_at: idleAfter === null ? null : now,
+  erase_after: null,
+  cleaned_up_at: null,
   created_at: now,
   updated_at: now,
 });

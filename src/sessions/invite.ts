@@ -52,8 +52,10 @@ export const createInviting = (deps: Deps) => {
     const target = { type: 'session', id: session.id } as const;
     const user = await users.lockActive(tx, who);
     if (!user) return await audit.refuse(tx, caller, inviting, { target, error: unknownUser(who) });
-    await write(tx, caller, session, user.id);
-    await audit.allow(tx, caller, inviting, { target, details: { user_id: user.id } });
+    const isNew = await write(tx, caller, session, user.id);
+    const invited = { type: 'invitation.received', to: [user.id], sessionId: session.id } as const;
+    const tells = isNew ? [invited] : [];
+    await audit.allow(tx, caller, inviting, { target, details: { user_id: user.id }, tells });
     return { ok: [session.id] };
   };
 

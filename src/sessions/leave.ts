@@ -1,4 +1,4 @@
-import { isSessionActive } from '../access/index.ts';
+import { isSessionActive, type ParticipantState, stateOf } from '../access/index.ts';
 import type { Audit, AuditAction } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
@@ -12,10 +12,11 @@ import { integrityBroken, type Seals } from '../keys/index.ts';
 import type { Users } from '../users/index.ts';
 import { type HandOver, hasSuchSession } from './hand-over.ts';
 import { externalIdIndex, insertParticipant, invitedParticipant } from './insert.ts';
-import { changesOnLeaving } from './joining.ts';
+import { changesOnLeaving, hasInvitation } from './joining.ts';
 import type { MutateSession } from './mutate-session.ts';
 import type { SessionQueries } from './queries.ts';
 import { sessionOwnerOnly } from './session.ts';
+import type { Told } from './told.ts';
 
 interface Deps {
   readonly clock: Clock;
@@ -26,6 +27,11 @@ interface Deps {
   readonly queries: Pick<SessionQueries, 'lockParticipant'>;
   readonly mutateSession: MutateSession;
   readonly handOver: HandOver;
+  readonly told: Told;
+}
+
+interface Left {
+  readonly before: ParticipantState;
 }
 
 /** Who leaves which session, and to whom its owner hands it; null for the one who has been there longest. */
@@ -35,29 +41,29 @@ export interface Leaving {
   readonly newOwner: UserId | null;
 }
 
-export const createLeaving = ({ clock, now, seals, audit, users, queries, mutateSession, handOver }: Deps) => {
+export const createLeaving = ({ clock, now, seals, audit, users, queries, mutateSession, handOver, told }: Deps) => {
   const lock = async (tx: Tx, session: SessionRow, userId: UserId): Promise<ParticipantRow | null> => {
     const { row, broken } = await queries.lockParticipant(tx, session.id, userId);
     if (broken) throw integrityBroken();
     return row;
   };
 
-  /** False for a user who was never in the session and is nobody here. */
-  const leave = async (tx: Tx, caller: Caller, session: SessionRow, userId: UserId): Promise<boolean> => {
+  /** What the user was in the session before; null for one who was never in it and is nobody here. */
+  const leave = async (tx: Tx, caller: Caller, session: SessionRow, userId: UserId): Promise<Left | null> => {
     const row = await lock(tx, session, userId);
     const moment = clock.now();
     if (row) {
       const changes = changesOnLeaving(row, userId === caller.userId, moment);
       if (changes) await seals.update(tx, 'session_participants', row, changes);
-      return true;
+      return { before: hasInvitation(row) ? 'invited' : stateOf(row) };
     }
     // Disabled users are as unknown here as nobody: else this would tell who is disabled.
-    if (!(await users.active(tx, [userId])).has(userId)) return false;
+    if (!(await users.active(tx, [userId])).has(userId)) return null;
     // The user was never here, or the database hides that they are. Writing their row tells these apart: in the second
     // case it fails, and nothing is acknowledged.
     const absent = invitedParticipant(session.id, userId, { invited_at: null, invited_by: null });
     await insertParticipant(seals, tx, { ...absent, left_at: moment, removed_at: moment });
-    return true;
+    return { before: 'left' };
   };
 
   const remove = async (
@@ -74,9 +80,10 @@ export const createLeaving = ({ clock, now, seals, audit, users, queries, mutate
     if (owns && byThemselves && isSessionActive(session, await now(tx)))
       return await handOver(tx, caller, session, newOwner);
     if (newOwner !== null) return await refuse(noOwnerToName());
-    if (!(await leave(tx, caller, session, userId)))
-      return await audit.refuse(tx, caller, removing, { target, error: notFound(), reason: 'nothing' });
-    await audit.allow(tx, caller, removing, { target, details: { user_id: userId } });
+    const left = await leave(tx, caller, session, userId);
+    if (!left) return await audit.refuse(tx, caller, removing, { target, error: notFound(), reason: 'nothing' });
+    const tells = await told.leaving(tx, session, userId, { byThemselves, before: left.before });
+    await audit.allow(tx, caller, removing, { target, details: { user_id: userId }, tells });
     return { ok: undefined };
   };
 

@@ -1,4 +1,4 @@
-import { hasJoined, isSessionActive, type ParticipantState, stateOf } from '../access/index.ts';
+import { hasJoined, isSessionActive, lapsesAt, type ParticipantState, stateOf } from '../access/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { KeyholdError } from '../core/errors.ts';
 import type { SessionId, UserId } from '../core/ids.ts';
@@ -26,6 +26,12 @@ export interface SessionView {
   readonly expires_at: Date | null;
   readonly ended_at: Date | null;
   readonly metadata: SessionRow['metadata'];
+  /** In seconds. */
+  readonly idle_after: number | null;
+  readonly last_active_at: Date | null;
+  /** When the secrets in it are erased, after its end. */
+  readonly erase_after: Date | null;
+  readonly cleaned_up_at: Date | null;
   readonly participants: readonly ParticipantView[];
   readonly created_at: Date;
   readonly updated_at: Date;
@@ -50,7 +56,7 @@ export const sessionOwnerOnly = (): KeyholdError =>
 export const isBoundElsewhere = (caller: Caller, id: SessionId): boolean =>
   caller.boundToSession && !caller.permissions.has('secrets:own') && caller.session !== id;
 
-/** A session as it is shown. One past its `expires_at` is shown as ended at that time, though no row says so. */
+/** A session as it is shown. One whose time is over is shown as ended since then, though no row says so yet. */
 export const viewOf = (
   row: SessionRow,
   participants: readonly ParticipantRow[],
@@ -65,8 +71,12 @@ export const viewOf = (
     title: row.title,
     status: ended ? 'ended' : 'active',
     expires_at: row.expires_at,
-    ended_at: row.ended_at ?? (ended ? row.expires_at : null),
+    ended_at: row.ended_at ?? (ended ? lapsesAt(row) : null),
     metadata: row.metadata,
+    idle_after: row.idle_after,
+    last_active_at: row.last_active_at,
+    erase_after: row.erase_after,
+    cleaned_up_at: row.cleaned_up_at,
     participants: participants.map((one) => participantView(one, cards)),
     created_at: row.created_at,
     updated_at: row.updated_at,

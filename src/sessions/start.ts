@@ -17,6 +17,8 @@ export interface CreateSession {
   readonly title?: string | null;
   readonly participants?: readonly UserId[];
   readonly expires_at?: Date | null;
+  /** In seconds. */
+  readonly idle_after?: number | null;
   readonly metadata?: JsonObject;
 }
 
@@ -67,6 +69,7 @@ export const createStart = ({ audit, mutate, idempotency, users, now, queries, i
       ownerId: caller.userId,
       title: input.title ?? null,
       expiresAt: input.expires_at ?? null,
+      idleAfter: input.idle_after ?? null,
       metadata: input.metadata ?? {},
       others: othersOf(caller, input),
     });

@@ -2,6 +2,7 @@ import type { SessionId, UserId } from '../core/ids.ts';
 import type { Tx } from '../db/database.ts';
 import type { Now } from '../db/time.ts';
 import type { Seals } from '../keys/index.ts';
+import { endWithoutGrace } from './ending.ts';
 import { createErasing } from './erase.ts';
 import { changesOnLeaving } from './joining.ts';
 import { createQueries } from './queries.ts';
@@ -22,8 +23,7 @@ export const createSessionWithdrawals = ({ seals, now }: Deps) => {
       const session = await queries.lock(tx, id);
       if (session === null) return false;
       const moment = await now(tx);
-      if (session.status === 'active')
-        await seals.update(tx, 'sessions', session, { status: 'ended', ended_at: moment, updated_at: moment });
+      if (session.status === 'active') await seals.update(tx, 'sessions', session, endWithoutGrace(session, moment));
       return true;
     },
     /** Never moves the end of a session away. */
@@ -42,6 +42,6 @@ export const createSessionWithdrawals = ({ seals, now }: Deps) => {
       if (changes) await seals.update(tx, 'session_participants', row, changes);
       return true;
     },
-    erasing: createErasing({ now, seals, queries }),
+    erasing: createErasing({ now, seals, queries, end: endWithoutGrace }),
   };
 };

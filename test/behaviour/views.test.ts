@@ -87,6 +87,10 @@ const sessionFields = [
   'status',
   'expires_at',
   'ended_at',
+  'idle_after',
+  'last_active_at',
+  'erase_after',
+  'cleaned_up_at',
   'metadata',
   ...under('participants[].', ['user_id', 'username', 'role', 'state', 'invited_at', 'joined_at']),
   'created_at',
@@ -209,6 +213,9 @@ const classified: Readonly<Record<string, readonly string[]>> = {
   'GET /api/v1/sessions/{id}/cleanup': [
     'session_id',
     'status',
+    'erase_after',
+    'cleaned_up_at',
+    'grace_seconds',
     ...under('secrets[].', ['id', 'name', 'owner_id', 'mine', 'outcome']),
   ],
   // To the owner of the session.
@@ -476,6 +483,10 @@ describe('what each reader sees', () => {
       status: 'active',
       expires_at: null,
       ended_at: null,
+      idle_after: null,
+      last_active_at: null,
+      erase_after: null,
+      cleaned_up_at: null,
       metadata: {},
       participants: [
         { user_id: owner.id, username: 'owner', role: 'owner', ...present, invited_at: null },
@@ -507,13 +518,16 @@ describe('what each reader sees', () => {
       name,
       owner_id: of.id,
       mine: of === reader,
-      outcome: 'cut_off',
+      outcome: 'erased',
     });
     for (const who of [owner, participant]) {
       const shown = expectStatus(await who.call('GET', `/sessions/${session}/cleanup`), 200).body;
       expect({ ...shown, secrets: shown.secrets.toSorted((a: any, b: any) => (a.name < b.name ? -1 : 1)) }).toEqual({
         session_id: session,
         status: 'active',
+        erase_after: null,
+        cleaned_up_at: null,
+        grace_seconds: 86_400,
         secrets: [item(insideId, 'INSIDE', owner, who), item(theirs, 'THEIRS', participant, who)],
       });
     }

@@ -259,6 +259,10 @@ const sessionRow = (world: World, session: World['sessions'][number]): Omit<Sess
     expires_at: expiry === null ? null : new Date(world.moment.getTime() + expiry),
     ended_at: session.state === 'ended' ? made : null,
     metadata: {},
+    idle_after: null,
+    last_active_at: null,
+    erase_after: null,
+    cleaned_up_at: null,
     created_at: made,
     updated_at: made,
   };

@@ -108,7 +108,8 @@ const covered: Record<string, string> = {
     'id username username_key email display_name password_hash previous_password_hash password_reset_at issuer subject role status secrets_from metadata revision created_at',
   logins: 'id user_id refresh_generation created_at expires_at ended_at ip user_agent root_key_id',
   tokens: 'id user_id name token_hash permissions agent session_id created_at expires_at revoked_at',
-  sessions: 'id external_id owner_id title status expires_at ended_at metadata created_at issuer',
+  sessions:
+    'id external_id owner_id title status expires_at ended_at metadata created_at issuer idle_after last_active_at erase_after cleaned_up_at',
   session_participants: 'session_id user_id role joined_at left_at named_since invited_at invited_by removed_at',
   owner_keys: 'id owner_id wrapped_key root_key_id state created_at',
   secrets:

@@ -84,10 +84,14 @@ const ownedBy = async (client: Client, owner: string, found: readonly Secret[]):
   return found.filter((secret) => secret.owner_id === ownerId);
 };
 
-/** The service's order for a bare name: the session's secret, then one's own, then those shared with one. */
+/**
+ * The service's order for a bare name: the session's secret, then one's own, then those shared with one. One's own in another
+ * session comes last, so that it is found by its name after that session has ended.
+ */
 const levelOf = (secret: Secret, session: string | null): number | null => {
-  if (secret.scope === 'session') return secret.session_id === session && session !== null ? 0 : null;
-  return secret.access === 'owner' ? 1 : 2;
+  if (secret.scope !== 'session') return secret.access === 'owner' ? 1 : 2;
+  if (secret.session_id === session && session !== null) return 0;
+  return secret.access === 'owner' ? 3 : null;
 };
 
 const firstLevel = (found: readonly Secret[], session: string | null): Secret[] => {

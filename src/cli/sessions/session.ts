@@ -99,6 +99,9 @@ const factsOf = (session: Session): [string, string][] => {
     ['status', session.status],
     ['ended', session.ended_at ?? ''],
     ['ends', session.ended_at === null ? (session.expires_at ?? '') : ''],
+    ['ends when idle for', session.idle_after === null ? '' : `${Math.round(session.idle_after / 3600)} hours`],
+    ['secrets erased', session.cleaned_up_at ?? ''],
+    ['secrets erased from', session.cleaned_up_at === null ? (session.erase_after ?? '') : ''],
   ];
   return rows.filter(([, value]) => value !== '');
 };
@@ -188,10 +191,13 @@ export const leave = async (
 type Cleanup = Awaited<ReturnType<typeof cleanupOf>>;
 
 /** Shows on stderr what ending the session does, above the confirmation. */
-const showCleanup = async (context: CliContext, client: Client, { secrets }: Cleanup): Promise<void> => {
+const showCleanup = async (context: CliContext, client: Client, { secrets, grace_seconds }: Cleanup): Promise<void> => {
   const usernames = createUsernames(client);
   if (secrets.length === 0) return context.out.note('It holds no secret that you have access to.');
-  context.out.note('Ending the session immediately cuts off these secrets for everyone but their owners:');
+  const hours = Math.round(grace_seconds / 3600);
+  context.out.note(
+    `Ending the session cuts off these secrets for everyone but their owners, and erases after ${hours} hours what they have not moved out with "keyhold transfer NAME --to-user":`,
+  );
   for (const secret of secrets) {
     context.out.note(
       `  ${secret.name}  ${secret.mine ? 'yours' : `of ${printable(await usernames(secret.owner_id))}`}`,

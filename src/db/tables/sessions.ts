@@ -13,6 +13,14 @@ export interface SessionRow {
   expires_at: Date | null;
   ended_at: Date | null;
   metadata: JsonObject;
+  /** After how many seconds without a request that names it the session ends; null for never. */
+  idle_after: number | null;
+  /** When a request last named the session, moved at most once an hour; null before any was noted. */
+  last_active_at: Date | null;
+  /** Of a session that has ended: when the secrets in it are erased. */
+  erase_after: Date | null;
+  /** When they were erased. */
+  cleaned_up_at: Date | null;
   created_at: Date;
   updated_at: Date;
   seal: Buffer;
@@ -32,6 +40,10 @@ export const sessions: SealedTableOf<SessionRow, 'updated_at'> = {
     metadata: 'json',
     created_at: 'time',
     issuer: { kind: 'text', since: 2, default: null },
+    idle_after: { kind: 'int', since: 3, default: null },
+    last_active_at: { kind: 'time', since: 3, default: null },
+    erase_after: { kind: 'time', since: 3, default: null },
+    cleaned_up_at: { kind: 'time', since: 3, default: null },
   },
   unsealed: { updated_at: { kind: 'time', why: 'shown only' } },
 };

@@ -99,12 +99,15 @@ const previewOf = async (sessions: Sessions, secrets: Secrets, caller: Caller, n
   return {
     session_id: session.id,
     status: session.status,
+    erase_after: session.erase_after,
+    cleaned_up_at: session.cleaned_up_at,
+    grace_seconds: sessions.graceSeconds,
     secrets: seen.map(({ id, name: secretName, owner_id }) => ({
       id,
       name: secretName,
       owner_id,
       mine: owner_id === caller.userId,
-      outcome: 'cut_off',
+      outcome: 'erased',
     })),
   };
 };

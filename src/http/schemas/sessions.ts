@@ -9,6 +9,10 @@ const example = {
   status: 'active',
   expires_at: null,
   ended_at: null,
+  idle_after: null,
+  last_active_at: null,
+  erase_after: null,
+  cleaned_up_at: null,
   metadata: {},
   participants: [
     {
@@ -49,6 +53,12 @@ export const Session = Type.Object(
     status: SessionStatus,
     expires_at: nullable(Instant),
     ended_at: nullable(Instant),
+    idle_after: nullable(Type.Integer({ description: 'Seconds without a request that names it, after which it ends' })),
+    last_active_at: nullable(Instant),
+    erase_after: nullable(
+      Type.String({ format: 'date-time', description: 'Until then, owners can take their secrets out' }),
+    ),
+    cleaned_up_at: nullable(Type.String({ format: 'date-time', description: 'When what was left in it was erased' })),
     metadata: Type.Record(Type.String(), Type.Unknown()),
     participants: Type.Array(Participant),
     created_at: Instant,
@@ -93,19 +103,34 @@ export const SessionList = Type.Object(
 
 const Title = nullable(Text({ minLength: 1, maxLength: 256 }));
 
+/** The time of the last activity is moved once an hour. */
+const IdleAfter = nullable(
+  Type.Integer({
+    minimum: 7200,
+    maximum: 315_360_000,
+    description: 'Seconds without a request that names the session, after which it ends; exact to an hour',
+  }),
+);
+
 export const CreateSessionBody = strict(
   {
     external_id: Type.Optional(nullable(SessionName)),
     title: Type.Optional(Title),
     participants: Type.Optional(Type.Array(Id, { maxItems: 1000 })),
     expires_at: Type.Optional(nullable(Instant)),
+    idle_after: Type.Optional(IdleAfter),
     metadata: Type.Optional(Metadata),
   },
   { title: 'CreateSessionRequest', examples: [{ external_id: 'chat-42', title: 'Deploy the billing service' }] },
 );
 
 export const ChangeSessionBody = strict(
-  { title: Type.Optional(Title), expires_at: Type.Optional(nullable(Instant)), metadata: Type.Optional(Metadata) },
+  {
+    title: Type.Optional(Title),
+    expires_at: Type.Optional(nullable(Instant)),
+    idle_after: Type.Optional(IdleAfter),
+    metadata: Type.Optional(Metadata),
+  },
   { title: 'UpdateSessionRequest', minProperties: 1, examples: [{ title: 'Deploy the billing service, again' }] },
 );
 
@@ -121,30 +146,40 @@ export const SessionEndPreview = Type.Object(
   {
     session_id: Type.String(),
     status: SessionStatus,
+    erase_after: nullable(Type.String({ format: 'date-time', description: 'Null while the session is active' })),
+    cleaned_up_at: nullable(Instant),
+    grace_seconds: Type.Integer({ description: 'How long after its end the secrets are erased' }),
     secrets: Type.Array(
       Type.Object({
         id: Type.String(),
         name: Type.String(),
         owner_id: Type.String(),
         mine: Type.Boolean(),
-        outcome: Type.Literal('cut_off'),
+        outcome: Type.Literal('erased', {
+          description:
+            'Cut off from everyone but its owner at the end, and erased after the grace period unless moved out',
+        }),
       }),
     ),
   },
   {
     title: 'SessionEndPreview',
-    description: 'The secrets of the session that the caller can see. Once it ends, only their owners can access them',
+    description:
+      'The secrets of the session that the caller can see. Once it ends, only their owners can access them, and after the grace period those that were not moved out are erased',
     examples: [
       {
         session_id: example.id,
         status: 'active',
+        erase_after: null,
+        cleaned_up_at: null,
+        grace_seconds: 86_400,
         secrets: [
           {
             id: '0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e30',
             name: 'DEPLOY_KEY',
             owner_id: example.owner_id,
             mine: true,
-            outcome: 'cut_off',
+            outcome: 'erased',
           },
         ],
       },
