@@ -1,13 +1,15 @@
-/** Work that is done again and again. */
 export interface Loop {
   start(): void;
-  /** Does it now, or once more if it is being done; resolves when that is done. */
+  /** Begins a run now, or another one as soon as the one under way is over; resolves when that is done. */
   nudge(): Promise<void>;
-  /** Waits for the work under way. */
+  /** Begins no further run, and resolves once the one under way is over. */
   stop(): Promise<void>;
 }
 
-/** Runs `work` again and again, never twice at the same time: `pauseMs` after the last run, or when it is nudged. */
+/**
+ * Runs `work` again and again, never twice at the same time: `pauseMs` after the end of the last run, or when it is nudged.
+ * `work` must not throw.
+ */
 export const createLoop = (work: () => Promise<void>, pauseMs: number): Loop => {
   let state: 'new' | 'started' | 'stopped' = 'new';
   let timer: NodeJS.Timeout | undefined;
@@ -41,6 +43,22 @@ export const createLoop = (work: () => Promise<void>, pauseMs: number): Loop => 
       state = 'stopped';
       clearTimeout(timer);
       await running;
+    },
+  };
+};
+
+/** Passes on the first of the same complaints in a row, so that a database that is away is not complained about each time. */
+export const createComplaints = (complain: (message: string) => void) => {
+  let last = '';
+  return {
+    about: (error: unknown): void => {
+      const message = error instanceof Error ? error.message : String(error);
+      if (message !== last) complain(message);
+      last = message;
+    },
+    /** All is well again: the next complaint is passed on, whatever it says. */
+    over: (): void => {
+      last = '';
     },
   };
 };

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
 import type { JobId } from '../core/ids.ts';
-import { createLoop } from '../core/loop.ts';
+import { createComplaints, createLoop } from '../core/loop.ts';
 import type { Db } from '../db/database.ts';
 import { type JobSchemaState, jobSchemaState } from '../db/job-schema.ts';
 import type { QueueDatabase } from '../db/queue-database.ts';
@@ -60,7 +60,6 @@ export const createJobRunner = ({ db, queueDatabase, clock, queries, takeStep, k
   let looks = 0;
   let restingSince = 0;
   let reported: JobSchemaState = 'ready';
-  let complaint = '';
 
   const sent = new Map<JobId, { readonly revision: number; readonly at: number }>();
 
@@ -121,24 +120,19 @@ export const createJobRunner = ({ db, queueDatabase, clock, queries, takeStep, k
     else if (!isRoutine) await sendDue(rows);
   };
 
-  /** While the database is away, the first of the same complaints is enough. */
-  const complain = (error: unknown): void => {
-    const message = error instanceof Error ? error.message : String(error);
-    if (message !== complaint) log.warn({ message }, 'Jobs do not run at the moment.');
-    complaint = message;
-  };
+  const complaints = createComplaints((message) => log.warn({ message }, 'Jobs do not run at the moment.'));
 
   const openQueue = async (): Promise<JobQueue> => {
     const { openJobQueue } = await import('./queue.ts');
-    return await openJobQueue(queueDatabase, slice, complain);
+    return await openJobQueue(queueDatabase, slice, complaints.about);
   };
 
   const lookOrComplain = async (): Promise<void> => {
     try {
       await look();
-      complaint = '';
+      complaints.over();
     } catch (error) {
-      complain(error);
+      complaints.about(error);
     }
   };
 
