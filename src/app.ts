@@ -9,6 +9,7 @@ import {
   createExternalUsers,
   createLogins,
   createRefreshTokens,
+  createStillValid,
   createTokens,
 } from './auth/index.ts';
 import type { Config } from './config/config.ts';
@@ -19,6 +20,7 @@ import { digestKey } from './crypto/derive.ts';
 import { databaseNow } from './db/checks.ts';
 import type { Database } from './db/database.ts';
 import { createNow } from './db/time.ts';
+import { createEventWriter, createPositions } from './events/index.ts';
 import { createHttpGate } from './http/gate.ts';
 import { createListening, createMetricsServer } from './http/listen.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
@@ -27,8 +29,9 @@ import { registerRoutes } from './http/routes/index.ts';
 import { createServer } from './http/server.ts';
 import { createIdempotency } from './idempotency/index.ts';
 import { createJobs, type JobKinds } from './jobs/index.ts';
-import { createOwnerKeys, createSeals, type KeyRing, openKeyRing } from './keys/index.ts';
+import { createEventIds, createOwnerKeys, createSeals, type KeyRing, openKeyRing } from './keys/index.ts';
 import { createLifecycle, elapsedMs, type SweepClocks, type Sweeper } from './lifecycle/index.ts';
+import { createNotices } from './notices/index.ts';
 import { createRotation } from './rotation/index.ts';
 import { createSecrets } from './secrets/index.ts';
 import { createSessions } from './sessions/index.ts';
@@ -91,7 +94,6 @@ const createDomains = ({ config, clock, database }: DomainDeps, keys: KeyRing, m
   const seals = createSeals(() => keys.held().sealKeys, watch.note);
   const ownerKeys = createOwnerKeys({ clock, rootKeys: () => keys.held().rootKeys, seals });
   const audit = createAudit({ clock, seals, onRecord: metrics.recorded });
-  watch.recordTo(db, audit);
   const callerState = createCallerState({ db, seals, clock });
   const mutate = createMutate({ db, callerState, audit });
   const jobs = createJobs({ database, clock, seals, audit, mutate });
@@ -113,6 +115,7 @@ const createDomains = ({ config, clock, database }: DomainDeps, keys: KeyRing, m
     throttle,
     waitingMs: config.waitingMs,
   });
+  watch.recordTo(db, audit, () => users.administrators(db));
   const sessions = createSessions({
     db,
     clock,
@@ -125,36 +128,8 @@ const createDomains = ({ config, clock, database }: DomainDeps, keys: KeyRing, m
     users,
     graceMs: config.graceMs,
   });
-  const accessTokens = createAccessTokens({ loginKeys: () => keys.held(), issuer: config.issuer, clock });
-  const refreshTokens = createRefreshTokens(() => keys.held());
-  const logins = createLogins({
-    db,
-    clock,
-    now,
-    seals,
-    audit,
-    mutate,
-    callerState,
-    users,
-    passwords,
-    throttle,
-    accessTokens,
-    refreshTokens,
-    refreshMs: config.refreshMs,
-  });
-  const tokens = createTokens({ db, clock, now, seals, audit, mutate, idempotency, sessions });
-  const externalTokens = createExternalTokens({ issuers: config.externalIssuers, clock });
-  const externalUsers = createExternalUsers({ db, audit, users, closedIdentities });
-  const authenticate = createAuthenticate({
-    db,
-    clock,
-    audit,
-    callerState,
-    sessions,
-    accessTokens,
-    externalTokens,
-    externalUsers,
-  });
+  const credentials = { db, clock, now, seals, audit, mutate, idempotency, callerState, users, sessions };
+  const auth = createAuth({ ...credentials, config, keys, closedIdentities, passwords, throttle });
   const secrets = createSecrets({
     db,
     clock,
@@ -171,7 +146,53 @@ const createDomains = ({ config, clock, database }: DomainDeps, keys: KeyRing, m
     deletedMs: config.deletedMs,
   });
   const lifecycle = createLifecycle({ db, clock, seals, audit, mutate, jobs, users, sessions, secrets });
-  return { audit, jobs, rotation, users, sessions, secrets, accessTokens, logins, tokens, authenticate, lifecycle };
+  const notices = createNotices({
+    db,
+    clock,
+    seals,
+    audit,
+    mutate,
+    users,
+    sessions,
+    secrets,
+    ids: createEventIds(lookupKey),
+    stillValid: auth.stillValid,
+  });
+  const givePositions = createPositions({ db, seals, fanOut: async () => undefined });
+  return { ...auth, audit, jobs, rotation, users, sessions, secrets, lifecycle, notices, givePositions };
+};
+
+interface AuthDeps extends Omit<Parameters<typeof createLogins>[0], 'accessTokens' | 'refreshTokens' | 'refreshMs'> {
+  readonly config: Config;
+  readonly keys: KeyRing;
+  readonly idempotency: Parameters<typeof createTokens>[0]['idempotency'];
+  readonly closedIdentities: Parameters<typeof createExternalUsers>[0]['closedIdentities'];
+  readonly sessions: ReturnType<typeof createSessions>;
+}
+
+/** Everything by which a request says whose it is. */
+const createAuth = (deps: AuthDeps) => {
+  const { config, keys, db, clock, audit, users, sessions, callerState, closedIdentities } = deps;
+  const accessTokens = createAccessTokens({ loginKeys: () => keys.held(), issuer: config.issuer, clock });
+  const refreshTokens = createRefreshTokens(() => keys.held());
+  const externalTokens = createExternalTokens({ issuers: config.externalIssuers, clock });
+  const externalUsers = createExternalUsers({ db, audit, users, closedIdentities });
+  return {
+    accessTokens,
+    logins: createLogins({ ...deps, accessTokens, refreshTokens, refreshMs: config.refreshMs }),
+    tokens: createTokens(deps),
+    authenticate: createAuthenticate({
+      db,
+      clock,
+      audit,
+      callerState,
+      sessions,
+      accessTokens,
+      externalTokens,
+      externalUsers,
+    }),
+    stillValid: createStillValid({ db, clock, callerState, users, sessions, accessTokens, externalTokens }),
+  };
 };
 
 /** Every kind of long work that this version knows. */
@@ -240,7 +261,10 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
     // Whether the process answers must not depend on a database that does not.
     if (request.routeOptions.url !== '/healthz') await keys.revive();
   });
-  await registerRoutes(http, httpGate, { ...domains, metrics, readiness: createReadiness({ db, clock, keys }) });
+  const streams = domains.notices.streams(logger);
+  const writer = createEventWriter({ givePositions: domains.givePositions, onGiven: streams.nudge, log: logger });
+  const readiness = createReadiness({ db, clock, keys });
+  await registerRoutes(http, httpGate, { ...domains, streams, metrics, readiness });
   const metricsServer = await createMetricsServer({ config, logger, metrics });
   const { listen, close } = createListening(http, metricsServer, config);
   const stopRecording = recordTurnedAway(limits, logger);
@@ -258,10 +282,13 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
       const address = await listen();
       runner.start();
       sweeper.start();
+      writer.start();
+      streams.start();
       return address;
     },
     close: async () => {
-      await Promise.all([close(), runner.stop(), sweeper.stop()]);
+      // Streams would keep the server from closing.
+      await Promise.all([streams.close(), close(), runner.stop(), sweeper.stop(), writer.stop()]);
       await stopRecording();
       await keys.close();
     },

@@ -76,6 +76,7 @@ export interface AuditDetails {
   'token.create': { readonly permissions: readonly Permission[]; readonly session_id?: string };
   'token.revoke': NoDetails;
   'token.refused': NoDetails;
+  'notice.read': NoDetails;
   'job.start': { readonly kind: string };
   'job.cancel': JobProgress;
   'job.finish': JobProgress;

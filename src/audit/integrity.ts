@@ -1,6 +1,9 @@
 import type { Clock } from '../core/clock.ts';
+import type { UserId } from '../core/ids.ts';
+import { createNews } from '../core/news.ts';
 import type { Db } from '../db/database.ts';
 import { type SealedTableName, sealedTables } from '../db/tables/index.ts';
+import type { NewEvent } from '../events/index.ts';
 import { type Audit, systemActor } from './record.ts';
 
 /** A row that was read and is not as the service wrote it. */
@@ -12,12 +15,13 @@ interface BrokenRow {
 export interface IntegrityWatch {
   /** Records a broken row, at most once a minute. */
   note(table: SealedTableName, row: object): void;
-  /** Sets where the records go, once the audit log exists. */
-  recordTo(db: Db, audit: Audit): void;
+  /** Sets where the records go, once the audit log exists, and who is told. */
+  recordTo(db: Db, audit: Audit, administrators: () => Promise<readonly UserId[]>): void;
 }
 
 const quietMs = 60_000;
-const maxRows = 10_000;
+/** Administrators are told of the first broken row of a table; the records have the others. */
+const quietForAdministratorsMs = 3_600_000;
 
 /** The secrets domain records its own broken rows, with the caller, in the transaction that read them. */
 const recordedElsewhere: ReadonlySet<SealedTableName> = new Set(['secrets']);
@@ -35,36 +39,31 @@ const keyOf = (table: SealedTableName, row: object): string => {
 
 /**
  * Records every broken seal, wherever a decision depended on the row. A row that is read a thousand times makes one record
- * a minute.
+ * a minute. Administrators are told of each table once an hour.
  */
 export const createIntegrityWatch = (clock: Clock): IntegrityWatch => {
-  const lastSeen = new Map<string, number>();
+  const recorded = createNews(clock, quietMs);
+  const told = createNews(clock, quietForAdministratorsMs);
   let sink: ((broken: BrokenRow) => Promise<void>) | null = null;
-
-  const isNews = (name: string): boolean => {
-    const now = clock.now().getTime();
-    if (now - (lastSeen.get(name) ?? Number.NEGATIVE_INFINITY) < quietMs) return false;
-    if (lastSeen.size >= maxRows) lastSeen.clear();
-    lastSeen.set(name, now);
-    return true;
-  };
 
   return {
     note: (table, row) => {
       const key = keyOf(table, row);
       const name = `${table} ${key}`;
-      if (recordedElsewhere.has(table) || sink === null || !isNews(name)) return;
+      if (recordedElsewhere.has(table) || sink === null || !recorded.isNews(name)) return;
       // If this cannot be recorded now, the next read of the row tries again.
-      sink({ table, key }).catch(() => lastSeen.delete(name));
+      sink({ table, key }).catch(() => recorded.forget(name));
     },
-    recordTo: (db, audit) => {
-      sink = ({ table, key }) =>
-        audit.recordAlone(db, systemActor('integrity'), {
-          action: 'row.integrity_broken',
-          outcome: 'failed',
-          reason: 'seal',
-          details: { table, key },
-        });
+    recordTo: (db, audit, administrators) => {
+      const tellsOf = async ({ table, key }: BrokenRow): Promise<readonly NewEvent[]> => {
+        if (!told.isNews(table)) return [];
+        return [{ type: 'integrity.broken', to: await administrators(), details: { table, key } }];
+      };
+      sink = async (broken) => {
+        const details = { table: broken.table, key: broken.key };
+        const entry = { action: 'row.integrity_broken', outcome: 'failed', reason: 'seal', details } as const;
+        await audit.recordAlone(db, systemActor('integrity'), { ...entry, tells: await tellsOf(broken) });
+      };
     },
   };
 };

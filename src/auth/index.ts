@@ -18,6 +18,7 @@ export { createAuthenticate } from './authenticate.ts';
 export { createExternalTokens } from './external/tokens.ts';
 export { createExternalUsers } from './external/users.ts';
 export { createRefreshTokens } from './refresh-token.ts';
+export { createStillValid } from './still-valid.ts';
 export { createTokens, type Tokens } from './tokens.ts';
 export { createCredentialWithdrawals } from './withdraw.ts';
 
@@ -46,7 +47,19 @@ export const createLogins = (deps: Deps) => {
   const queries = createQueries(seals);
   const issueTokens = createIssueTokens({ accessTokens, refreshTokens });
   return {
-    login: createLogin({ db, clock, now, audit, users, passwords, throttle, issueTokens, refreshTokens, refreshMs }),
+    login: createLogin({
+      db,
+      clock,
+      now,
+      seals,
+      audit,
+      users,
+      passwords,
+      throttle,
+      issueTokens,
+      refreshTokens,
+      refreshMs,
+    }),
     refresh: createRefresh({ db, clock, seals, audit, callerState, queries, refreshTokens, issueTokens, refreshMs }),
     ...createLoginList({ db, clock, seals, audit, mutate, queries }),
   };

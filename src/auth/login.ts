@@ -7,8 +7,9 @@ import { boundedText } from '../core/text.ts';
 import { commitOrThrow, type Db, mapDbErrors, type Outcome, type Tx } from '../db/database.ts';
 import type { UserRow } from '../db/tables/index.ts';
 import type { Now } from '../db/time.ts';
-import type { Unsealed } from '../keys/index.ts';
+import type { Seals, Unsealed } from '../keys/index.ts';
 import type { Passwords, Throttle, Users } from '../users/index.ts';
+import { createNewPlace } from './new-place.ts';
 import type { RefreshTokens } from './refresh-token.ts';
 import type { CommittedLogin, IssueTokens, TokenResponse } from './token-response.ts';
 
@@ -16,6 +17,7 @@ interface Deps {
   readonly db: Db;
   readonly clock: Clock;
   readonly now: Now;
+  readonly seals: Pick<Seals, 'load'>;
   readonly audit: Audit;
   readonly users: Pick<Users, 'byKey' | 'lockActive'>;
   readonly passwords: Passwords;
@@ -31,7 +33,9 @@ interface Deps {
  * `rate_limited` after too many failures.
  */
 export const createLogin = (deps: Deps) => {
-  const { db, clock, now, audit, users, passwords, throttle, issueTokens, refreshTokens, refreshMs } = deps;
+  const { db, clock, now, seals, audit, users, passwords, throttle, issueTokens, refreshTokens, refreshMs } = deps;
+
+  const newPlace = createNewPlace(seals);
 
   const insert = async (tx: Tx, origin: RequestOrigin, user: UserRow): Promise<CommittedLogin> => {
     const expires_at = new Date(clock.now().getTime() + refreshMs);
@@ -42,6 +46,7 @@ export const createLogin = (deps: Deps) => {
       target: { type: 'login', id: login.id },
       outcome: 'allowed',
       details: {},
+      tells: await newPlace(tx, login),
     } as const;
     await audit.insert(tx, [{ table: 'logins', rows: [login] }], [{ actor: { origin, userId: user.id }, entry }]);
     return { login, user };

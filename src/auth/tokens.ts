@@ -68,6 +68,7 @@ export const createTokens = (deps: Deps) => {
       target: { type: 'token', id: row.id },
       outcome: 'allowed',
       details: { permissions: input.permissions, ...(session ? { session_id: session } : {}) },
+      tells: [{ type: 'token.created', to: [caller.userId], details: { token_id: row.id } }],
     } as const;
     await audit.insert(tx, [{ table: 'tokens', rows: [row] }], [{ actor: caller, entry }]);
     return { ok: [row.id] };
@@ -99,8 +100,10 @@ export const createTokens = (deps: Deps) => {
         const row = await queries.lockOwnToken(tx, caller.userId, id);
         if (!row)
           return await audit.refuse(tx, caller, 'token.revoke', { target, error: notFound(), reason: 'nothing' });
-        if (row.revoked_at === null) await seals.update(tx, 'tokens', row, { revoked_at: clock.now() });
-        await audit.allow(tx, caller, 'token.revoke', { target, details: {} });
+        const isNew = row.revoked_at === null;
+        if (isNew) await seals.update(tx, 'tokens', row, { revoked_at: clock.now() });
+        const told = { type: 'token.revoked', to: [caller.userId], details: { token_id: id } } as const;
+        await audit.allow(tx, caller, 'token.revoke', { target, details: {}, tells: isNew ? [told] : [] });
         return { ok: undefined };
       }),
   };

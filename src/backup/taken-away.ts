@@ -162,6 +162,7 @@ const stepsOf: Readonly<Record<AuditAction, StepsOf | null>> = {
   'backup.release': null,
   'clock.jump': null,
   'audit.export': null,
+  'notice.read': null,
   'job.start': null,
   'job.cancel': null,
   'job.finish': null,

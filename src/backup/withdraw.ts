@@ -11,6 +11,7 @@ import type { RawRow } from '../db/json-rows.ts';
 import { scanRows } from '../db/scan.ts';
 import type { ServiceKeyRow } from '../db/tables/index.ts';
 import { createNow } from '../db/time.ts';
+import { createEventErasing } from '../events/index.ts';
 import { inspectServiceKeyRows, verifyingKeys } from '../keys/index.ts';
 import { createPurge, purgeStart } from '../lifecycle/index.ts';
 import { createSecretWithdrawals } from '../secrets/index.ts';
@@ -141,7 +142,7 @@ const createApply = ({ tx, seals, clock, lookupKey, audit }: Restored) => {
   const secrets = createSecretWithdrawals({ seals, clock });
   const credentials = createCredentialWithdrawals({ seals, clock });
 
-  const purging = createPurge({ users, sessions, secrets });
+  const purging = createPurge({ users, sessions, secrets, events: createEventErasing(seals) });
 
   const erase = async (id: UserId): Promise<boolean> => {
     if (!(await users.erase(tx, id))) return false;

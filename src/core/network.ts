@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 
 /** An IPv6 user has a whole /64 to choose addresses from; it counts as one. */
 export const network = (ip: string): string => {
@@ -11,4 +11,14 @@ export const network = (ip: string): string => {
   const back = tail === '' ? [] : tail.split(':');
   const missing = ip.includes('::') ? Math.max(0, 8 - front.length - back.length) : 0;
   return [...front, ...Array<string>(missing).fill('0'), ...back].slice(0, 4).join(':');
+};
+
+/** The network that an address is in, as people see it: a /24 of IPv4, a /64 of IPv6; null for what is no address. */
+export const widerNetwork = (ip: string): string | null => {
+  const narrow = network(ip);
+  if (isIPv4(narrow)) return `${narrow.split('.').slice(0, 3).join('.')}.0/24`;
+  if (!isIPv6(ip)) return null;
+  // Two spellings of the same four groups are one network.
+  const groups = narrow.split(':').map((group) => Number.parseInt(group, 16).toString(16));
+  return `${groups.join(':')}::/64`;
 };

@@ -9,6 +9,7 @@ export const offeredPermissions = [
   'secrets:own',
   'sessions:read',
   'sessions:write',
+  'events:read',
   'admin',
 ] as const;
 

@@ -56,6 +56,10 @@ export const digestKey = (lookupKey: Uint8Array): Buffer => derive(lookupKey, 'k
 /** The MAC key under which closed identities are recorded. */
 export const closedIdentityKey = (lookupKey: Uint8Array): Buffer => derive(lookupKey, 'keyhold/closed-identity/v1', []);
 
+/** The key under which a user's positions among events are shown. `epoch` is the id of the latest restore, or the nil UUID. */
+export const eventIdKey = (lookupKey: Uint8Array, epoch: string, userId: string): Buffer =>
+  derive(lookupKey, 'keyhold/events/v1', [uuidBytes(epoch), uuidBytes(userId)]);
+
 /** The X25519 private key to which backups are encrypted. */
 export const backupKey = (rootKey: Uint8Array): Buffer => derive(rootKey, 'keyhold/backup/v1', []);
 

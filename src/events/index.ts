@@ -1,3 +1,6 @@
+export { createEventErasing, type EventErasing } from './erase.ts';
 export { createPositions } from './positions.ts';
 export { type EventActor, eventRows, type NewEvent } from './rows.ts';
-export type { EventType } from './types.ts';
+export { createTrimEvents } from './trim.ts';
+export { type EventType, eventTypes } from './types.ts';
+export { createEventWriter } from './writer.ts';

@@ -23,8 +23,9 @@ const batch = 500;
  */
 export const createPositions =
   ({ db, seals, fanOut }: Deps) =>
-  (): Promise<number> =>
-    inTransaction(db, async (tx) => {
+  async (): Promise<number> => {
+    if (!(await isAnyWaiting(db))) return 0;
+    return await inTransaction(db, async (tx) => {
       const last = await lockLog(tx);
       if (last === null) return 0;
       const { rows } = await sql<RawRow>`update public.events as e set position = ${last} + n.number
@@ -40,6 +41,11 @@ export const createPositions =
       );
       return rows.length;
     });
+  };
+
+/** Looked at first, so that a service at rest writes and locks nothing. */
+const isAnyWaiting = async (db: Db): Promise<boolean> =>
+  (await sql`select 1 from public.events where position is null limit 1`.execute(db)).rows.length > 0;
 
 /** The last position that was given; null while another service gives positions. */
 const lockLog = async (tx: Tx): Promise<number | null> => {

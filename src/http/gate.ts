@@ -14,6 +14,9 @@ export interface HttpGate {
 
 const callers = new WeakMap<FastifyRequest, Caller>();
 
+/** The token that a request presents. Only routes that go on after their answer began need it. */
+export const tokenOf = (request: FastifyRequest): string => senderOf(request).token ?? '';
+
 export const createHttpGate = (gate: Gate): HttpGate => ({
   admit: (request) => gate.admit(senderOf(request)),
   enter: async (request, operation) => {

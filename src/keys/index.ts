@@ -1,4 +1,5 @@
 export type { Asked, Narrowing } from './asked.ts';
+export { createEventIds, type EventIdScope, type EventIds } from './event-ids.ts';
 export { liveServices, lockKeys, serviceName } from './heartbeats.ts';
 export type { HeldKeys } from './held-keys.ts';
 export { createIdentityMac } from './identity-mac.ts';

@@ -2,6 +2,7 @@ import type { Mutate } from '../access/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Db } from '../db/database.ts';
+import { createEventErasing } from '../events/index.ts';
 import type { JobKinds, Jobs } from '../jobs/index.ts';
 import type { Seals } from '../keys/index.ts';
 import type { Secrets } from '../secrets/index.ts';
@@ -34,7 +35,7 @@ export type Lifecycle = ReturnType<typeof createLifecycle>;
 
 /** What spans the domains: erasing a user, and what is held back after a restore. */
 export const createLifecycle = ({ db, clock, seals, audit, mutate, jobs, users, sessions, secrets }: Deps) => {
-  const purging = createPurge({ users, sessions, secrets });
+  const purging = createPurge({ users, sessions, secrets, events: createEventErasing(seals) });
   const hold = createHold({ db, seals, clock, audit, mutate });
   const kinds: JobKinds = createEraseJobs({ users, purging, isHeld: hold.isHeld });
   return {

@@ -1,6 +1,7 @@
 import type { UserId } from '../core/ids.ts';
 import type { Purge, PurgeOptions } from '../core/purge.ts';
 import type { Db, Tx } from '../db/database.ts';
+import type { EventErasing } from '../events/index.ts';
 import type { Secrets } from '../secrets/index.ts';
 import type { Sessions } from '../sessions/index.ts';
 import type { Users } from '../users/index.ts';
@@ -9,10 +10,21 @@ interface Deps {
   readonly users: Pick<Users, 'erasing'>;
   readonly sessions: Pick<Sessions, 'erasing'>;
   readonly secrets: Pick<Secrets, 'erasing'>;
+  readonly events: EventErasing;
 }
 
 /** What is purged of an erased user, in this order. The keys come last, since secrets and versions refer to them. */
-const stages = ['logins', 'tokens', 'repeats', 'sessions', 'participations', 'shares', 'secrets', 'keys'] as const;
+const stages = [
+  'logins',
+  'tokens',
+  'repeats',
+  'sessions',
+  'participations',
+  'shares',
+  'secrets',
+  'events',
+  'keys',
+] as const;
 
 type Stage = (typeof stages)[number];
 
@@ -59,7 +71,7 @@ const add = (a: Readonly<Record<string, number>>, b: Readonly<Record<string, num
  * Deletes what an erased user leaves behind. Since nobody can be that user any more, nothing is added meanwhile: each row is
  * met once, in whatever batches.
  */
-export const createPurge = ({ users, sessions, secrets }: Deps) => {
+export const createPurge = ({ users, sessions, secrets, events }: Deps) => {
   const work: Readonly<Record<Stage, Purge<Tx, UserId>>> = {
     logins: users.erasing.purgeLogins,
     tokens: users.erasing.purgeTokens,
@@ -68,6 +80,7 @@ export const createPurge = ({ users, sessions, secrets }: Deps) => {
     participations: sessions.erasing.purgePresences,
     shares: secrets.erasing.purgeShares,
     secrets: secrets.erasing.purgeOwned,
+    events: events.purge,
     keys: users.erasing.purgeKeys,
   };
 
@@ -96,6 +109,7 @@ export const createPurge = ({ users, sessions, secrets }: Deps) => {
       const { logins, tokens, repeats } = await users.erasing.countCredentials(db, userId);
       const { owned, sessions: running, participations } = await sessions.erasing.countForErasing(db, userId);
       const { secrets: mine, versions, shares, shared } = await secrets.erasing.countForErasing(db, userId);
+      const told = await events.count(db, userId);
       const counts: ErasedCounts = {
         secrets: mine,
         versions,
@@ -105,7 +119,8 @@ export const createPurge = ({ users, sessions, secrets }: Deps) => {
         logins,
         tokens,
       };
-      return { counts, shared, rows: mine + versions + shares + owned + participations + logins + tokens + repeats };
+      const ended = logins + tokens + repeats + told;
+      return { counts, shared, rows: mine + versions + shares + owned + participations + ended };
     },
   };
 };

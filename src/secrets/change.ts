@@ -1,23 +1,18 @@
 import type { Action, Mutate } from '../access/index.ts';
-import type { Audit, AuditAction, AuditDetails } from '../audit/index.ts';
+import type { Audit, AuditDetails } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
 import type { SecretId } from '../core/ids.ts';
+import type { JsonObject } from '../core/json.ts';
 import { type Outcome, refusedWith, type Tx } from '../db/database.ts';
 import type { SealedTableName, SecretRow } from '../db/tables/index.ts';
 import { integrityBroken, type Seals } from '../keys/index.ts';
-import { type Load, type Loaded, refusalEntry } from './load.ts';
+import type { Audience } from './audience.ts';
+import type { ChangeAction, ChangeDetails } from './change-action.ts';
+import type { Load, Loaded } from './load.ts';
 import { orNameTaken } from './names.ts';
 import { type SecretView, viewOf } from './view.ts';
-
-/** Actions that change one secret. Their records name its new revision. */
-export type ChangeAction = {
-  [A in AuditAction]: A extends `secret.${string}` ? (AuditDetails[A] extends { revision: number } ? A : never) : never;
-}[AuditAction];
-
-/** What the record of a change says in addition to the revision. */
-export type ChangeDetails<A extends ChangeAction> = Omit<AuditDetails[A], 'revision'>;
 
 /** The revision that the client saw (If-Match); null or absent where it named none. */
 export interface ExpectedRevision {
@@ -63,18 +58,22 @@ interface Deps {
   readonly audit: Audit;
   readonly mutate: Mutate;
   readonly load: Load;
+  readonly audience: Audience;
 }
 
-export const createChanges = ({ clock, seals, audit, mutate, load }: Deps): Changes => {
+export const createChanges = ({ clock, seals, audit, mutate, load, audience }: Deps): Changes => {
   const lockedSecret = <A extends ChangeAction>(tx: Tx, caller: Caller, as: A, loaded: Loaded): LockedSecret<A> => {
     const target = { type: 'secret', id: loaded.row.id } as const;
-    const record = (revision: number, details: ChangeDetails<A>): Promise<void> =>
-      audit.allow(tx, caller, as, {
+    const record = async (after: SecretRow, details: ChangeDetails<A>): Promise<void> => {
+      const tells = await audience.changed(tx, as, { before: loaded.row, after, details: details as JsonObject });
+      await audit.allow(tx, caller, as, {
         target,
         reason: 'owner',
         // The compiler does not see that this adds what ChangeDetails leaves out.
-        details: { revision, ...details } as AuditDetails[A],
+        details: { revision: after.revision, ...details } as AuditDetails[A],
+        tells,
       });
+    };
     return {
       tx,
       loaded,
@@ -82,16 +81,15 @@ export const createChanges = ({ clock, seals, audit, mutate, load }: Deps): Chan
         const revision = loaded.row.revision + 1;
         const written = { ...changes, revision, updated_at: clock.now() };
         const changed = await seals.update(tx, 'secrets', loaded.row, written);
-        await record(revision, details);
+        await record(changed, details);
         const basis = caller.userId === changed.owner_id ? 'owner' : 'shared';
         return viewOf(changed, basis, caller.userId, loaded.now);
       },
-      record: (details) => record(loaded.row.revision, details),
+      record: (details) => record(loaded.row, details),
       refuse: (error) => audit.refuse(tx, caller, as, { target, error }),
       valueBroken: async (table) => {
-        const details = { table, during: as };
-        const entry = { action: 'row.integrity_broken', target, outcome: 'failed', reason: 'value', details } as const;
-        await audit.record(tx, caller, entry);
+        const { id, owner_id: ownerId } = loaded.row;
+        await audit.record(tx, caller, load.brokenEntry({ id, ownerId, table, reason: 'value', during: as }));
         return refusedWith(integrityBroken());
       },
     };
@@ -100,7 +98,7 @@ export const createChanges = ({ clock, seals, audit, mutate, load }: Deps): Chan
   const changeIn: Changes['changeIn'] = async (tx, caller, { id, action, as, revision, value = false }, work) => {
     const evaluation = await load.evaluateOne(tx, { caller, action, id }, { lock: 'update', value });
     if (evaluation.kind !== 'allowed') {
-      await audit.record(tx, caller, refusalEntry(as, id, evaluation));
+      await audit.record(tx, caller, load.refusalEntry(as, id, evaluation));
       return refusedWith(evaluation.error);
     }
     const locked = lockedSecret(tx, caller, as, evaluation.loaded);

@@ -10,7 +10,7 @@ import type { Idempotency, IdempotentRequest } from '../idempotency/index.ts';
 import { type ImportedItem, type ImportResult, type PlannedItem, planItems, resultOf } from './import-plan.ts';
 import type { ImportWriter } from './import-write.ts';
 import { type CreateSecret, checkPlacement, refuseUnlessFuture, valueBytes } from './input.ts';
-import { type Load, refusalEntry } from './load.ts';
+import type { Load } from './load.ts';
 import { nameInUse, orNameTaken } from './names.ts';
 import type { Placement } from './placement.ts';
 import type { Versions } from './versions.ts';
@@ -97,7 +97,11 @@ export const createImport = (deps: Deps) => {
     if ('refused' in outcome) {
       const { refused: error, broken } = outcome;
       if (broken !== undefined)
-        await audit.record(tx, caller, refusalEntry('secret.value_set', broken, { kind: 'broken', error }));
+        await audit.record(
+          tx,
+          caller,
+          load.refusalEntry('secret.value_set', broken, { kind: 'broken', ownerId: caller.userId }),
+        );
       return await audit.refuse(tx, caller, 'secret.import', { error });
     }
     const { created, updated, skipped, renamed, dry_run } = outcome.ok;

@@ -10,6 +10,7 @@ import type { OwnerKeys, Seals } from '../keys/index.ts';
 import type { Sessions } from '../sessions/index.ts';
 import type { Users } from '../users/index.ts';
 import { createAccessList } from './access-list.ts';
+import { createAudience } from './audience.ts';
 import { createChanges } from './change.ts';
 import { createCreation } from './create.ts';
 import { createCreateBatched } from './create-batched.ts';
@@ -19,6 +20,7 @@ import { createErasing } from './erase.ts';
 import { createImport } from './import.ts';
 import { createImportFor } from './import-for.ts';
 import { createImportWriter } from './import-write.ts';
+import { createKnownNames } from './known-names.ts';
 import { createListing } from './listing.ts';
 import { createLoad } from './load.ts';
 import { createLookAt } from './look.ts';
@@ -64,10 +66,11 @@ export const createSecrets = (deps: SecretsDeps) => {
   const { reminderDays, deletedMs } = deps;
   const load = createLoad({ clock, seals });
   const lookAt = createLookAt({ db, audit, load });
-  const changes = createChanges({ clock, seals, audit, mutate, load });
+  const audience = createAudience({ sessions });
+  const changes = createChanges({ clock, seals, audit, mutate, load, audience });
   const placement = createPlacement({ sessions, users });
   const due = createDue({ seals, audit, reminderDays, deletedMs });
-  const newSecrets = createNewSecrets({ clock, audit });
+  const newSecrets = createNewSecrets({ clock, audit, audience });
   const createBatched = createCreateBatched({ db, clock, ownerKeys, newSecrets });
   const writer = createImportWriter({ ownerKeys, newSecrets });
   const { setValueIn, ...versions } = createVersions({
@@ -117,5 +120,6 @@ export const createSecrets = (deps: SecretsDeps) => {
     access: createAccessList({ db, lookAt, sessions, users }),
     erasing: createErasing({ clock, seals }),
     sweeps: [...due.sweeps, createSessionCleanup({ clock, seals, audit })],
+    knownNames: createKnownNames({ seals, sessions, load }),
   };
 };

@@ -6,7 +6,7 @@ import { type Page, pageOf, readCursor } from '../core/page.ts';
 import { type Db, inTransaction, type Tx } from '../db/database.ts';
 import type { Sessions } from '../sessions/index.ts';
 import { matchesFilter } from './filter.ts';
-import { type Evaluation, type Load, refusalEntry } from './load.ts';
+import type { Evaluation, Load } from './load.ts';
 import { type SecretFilter, visibleIds } from './queries.ts';
 import { type SecretView, viewOf } from './view.ts';
 
@@ -44,7 +44,7 @@ export const createListing = ({ db, clock, audit, load, sessions }: Deps) => {
       const evaluations = [...(await load.evaluate(tx, caller, 'list', cut.items))];
       const items = evaluations.flatMap(([, one]) => viewIn(caller, resolved, one));
       const broken = evaluations.flatMap(([id, one]) => (one.kind === 'broken' ? [{ id, one }] : []));
-      for (const { id, one } of broken) await audit.record(tx, caller, refusalEntry('secret.list', id, one));
+      for (const { id, one } of broken) await audit.record(tx, caller, load.refusalEntry('secret.list', id, one));
       const damaged = broken.filter(({ one }) => one.error.code === 'integrity_broken').map(({ id }) => id);
       const details = { count: items.length, filters: Object.keys(filter) };
       await audit.allow(tx, caller, 'secret.list', { target: everySecret, details });

@@ -5,17 +5,18 @@ import {
   isPresent,
   type Refusal,
   type SecretFacts,
+  type Subject,
   waitingPeriod,
 } from '../access/index.ts';
-import type { AuditEntry } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { type Clock, later } from '../core/clock.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
-import type { OwnerKeyId, SecretId, UserId, VerifiedSessionId } from '../core/ids.ts';
+import { idsOf, type OwnerKeyId, type SecretId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
 import type { RawRow } from '../db/json-rows.ts';
 import type { OwnerKeyRow, SecretRow } from '../db/tables/index.ts';
 import { integrityBroken, type Seals } from '../keys/index.ts';
+import { createRefusalEntries, type RefusalEntries } from './broken.ts';
 import { type LockMode, loadSecretBundle, type SecretBundle } from './queries.ts';
 import { factsOf } from './secret.ts';
 
@@ -31,7 +32,7 @@ export interface Loaded {
 export type Evaluation =
   | { readonly kind: 'allowed'; readonly loaded: Loaded; readonly basis: AccessBasis }
   | { readonly kind: 'refused'; readonly error: KeyholdError; readonly reason: Refusal }
-  | { readonly kind: 'broken'; readonly error: KeyholdError };
+  | { readonly kind: 'broken'; readonly error: KeyholdError; readonly ownerId: UserId | null };
 
 const stateSentences = {
   inactive: 'This secret is inactive. Activate it first.',
@@ -70,12 +71,12 @@ export interface LoadOptions {
 
 /** One question to the rule. Questions of several callers can be asked together; each is answered for its own. */
 export interface Question {
-  readonly caller: Caller;
+  readonly caller: Subject;
   readonly action: Action;
   readonly id: SecretId;
 }
 
-export interface Load {
+export interface Load extends RefusalEntries {
   /** Answers each question by its place. A secret that doesn't exist is refused like one that is foreign. */
   evaluateAll(db: Db, asks: readonly Question[], options?: LoadOptions): Promise<readonly Evaluation[]>;
   /** Asks the same about several secrets, for one caller. */
@@ -121,7 +122,7 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
     };
   };
 
-  const loadedOf = (row: SecretRow, caller: Caller, verified: Verified): Loaded => {
+  const loadedOf = (row: SecretRow, caller: Subject, verified: Verified): Loaded => {
     const active = verified.activeOwners.has(row.owner_id);
     const present = verified.presences.has(presenceKey(caller.session, row.owner_id));
     const key = verified.keys.get(row.key_id);
@@ -129,7 +130,7 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
     return { row, facts: factsOf(row, { active, present }), key: own ? key : null, now: verified.now };
   };
 
-  const decided = (caller: Caller, action: Action, loaded: Loaded | null): Evaluation => {
+  const decided = (caller: Subject, action: Action, loaded: Loaded | null): Evaluation => {
     const decision = decide(caller, action, loaded?.facts ?? null, loaded?.now ?? clock.now());
     if (loaded && decision.allowed) return { kind: 'allowed', loaded, basis: decision.basis };
     const reason = decision.allowed ? 'nothing' : decision.reason;
@@ -137,9 +138,10 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
   };
 
   /** A broken row is a 404 to everybody except the user whom it names as owner, who gets `integrity_broken`. */
-  const brokenFor = (caller: Caller, row: RawRow): Evaluation => ({
+  const brokenFor = (caller: Subject, row: RawRow): Evaluation => ({
     kind: 'broken',
     error: row['owner_id'] === caller.userId ? integrityBroken() : notFound(),
+    ownerId: idsOf<UserId>([row['owner_id']])[0] ?? null,
   });
 
   const answer = ({ caller, action, id }: Question, verified: Verified): Evaluation => {
@@ -157,6 +159,7 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
   };
 
   return {
+    ...createRefusalEntries(clock),
     evaluateAll,
     evaluate: async (db, caller, action, ids) => {
       const questions = ids.map((id) => ({ caller, action, id }));
@@ -166,19 +169,3 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
     evaluateOne: async (db, question, options) => (await evaluateAll(db, [question], options))[0] as Evaluation,
   };
 };
-
-/** The record of what was not allowed: a refusal by the rule, or a row that somebody else wrote. */
-export const refusalEntry = (
-  action: AuditEntry['action'],
-  id: SecretId,
-  evaluation: Exclude<Evaluation, { kind: 'allowed' }>,
-): AuditEntry =>
-  evaluation.kind === 'broken'
-    ? {
-        action: 'row.integrity_broken',
-        target: { type: 'secret', id },
-        outcome: 'failed',
-        reason: 'seal',
-        details: { table: 'secrets', during: action },
-      }
-    : { action, target: { type: 'secret', id }, outcome: 'refused', reason: evaluation.reason };

@@ -5,7 +5,7 @@ import type { Caller } from '../core/caller.ts';
 import type { SecretId } from '../core/ids.ts';
 import { type Db, mapDbErrors } from '../db/database.ts';
 import { isUnavailable } from '../db/postgres-errors.ts';
-import { type Evaluation, type Load, type Loaded, type Question, refusalEntry } from './load.ts';
+import type { Evaluation, Load, Loaded, Question } from './load.ts';
 import { type SecretView, viewOf } from './view.ts';
 
 /** Actions that look at one secret without changing it. */
@@ -13,6 +13,7 @@ type LookAction = 'secret.get' | 'secret.access_list' | 'secret.versions_list';
 
 /** A question to the rule, and what the record calls it. */
 interface Look extends Question {
+  readonly caller: Caller;
   readonly as: LookAction;
 }
 
@@ -32,6 +33,11 @@ interface Deps {
 
 /** Looks that arrive together are decided, recorded and flushed together. */
 export const createLookAt = ({ db, audit, load }: Deps): LookAt => {
+  const entryOf = ({ as, id }: Look, evaluation: Evaluation): AuditEntry =>
+    evaluation.kind === 'allowed'
+      ? { action: as, target: { type: 'secret', id }, outcome: 'allowed', reason: evaluation.basis, details: {} }
+      : load.refusalEntry(as, id, evaluation);
+
   const look = createBatcher<Look, Evaluation>(
     async (looks) => {
       const evaluations = await mapDbErrors(load.evaluateAll(db, looks));
@@ -52,8 +58,3 @@ export const createLookAt = ({ db, audit, load }: Deps): LookAt => {
     return { loaded, view: viewOf(loaded.row, basis, caller.userId, loaded.now) };
   };
 };
-
-const entryOf = ({ as, id }: Look, evaluation: Evaluation): AuditEntry =>
-  evaluation.kind === 'allowed'
-    ? { action: as, target: { type: 'secret', id }, outcome: 'allowed', reason: evaluation.basis, details: {} }
-    : refusalEntry(as, id, evaluation);

@@ -3,7 +3,9 @@ import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { newId, type SecretId, type VerifiedSessionId } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
+import type { NewEvent } from '../events/index.ts';
 import type { OpenOwnerKey, Unchanged, Unsealed } from '../keys/index.ts';
+import type { Audience } from './audience.ts';
 import { type CreateSecret, valueBytes } from './input.ts';
 
 export type NewSecretRow = Unsealed<'secrets'>;
@@ -25,9 +27,10 @@ export interface NewSecrets {
 interface Deps {
   readonly clock: Clock;
   readonly audit: Audit;
+  readonly audience: Pick<Audience, 'created'>;
 }
 
-export const createNewSecrets = ({ clock, audit }: Deps): NewSecrets => ({
+export const createNewSecrets = ({ clock, audit, audience }: Deps): NewSecrets => ({
   rowOf: (key, input, session) => {
     const id = newId<SecretId>();
     const now = clock.now();
@@ -58,13 +61,20 @@ export const createNewSecrets = ({ clock, audit }: Deps): NewSecrets => ({
     };
   },
 
-  insert: (db, secrets, reason, unchanged) => {
-    const records = secrets.map(({ caller, row }) => ({ actor: caller, entry: createdEntry(row, reason) }));
-    return audit.insert(db, [{ table: 'secrets', rows: secrets.map(({ row }) => row) }], records, unchanged);
+  insert: async (db, secrets, reason, unchanged) => {
+    const told = await audience.created(
+      db,
+      secrets.map(({ row }) => row),
+    );
+    const records = secrets.map(({ caller, row }, at) => ({
+      actor: caller,
+      entry: createdEntry(row, reason, told.slice(at, at + 1)),
+    }));
+    return await audit.insert(db, [{ table: 'secrets', rows: secrets.map(({ row }) => row) }], records, unchanged);
   },
 });
 
-const createdEntry = (row: NewSecretRow, reason: 'owner' | 'import'): AuditEntry => ({
+const createdEntry = (row: NewSecretRow, reason: 'owner' | 'import', tells: readonly NewEvent[]): AuditEntry => ({
   action: 'secret.create',
   target: { type: 'secret', id: row.id },
   outcome: 'allowed',
@@ -76,4 +86,5 @@ const createdEntry = (row: NewSecretRow, reason: 'owner' | 'import'): AuditEntry
     ...(row.session_id ? { session_id: row.session_id } : {}),
     shared_with: row.shared_with,
   },
+  tells,
 });

@@ -10,7 +10,7 @@ import { isUnavailable } from '../db/postgres-errors.ts';
 import type { SecretRow } from '../db/tables/index.ts';
 import { integrityBroken, type OwnerKeys } from '../keys/index.ts';
 import { matchesFilter } from './filter.ts';
-import { type Evaluation, type Load, refusalEntry } from './load.ts';
+import type { Evaluation, Load } from './load.ts';
 import { visibleIds } from './queries.ts';
 
 /** The plaintext of one version. It exists only once its record is committed. */
@@ -51,14 +51,18 @@ const maxCandidates = 10_000;
 export const createReveal = ({ db, clock, audit, ownerKeys, load }: Deps) => {
   const open = async (id: SecretId, evaluation: Evaluation): Promise<Opened> => {
     if (evaluation.kind !== 'allowed')
-      return { item: { asked: id, error: evaluation.error }, entry: refusalEntry('secret.reveal', id, evaluation) };
+      return {
+        item: { asked: id, error: evaluation.error },
+        entry: load.refusalEntry('secret.reveal', id, evaluation),
+      };
     const { loaded, basis } = evaluation;
     const { row, key } = loaded;
     const opened = key && (await ownerKeys.open(key));
     const bytes = opened?.decrypt({ secretId: row.id, version: row.version }, row.encrypted_value);
     if (!bytes) {
       const error = basis === 'owner' ? integrityBroken() : notFound();
-      return { item: { asked: id, error }, entry: valueBrokenEntry(id) };
+      const broken = { table: 'secrets', reason: 'value', during: 'secret.reveal' } as const;
+      return { item: { asked: id, error }, entry: load.brokenEntry({ id, ownerId: row.owner_id, ...broken }) };
     }
     const revealed = { id: row.id, name: row.name, version: row.version, value: bytes.toString('utf8') };
     return { item: { asked: id, revealed }, entry: revealedEntry(id, basis, row.version) };
@@ -167,14 +171,6 @@ const revealedEntry = (id: SecretId, basis: AccessBasis, version: number): Audit
   outcome: 'allowed',
   reason: basis,
   details: { version },
-});
-
-const valueBrokenEntry = (id: SecretId): AuditEntry => ({
-  action: 'row.integrity_broken',
-  target: { type: 'secret', id },
-  outcome: 'failed',
-  reason: 'value',
-  details: { table: 'secrets', during: 'secret.reveal' },
 });
 
 const unclearEntry = (candidates: readonly NamedCandidate[]): AuditEntry => ({

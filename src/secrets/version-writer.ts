@@ -5,7 +5,8 @@ import type { Outcome } from '../db/database.ts';
 import { violatedIndex } from '../db/postgres-errors.ts';
 import type { SecretVersionRow } from '../db/tables/index.ts';
 import { integrityBroken, type OwnerKeys, type Seals } from '../keys/index.ts';
-import type { ChangeDetails, LockedSecret } from './change.ts';
+import type { LockedSecret } from './change.ts';
+import type { ChangeDetails } from './change-action.ts';
 import type { SecretView } from './view.ts';
 
 export type ValueAction = 'secret.value_set' | 'secret.version_restore';

@@ -19,6 +19,7 @@ import { createHandOver } from './hand-over.ts';
 import { createInsertSession } from './insert.ts';
 import { createInviting } from './invite.ts';
 import { createJoin } from './join.ts';
+import { createKnown } from './known.ts';
 import { createLeaving } from './leave.ts';
 import { createMutateSession } from './mutate-session.ts';
 import { createPresence } from './presence.ts';
@@ -75,6 +76,7 @@ export const createSessions = (deps: Deps) => {
     ...createJoin({ audit, mutate, queries, resolver, entering, show }),
     ...createLeaving({ clock, now, seals, audit, users, queries, mutateSession, handOver, told }),
     ...createPresence({ now, callerState, queries, resolver, entering }),
+    ...createKnown({ now, queries }),
     /**
      * Starts a session of the caller's. Throws `invalid_request`, `name_taken` for an external id in use, and
      * `permission_missing` for one in an issuer's name space that the caller's token does not claim.

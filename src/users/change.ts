@@ -21,6 +21,7 @@ import type { Ended, UserCredentials } from './credentials.ts';
 import { isResetPending, noReset } from './password-reset.ts';
 import type { UserQueries } from './queries.ts';
 import type { Revise } from './revise.ts';
+import { createToldOf } from './told.ts';
 import { type UserView, viewOf } from './user.ts';
 
 export interface ChangeUser {
@@ -44,6 +45,8 @@ interface Deps {
 
 export const createChange = (deps: Deps) => {
   const { clock, audit, mutate, queries, revise, credentials, closedIdentities, waitingMs } = deps;
+
+  const toldOf = createToldOf(queries);
 
   /** Takes the stronger locks before the gate takes weaker ones on the same rows, in the order in which every request does. */
   const lockFirst = async (tx: Tx, caller: Caller, id: UserId, input: ChangeUser): Promise<void> => {
@@ -71,7 +74,7 @@ export const createChange = (deps: Deps) => {
     return row.password_reset_at === null ? {} : { secrets_from: new Date(now.getTime() + waitingMs) };
   };
 
-  const record = (tx: Tx, caller: Caller, changed: UserRow, input: ChangeUser, ended: Ended): Promise<void> => {
+  const record = async (tx: Tx, caller: Caller, before: UserRow, changed: UserRow, input: ChangeUser, ended: Ended) => {
     const { role, status } = input;
     const target = userTarget(changed.id);
     const details = {
@@ -80,9 +83,11 @@ export const createChange = (deps: Deps) => {
       ...(role === undefined ? {} : { role }),
       ...(status === undefined ? {} : { status }),
     };
+    const type = status === 'disabled' ? 'account.disabled' : 'account.enabled';
+    const tells = before.status === changed.status ? [] : await toldOf(tx, type, changed.id);
     return status === 'disabled'
-      ? audit.allow(tx, caller, 'user.disable', { target, details: { ...details, ...ended } })
-      : audit.allow(tx, caller, actionOf(input), { target, details });
+      ? await audit.allow(tx, caller, 'user.disable', { target, details: { ...details, ...ended }, tells })
+      : await audit.allow(tx, caller, actionOf(input), { target, details, tells });
   };
 
   /** Makes a change that is allowed, unless it cannot be entered into the register. */
@@ -92,7 +97,7 @@ export const createChange = (deps: Deps) => {
       return await audit.refuse(tx, caller, actionOf(input), { target: userTarget(row.id), error: registerBroken() });
     const ended = count === undefined ? nothingEnded : await applyStatus(tx, row, input, count);
     const changed = await revise(tx, row, { ...input, ...resetAfter(row, input) });
-    await record(tx, caller, changed, input, ended);
+    await record(tx, caller, row, changed, input, ended);
     return { ok: viewOf(changed) };
   };
 

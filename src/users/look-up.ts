@@ -62,6 +62,10 @@ export const createLookUp = ({ db, queries }: Deps) => {
       return new Map(rows.filter((row) => row.status !== 'erased').map((row) => [row.id, cardOf(row)]));
     },
 
+    /** Every active administrator. */
+    administrators: async (handle: Db): Promise<readonly UserId[]> =>
+      (await queries.activeAdmins(handle)).map((row) => row.id),
+
     /** Those of these users who are active now and whose rows are intact. */
     active: async (handle: Db, ids: readonly UserId[]): Promise<ReadonlySet<UserId>> => {
       const rows = await queries.byIds(handle, ids);

@@ -11,13 +11,14 @@ import { ownLogin, type UserCredentials } from './credentials.ts';
 import type { Passwords } from './passwords.ts';
 import type { UserQueries } from './queries.ts';
 import type { Revise } from './revise.ts';
+import { createToldOf } from './told.ts';
 import { type UserView, viewOf } from './user.ts';
 
 interface Deps {
   readonly clock: Clock;
   readonly audit: Audit;
   readonly mutate: Mutate;
-  readonly queries: Pick<UserQueries, 'lock'>;
+  readonly queries: Pick<UserQueries, 'lock' | 'activeAdmins'>;
   readonly revise: Revise;
   readonly credentials: UserCredentials;
   readonly passwords: Passwords;
@@ -29,6 +30,7 @@ export type PasswordReset = ReturnType<typeof createPasswordReset>;
 
 export const createPasswordReset = (deps: Deps) => {
   const { clock, audit, mutate, queries, revise, credentials, passwords, waitingMs } = deps;
+  const toldOf = createToldOf(queries);
   return {
     /**
      * Sets another user's password; administrators only. It opens no secret for the waiting time, in which the reset can be
@@ -47,7 +49,8 @@ export const createPasswordReset = (deps: Deps) => {
         const now = later(clock.now(), await databaseNow(tx));
         const changed = await revise(tx, row, { password_hash, ...pendingReset(row, now, waitingMs) });
         const details = { revision: changed.revision, secrets_from: changed.secrets_from?.toISOString() ?? null };
-        await audit.allow(tx, caller, 'user.password_reset', { target: userTarget(id), details });
+        const tells = await toldOf(tx, 'reset.started', id, { secrets_from: details.secrets_from });
+        await audit.allow(tx, caller, 'user.password_reset', { target: userTarget(id), details, tells });
         return { ok: viewOf(changed) };
       });
     },
@@ -73,7 +76,8 @@ export const createPasswordReset = (deps: Deps) => {
           await credentials.revokeTokens(tx, { userId: id, since });
           const changed = await revise(tx, row, { password_hash: row.previous_password_hash, ...noReset });
           const details = { revision: changed.revision };
-          await audit.allow(tx, caller, 'user.reset_cancel', { target: userTarget(id), details });
+          const tells = await toldOf(tx, 'reset.cancelled', id);
+          await audit.allow(tx, caller, 'user.reset_cancel', { target: userTarget(id), details, tells });
           return { ok: viewOf(changed) };
         },
         // The gate locks the caller's own row in a weaker way.

@@ -5,6 +5,7 @@ import { authRoutes } from './auth.ts';
 import { importRoute } from './import.ts';
 import { jobRoutes } from './jobs.ts';
 import { keyRoutes } from './keys.ts';
+import { noticeRoutes } from './notices.ts';
 import { operationRoutes } from './operation.ts';
 import { secretRoutes } from './secrets/index.ts';
 import { sessionRoutes } from './sessions.ts';
@@ -15,7 +16,8 @@ export type Services = Parameters<typeof operationRoutes>[1] &
   Parameters<typeof userRoutes>[1] &
   Parameters<typeof sessionRoutes>[1] &
   Parameters<typeof jobRoutes>[1] &
-  Parameters<typeof keyRoutes>[1];
+  Parameters<typeof keyRoutes>[1] &
+  Parameters<typeof noticeRoutes>[1];
 
 /** Adds every route of the service. No service is called before a request comes. */
 export const registerRoutes = async (http: FastifyInstance, gate: HttpGate, services: Services): Promise<void> => {
@@ -31,6 +33,7 @@ export const registerRoutes = async (http: FastifyInstance, gate: HttpGate, serv
     secretRoutes(routes, services.secrets);
     jobRoutes(routes, services);
     keyRoutes(routes, services);
+    noticeRoutes(routes, services);
     scope.register((inner, _inner, ready) => {
       importRoute(inner, createRoutes(inner, gate), services.secrets);
       ready();

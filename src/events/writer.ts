@@ -1,0 +1,30 @@
+import { createComplaints, createLoop } from '../core/loop.ts';
+
+/** Gives positions to events while the service runs. */
+export interface EventWriter {
+  start(): void;
+  stop(): Promise<void>;
+}
+
+interface Deps {
+  readonly givePositions: () => Promise<number>;
+  /** Called after positions were given, so that whoever reads events looks for them now. */
+  readonly onGiven: () => void;
+  readonly log: { warn(details: object, message: string): void };
+}
+
+const pauseMs = 500;
+
+/** Every half second, gives positions until no committed event waits for one. */
+export const createEventWriter = ({ givePositions, onGiven, log }: Deps): EventWriter => {
+  const complaints = createComplaints((message) => log.warn({ message }, 'People are told nothing at the moment.'));
+  const write = async (): Promise<void> => {
+    try {
+      while ((await givePositions()) > 0) onGiven();
+      complaints.over();
+    } catch (error) {
+      complaints.about(error);
+    }
+  };
+  return createLoop(write, pauseMs);
+};

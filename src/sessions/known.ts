@@ -1,0 +1,71 @@
+import { isPresent, isSessionActive } from '../access/index.ts';
+import type { SessionId, UserId, VerifiedSessionId } from '../core/ids.ts';
+import type { Db } from '../db/database.ts';
+import type { Now } from '../db/time.ts';
+import { hasInvitation } from './joining.ts';
+import type { SessionQueries } from './queries.ts';
+
+/** A user and a session; null where there is none to ask about. */
+export interface SessionQuestion {
+  readonly userId: UserId;
+  readonly sessionId: SessionId | null;
+}
+
+interface Deps {
+  readonly now: Now;
+  readonly queries: Pick<SessionQueries, 'byIds' | 'presentIn' | 'participantsOf'>;
+}
+
+/** What is asked about many users and sessions together, each answer at the place of its question. */
+export const createKnown = ({ now, queries }: Deps) => {
+  const idsIn = (questions: readonly SessionQuestion[]): SessionId[] => [
+    ...new Set(questions.flatMap(({ sessionId }) => sessionId ?? [])),
+  ];
+
+  const presentKeys = async (db: Db, ids: readonly SessionId[]): Promise<ReadonlySet<string>> =>
+    new Set((await queries.presentIn(db, ids)).map((row) => keyOf(row.session_id, row.user_id)));
+
+  const knownKeys = async (db: Db, ids: readonly SessionId[]): Promise<ReadonlySet<string>> => {
+    const rows = await queries.participantsOf(db, ids);
+    const known = rows.filter((row) => isPresent(row) || hasInvitation(row));
+    return new Set(known.map((row) => keyOf(row.session_id, row.user_id)));
+  };
+
+  return {
+    /** The session, verified, where it is active and the user is present in it; else null. */
+    presences: async (
+      db: Db,
+      questions: readonly SessionQuestion[],
+    ): Promise<readonly (VerifiedSessionId | null)[]> => {
+      const ids = idsIn(questions);
+      if (ids.length === 0) return questions.map(() => null);
+      const time = await now(db);
+      const rows = await queries.byIds(db, ids);
+      const active = new Set(rows.filter((row) => isSessionActive(row, time)).map((row) => row.id));
+      const present = await presentKeys(db, ids);
+      return questions.map(({ userId, sessionId }) =>
+        sessionId !== null && active.has(sessionId) && present.has(keyOf(sessionId, userId))
+          ? (sessionId as VerifiedSessionId)
+          : null,
+      );
+    },
+
+    /** The title of the session, where the user owns it, is present in it or has an invitation to it; else null. */
+    knownTitles: async (
+      db: Db,
+      questions: readonly SessionQuestion[],
+    ): Promise<readonly ({ readonly title: string | null } | null)[]> => {
+      const ids = idsIn(questions);
+      if (ids.length === 0) return questions.map(() => null);
+      const rows = new Map((await queries.byIds(db, ids)).map((row) => [row.id, row]));
+      const known = await knownKeys(db, ids);
+      return questions.map(({ userId, sessionId }) => {
+        const row = sessionId === null ? undefined : rows.get(sessionId);
+        if (row === undefined || sessionId === null) return null;
+        return row.owner_id === userId || known.has(keyOf(sessionId, userId)) ? { title: row.title } : null;
+      });
+    },
+  };
+};
+
+const keyOf = (session: SessionId, user: UserId): string => `${session} ${user}`;
