@@ -393,6 +393,9 @@ const cases: readonly Case[] = [
     const { id } = expectStatus(await ada.call('GET', '/auth/logins'), 200).body.logins[0];
     return by(grace, 'DELETE', `/auth/logins/${id}`, undefined, id);
   }),
+  refusal('POST /api/v1/notices/read', 'up to an event of others', 404, 'notice.read nothing', () =>
+    by(ada, 'POST', '/notices/read', { up_to: randomUUID() }),
+  ),
   refusal('DELETE /api/v1/admin/jobs/{id}', 'that does not exist', 404, 'job.cancel not_found', () => {
     const id = randomUUID();
     return by(root, 'DELETE', `/admin/jobs/${id}`, undefined, id);

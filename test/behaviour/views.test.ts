@@ -141,6 +141,18 @@ const keysFields = [
   ...under('seal_keys[].', ['id', 'generation', 'state', 'created_at', 'promoted_at']),
   ...under('services[].', ['id', 'host', 'pid', 'root_key_ids[]', 'seal_generation', 'started_at', 'seen_at']),
 ];
+const eventFields = [
+  'id',
+  'type',
+  'at',
+  ...under('actor.', ['id', 'username']),
+  'agent',
+  ...under('user.', ['id', 'username']),
+  ...under('secret.', ['id', 'name']),
+  ...under('session.', ['id', 'title']),
+  'revision',
+  'details',
+];
 const problemFields = ['type', 'title', 'status', 'detail', 'code', 'request_id', 'errors[].field', 'errors[].detail'];
 
 const classified: Readonly<Record<string, readonly string[]>> = {
@@ -176,6 +188,8 @@ const classified: Readonly<Record<string, readonly string[]>> = {
     'renamed',
     ...under('items[].', ['index', 'id', 'name', 'outcome']),
   ],
+  // Names of secrets and titles of sessions only while the user has access; notices.test.ts says when.
+  'GET /api/v1/notices': [...under('notices[].', [...eventFields, 'unread']), 'next_cursor'],
   // To the user and to administrators whole; to others as a card.
   'GET /api/v1/users': [...under('users[].', ownUserFields), 'next_cursor'],
   'GET /api/v1/users/{id}': ownUserFields,

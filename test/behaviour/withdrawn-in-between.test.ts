@@ -38,6 +38,7 @@ const permissions = [
   'secrets:own',
   'sessions:read',
   'sessions:write',
+  'events:read',
   'admin',
 ];
 
@@ -340,6 +341,7 @@ const prepareChanges = async ({ person, owner, options }: Caller, kind: Withdraw
     change('reset a password', 'POST', `/users/${await other()}/password`, reset.body),
     change('cancel a reset', 'POST', `/users/${resetId}/password/cancel`),
     change('erase a user', 'DELETE', `/users/${await other()}`),
+    change('mark notices as read', 'POST', '/notices/read', {}),
     change('cancel a job', 'DELETE', `/admin/jobs/${await storeJob(app)}`),
     // Before a rotation, which would make the added key the primary one.
     change('retire a root key', 'POST', '/admin/keys/retire', { root_key_id: addedKey }),

@@ -21,6 +21,13 @@ const parsed = (text: string): unknown => {
   }
 };
 
+/** The whole text. A stream of events has no end: that it has begun is all that is looked at. */
+const textOf = async (response: Response): Promise<string> => {
+  if (response.headers.get('content-type') !== 'text/event-stream') return await response.text();
+  await response.body?.cancel();
+  return '';
+};
+
 /** Sends one real request. */
 export const send = async (
   url: string,
@@ -38,7 +45,7 @@ export const send = async (
     redirect: 'manual',
     ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
   });
-  const text = await response.text();
+  const text = await textOf(response);
   return { status: response.status, headers: response.headers, text, body: parsed(text) };
 };
 

@@ -66,4 +66,5 @@ export const MarkReadBody = strict(
 /** The messages of the stream: `id`, `event` and, as one line of JSON, the event in `data`. */
 export const EventStream = Type.String({
   description: 'Messages with an id, the type of the event, and the event as JSON on one line of data',
+  examples: [`id: q83vEjRWeJCrze8SNFZ4kA\nevent: secret.shared\ndata: ${JSON.stringify(eventExample)}\n\n`],
 });

@@ -52,6 +52,9 @@ POST /api/v1/sessions/{id}/participants               | 401 unauthenticated | 20
 DELETE /api/v1/sessions/{id}/participants/{user_id}   | 401 unauthenticated | 204                    | 204                    | 204   | 403 permission_missing | 204
 POST /api/v1/sessions/{id}/join                       | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
 POST /api/v1/sessions/{id}/end                        | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+GET /api/v1/notices                                   | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+POST /api/v1/notices/read                             | 401 unauthenticated | 204                    | 204                    | 204   | 403 permission_missing | 204
+GET /api/v1/events                                    | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
 GET /api/v1/admin/jobs                                | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
 GET /api/v1/admin/jobs/{id}                           | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
 DELETE /api/v1/admin/jobs/{id}                        | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
@@ -180,6 +183,9 @@ const requests: Readonly<Record<string, (context: RequestContext) => TableReques
     api('DELETE', `/sessions/${session}/participants/${fixture.root.id}`),
   'POST /api/v1/sessions/{id}/join': ({ session }) => api('POST', `/sessions/${session}/join`),
   'POST /api/v1/sessions/{id}/end': ({ session }) => api('POST', `/sessions/${session}/end`),
+  'GET /api/v1/notices': () => api('GET', '/notices'),
+  'POST /api/v1/notices/read': () => api('POST', '/notices/read', {}),
+  'GET /api/v1/events': () => api('GET', '/events'),
   'GET /api/v1/admin/jobs': () => api('GET', '/admin/jobs'),
   'GET /api/v1/admin/jobs/{id}': async ({ fixture }) => api('GET', `/admin/jobs/${await storeJob(fixture.app)}`),
   'DELETE /api/v1/admin/jobs/{id}': async ({ fixture }) => api('DELETE', `/admin/jobs/${await storeJob(fixture.app)}`),
@@ -208,6 +214,7 @@ const boundPermissions: readonly Permission[] = [
   'secrets:manage',
   'sessions:read',
   'sessions:write',
+  'events:read',
 ];
 
 const tokenOf = async (kind: Kind, self: Person, session: string): Promise<string | undefined> => {

@@ -1,4 +1,4 @@
-import { Agent, request } from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import { unlessOverloaded } from '../overload.ts';
 
 /** One request, as it goes over the wire. */
@@ -38,6 +38,20 @@ const headersOf = ({ token, session }: Credentials, text: string | undefined): R
     : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) }),
 });
 
+/** A stream of events has no end: that it has begun is all that is looked at. */
+const isEndless = ({ headers }: IncomingMessage): boolean => headers['content-type'] === 'text/event-stream';
+
+const leave = (response: IncomingMessage): string => {
+  response.destroy();
+  return '';
+};
+
+const textOf = async (response: IncomingMessage): Promise<string> => {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
+};
+
 export type Send = (request: TableRequest, credentials: Credentials) => Promise<Reply>;
 
 /** Sends over a few connections that are kept alive, since the tables have some ten thousand cells. */
@@ -51,9 +65,7 @@ export const createSender = (url: string): Send => {
         { method, agent, headers: headersOf(credentials, text) },
         async (response) => {
           try {
-            const chunks: Buffer[] = [];
-            for await (const chunk of response) chunks.push(chunk as Buffer);
-            const answer = Buffer.concat(chunks).toString('utf8');
+            const answer = isEndless(response) ? leave(response) : await textOf(response);
             resolve({
               status: response.statusCode ?? 0,
               rawHeaders: response.rawHeaders,

@@ -200,6 +200,12 @@ const operation: Readonly<Record<string, Row>> = {
   getMetrics: () => ({ by: 'admin' }),
 };
 
+const notices: Readonly<Record<string, Row>> = {
+  listNotices: () => ({}),
+  markNoticesRead: () => ({ body: {} }),
+  streamEvents: () => ({}),
+};
+
 const aJob: Row = async ({ target }) => ({ by: 'admin', path: { id: await target.storeJob() } });
 
 const jobs: Readonly<Record<string, Row>> = { listJobs: () => ({ by: 'admin' }), getJob: aJob, cancelJob: aJob };
@@ -220,7 +226,7 @@ const keys: Readonly<Record<string, Row>> = {
   rotateSealKey: byAdmin,
 };
 
-const rows = { ...account, ...users, ...sessions, ...secrets, ...jobs, ...keys, ...operation };
+const rows = { ...account, ...users, ...sessions, ...secrets, ...notices, ...jobs, ...keys, ...operation };
 
 /** The operations that openapi.json documents and no row exercises, or the other way round; both are empty. */
 export const unexercised = (): { readonly missing: string[]; readonly unknown: string[] } => {

@@ -204,6 +204,13 @@ const accountShapes = (world: World): readonly Shape[] => {
     },
     {
       method: 'POST',
+      path: '/notices/read',
+      body: { up_to: '0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e31' },
+      needs: [],
+      wrong: { up_to: notId },
+    },
+    {
+      method: 'POST',
       path: '/auth/login',
       body: { username: 'u', password: 'p' },
       needs: ['username', 'password'],
