@@ -25,6 +25,10 @@ export type SessionInvitation = components['schemas']['SessionInvitation'];
 /** True for a session itself, false for an invitation to one. */
 export const isSession = (one: Session | SessionInvitation): one is Session => 'participants' in one;
 
+/** Something that a user was told of, in the list of what others did. */
+export type Notice = components['schemas']['Notice'];
+/** The same as a message of the stream has it. */
+export type Event = Omit<Notice, 'unread'>;
 export type Job = components['schemas']['Job'];
 /** The keys as an administrator sees them, by ids and counts. */
 export type Keys = components['schemas']['Keys'];

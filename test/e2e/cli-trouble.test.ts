@@ -45,6 +45,7 @@ const commands: readonly Typed[] = [
   { args: ['rm', 'NAME', '--purge', '--yes'], changes: true },
   { args: ['recover', 'NAME'], changes: true },
   { args: ['session', 'start'], changes: true },
+  { args: ['notices', '--all'] },
   { args: ['session', 'list'] },
   { args: ['session', 'show', 'SESSION'] },
   { args: ['session', 'add', 'SESSION', 'grace'], changes: true },
@@ -485,6 +486,7 @@ describe('every administrator’s command', () => {
 
 /** Commands without a row in the tables above, and where they are tested instead. */
 const testedElsewhere: Readonly<Record<string, string>> = {
+  'events tail': 'cli-notices.test.ts',
   serve: 'in this file and in test/e2e/processes.test.ts',
   doctor: 'in this file and in test/e2e/cli-server-side.test.ts',
   'migrate down': 'in test/e2e/cli-hardened.test.ts and test/migrations: it erases the database',

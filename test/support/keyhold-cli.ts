@@ -96,7 +96,7 @@ export const openTerminal = (file: string, args: readonly string[], env: Env): T
 const tokenOf = async (person: Person): Promise<string> => {
   const permissions = [
     ...['secrets:list', 'secrets:reveal', 'secrets:use', 'secrets:write', 'secrets:share', 'secrets:manage'],
-    ...['secrets:own', 'sessions:read', 'sessions:write'],
+    ...['secrets:own', 'sessions:read', 'sessions:write', 'events:read'],
   ];
   const body = { name: 'command line', permissions, expires_in: 86_400 };
   return expectStatus(await person.call('POST', '/auth/tokens', { body }), 201).body.token;

@@ -8,11 +8,19 @@ export interface ServiceProxy {
   readonly requests: string[];
   /** True for a request makes the proxy drop its connection before the service sees it. */
   dropIf(drop: (request: IncomingMessage) => boolean): void;
+  /** Breaks every connection that is open. */
+  breakAll(): void;
   close(): void;
 }
 
-/** Starts a proxy to the service at this address, which lets everything through until it is told otherwise. */
-export const startServiceProxy = async (target: string): Promise<ServiceProxy> => {
+/**
+ * Starts a proxy to the service at this address, which lets everything through until it is told otherwise. `rewrite` changes
+ * the pieces of an answer as they come.
+ */
+export const startServiceProxy = async (
+  target: string,
+  rewrite: (piece: string) => string = (piece) => piece,
+): Promise<ServiceProxy> => {
   const requests: string[] = [];
   let drops: (request: IncomingMessage) => boolean = () => false;
   const server = createServer((incoming, answer) => {
@@ -24,7 +32,9 @@ export const startServiceProxy = async (target: string): Promise<ServiceProxy> =
     }
     const onward = request(`${target}${url}`, { method, headers }, (from) => {
       answer.writeHead(from.statusCode ?? 0, from.headers);
-      from.pipe(answer);
+      from.setEncoding('utf8');
+      from.on('data', (piece: string) => void answer.write(rewrite(piece)));
+      from.once('end', () => void answer.end()).once('error', () => void answer.destroy());
     });
     incoming.pipe(onward);
   });
@@ -35,6 +45,7 @@ export const startServiceProxy = async (target: string): Promise<ServiceProxy> =
     dropIf: (drop) => {
       drops = drop;
     },
+    breakAll: () => server.closeAllConnections(),
     close: () => server.close(),
   };
 };

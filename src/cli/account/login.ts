@@ -4,6 +4,7 @@ import { offeredPermissions } from '../../core/permissions.ts';
 import { tokenIdOf, tokenPrefix } from '../../core/token-form.ts';
 import type { CliContext } from '../context.ts';
 import { usage } from '../failure.ts';
+import { showUnreadNotices } from '../notices/show.ts';
 import { printable } from '../printable.ts';
 import { isProfileName, type Profile, serverAddress } from '../profiles/index.ts';
 import { readDays } from '../secrets/instants.ts';
@@ -85,6 +86,7 @@ const byToken = async (context: CliContext, server: string, options: LoginOption
   await revokeEarlier(context, name, earlier, token);
   await welcome(context, name, server, user.username);
   await showInvitationsOf(context, client);
+  await showUnreadNotices(context, client);
 };
 
 /** Creates a token and stores it; revokes it again where it cannot be stored. */
@@ -102,6 +104,7 @@ const storeNewToken = async (context: CliContext, client: Client, server: string
   await revokeEarlier(context, name, earlier, token);
   await welcome(context, name, server, user.username);
   await showInvitationsOf(context, client);
+  await showUnreadNotices(context, client);
 };
 
 const permissionsToStore = offeredPermissions.filter((one) => one !== 'admin');

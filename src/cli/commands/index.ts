@@ -20,6 +20,8 @@ const groups: readonly Group[] = [
       login: () => import('./login.ts'),
       logout: () => import('./logout.ts'),
       whoami: () => import('./whoami.ts'),
+      notices: () => import('./notices.ts'),
+      events: () => import('./events.ts'),
       token: () => import('./token.ts'),
       profile: () => import('./profile.ts'),
     },
