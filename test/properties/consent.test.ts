@@ -8,6 +8,7 @@ import {
   expectStatus,
   joinSession,
   keepSecret,
+  logIn,
   logInAdmin,
   type Person,
   people,
@@ -16,6 +17,7 @@ import {
 import { createPlatform } from '../support/platform.ts';
 
 const second = 1000;
+const minute = 60_000;
 const hour = 3_600_000;
 const histories = isFull ? 2000 : 40;
 const platform = createPlatform('https://platform.example');
@@ -101,6 +103,16 @@ describe('a user’s consent to be in a session', () => {
     others = [made.oscar, made.paula];
     theirs = await platform.person(app, 'theirs');
   });
+
+  let loggedInAt: Date | null = null;
+  /** Logs everybody in again before their access tokens expire, which the histories take long enough for. */
+  const logInAgain = async (): Promise<void> => {
+    const now = app.clock.now();
+    if (loggedInAt !== null && now.getTime() - loggedInAt.getTime() < 5 * minute) return;
+    loggedInAt = now;
+    ours = await logIn(app, 'ours');
+    others = [await logIn(app, 'oscar'), await logIn(app, 'paula')];
+  };
   afterAll(() => app.close());
 
   interface Request {
@@ -249,6 +261,7 @@ describe('a user’s consent to be in a session', () => {
     const met = new Map<string, number>();
     await fc.assert(
       fc.asyncProperty(history, async (drawn) => {
+        await logInAgain();
         const scene = await begin(drawn);
         const hasLeft = drawn.left !== 'never joined';
         for (const act of drawn.acts as readonly Act[]) {
