@@ -3,6 +3,7 @@ import { startApp, type TestApp } from '../support/app.ts';
 import { settableClock } from '../support/clock.ts';
 import { expectStatus, logIn, logInAdmin, type Person, people, uniqueName } from '../support/people.ts';
 import { storeAs } from '../support/stored-rows.ts';
+import { tableContents } from '../support/table-contents.ts';
 
 const hourMs = 3_600_000;
 
@@ -43,6 +44,16 @@ const end = async (session: string): Promise<any> =>
 const exists = async (id: string): Promise<boolean> =>
   (await app.database.client.query('select 1 from secrets where id = $1', [id])).rows.length === 1;
 
+/** The encrypted values and earlier versions of these secrets. */
+const ciphertexts = async (ids: readonly string[]): Promise<string[]> => {
+  const { rows } = await app.database.client.query(
+    `select encrypted_value from secrets where id = any($1::uuid[])
+      union all select encrypted_value from secret_versions where secret_id = any($1::uuid[])`,
+    [ids],
+  );
+  return rows.map(({ encrypted_value }) => encrypted_value);
+};
+
 const told = async (type: string): Promise<Record<string, number>> => {
   const { rows } = await app.database.client.query(
     `select u.username, count(*)::int from events e join users u on u.id = e.user_id where type = $1 group by 1`,
@@ -61,7 +72,10 @@ describe('after a session’s end', () => {
       await lend(linus, session, values.linus),
     ];
     const moved = await lend(grace, session, values.moved);
+    const keptToken = await ciphertexts([moved]);
     expectStatus(await grace.call('PUT', `/secrets/${ofGrace}/value`, { body: { value: 'canary-newer' } }), 200);
+    const erasedTokens = await ciphertexts([ofAda, ofGrace, ofLinus]);
+    expect(erasedTokens).toHaveLength(4);
     // One leaves before the end; what they lent stays theirs, in the session, and goes with it.
     expectStatus(await linus.call('DELETE', `/sessions/${session}/participants/${linus.id}`), 204);
     const ended = await end(session);
@@ -73,7 +87,9 @@ describe('after a session’s end', () => {
     await hours(0.1);
     await hours(24);
     expect(await Promise.all([ofAda, ofGrace, ofLinus, moved].map(exists))).toEqual([false, false, false, true]);
-    expect((await app.database.client.query('select 1 from secret_versions')).rows).toEqual([]);
+    const everything = [...(await tableContents(app.database)).values()].join('\n');
+    expect(erasedTokens.filter((token) => everything.includes(token))).toEqual([]);
+    expect(keptToken.filter((token) => everything.includes(token))).toEqual(keptToken);
     expect((await grace.call('GET', `/secrets/${moved}/value`)).body.value).toBe(values.moved);
     for (const [person, id] of [
       [ada, ofAda],

@@ -3,7 +3,7 @@ import type { Tables } from '../../src/db/tables/index.ts';
 import { type Asked, createSeals } from '../../src/keys/index.ts';
 import type { TestApp } from './app.ts';
 
-type Stored = 'users' | 'tokens' | 'sessions';
+type Stored = 'users' | 'tokens' | 'sessions' | 'secrets';
 
 /** Changes a stored row as an earlier version of the service could have written it, with a seal that holds. */
 export const storeAs = async <T extends Stored>(
