@@ -1,3 +1,5 @@
+import { createIsLinearizable, type Happened as HappenedOf, type Step as StepTo } from './linearizable.ts';
+
 /*
  * What one secret and one session come to, one operation after the other: the sequential meaning of the contract, small
  * enough to be read. Operations that ran at the same time must look as if they had run in some order of it.
@@ -39,11 +41,7 @@ export interface State {
   readonly created: readonly string[];
 }
 
-interface Step {
-  readonly state: State;
-  /** Every answer that the contract allows here; mostly there is one. */
-  readonly answers: readonly string[];
-}
+type Step = StepTo<State>;
 
 const stateConflict = '409 state_conflict';
 const notJoined = '403 session_not_joined';
@@ -181,32 +179,6 @@ const sessionStep = (state: State, operation: SessionOperation): Step => {
   }
 };
 
-/** One operation as it happened: when it was sent, when its answer was there, and what that was. */
-export interface Happened {
-  readonly operation: Operation;
-  readonly sent: number;
-  readonly answered: number;
-  readonly answer: string;
-}
+export type Happened = HappenedOf<Operation>;
 
-/**
- * True when some order of these operations explains every answer, and never puts one that was sent after another's
- * answer before it (linearizability, Herlihy and Wing 1990; the search is Wing and Gong's).
- */
-export const isLinearizable = (start: State, history: readonly Happened[]): boolean => {
-  const hopeless = new Set<string>();
-  const search = (state: State, left: readonly Happened[]): boolean => {
-    if (left.length === 0) return true;
-    const key = `${left.map((one) => history.indexOf(one)).join()} ${JSON.stringify(state)}`;
-    if (hopeless.has(key)) return false;
-    const earliestAnswer = Math.min(...left.map((one) => one.answered));
-    const found = left.some((one) => {
-      if (one.sent > earliestAnswer) return false;
-      const { state: next, answers } = step(state, one.operation);
-      return answers.includes(one.answer) && search(next, without(left, one));
-    });
-    if (!found) hopeless.add(key);
-    return found;
-  };
-  return search(start, history);
-};
+export const isLinearizable = createIsLinearizable(step);

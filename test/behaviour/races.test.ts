@@ -17,6 +17,7 @@ import {
   startSession,
   uniqueName,
 } from '../support/people.ts';
+import { told } from './linearizable.ts';
 import { type Happened, isLinearizable, line, type Name, type Operation, type State, whoDoes } from './race-model.ts';
 
 const longEnough = 900_000;
@@ -288,13 +289,6 @@ describe('requests at the same time, over two services on one database', () => {
       },
       longEnough,
     );
-
-    const told = (history: readonly Happened[]): string =>
-      history
-        .map(
-          (one) => `${one.sent.toFixed(1)}–${one.answered.toFixed(1)} ${JSON.stringify(one.operation)} → ${one.answer}`,
-        )
-        .join('\n');
 
     it(
       'a user who is unshared after every share to them was answered stays off, whatever is shared meanwhile',
