@@ -21,6 +21,7 @@ import { databaseNow } from './db/checks.ts';
 import type { Database } from './db/database.ts';
 import { createNow } from './db/time.ts';
 import { createEventWriter, createPositions } from './events/index.ts';
+import { createHandovers } from './handovers/index.ts';
 import { createHttpGate } from './http/gate.ts';
 import { createListening, createMetricsServer } from './http/listen.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
@@ -145,7 +146,9 @@ const createDomains = ({ config, clock, database }: DomainDeps, keys: KeyRing, m
     reminderDays: config.reminderDays,
     deletedMs: config.deletedMs,
   });
-  const lifecycle = createLifecycle({ db, clock, seals, audit, mutate, jobs, users, sessions, secrets });
+  const offering = { db, clock, seals, audit, mutate, idempotency, jobs, users, secrets };
+  const handovers = createHandovers({ ...offering, waitingMs: config.waitingMs });
+  const lifecycle = createLifecycle({ db, clock, seals, audit, mutate, jobs, users, sessions, secrets, handovers });
   const notices = createNotices({
     db,
     clock,
@@ -159,7 +162,7 @@ const createDomains = ({ config, clock, database }: DomainDeps, keys: KeyRing, m
     stillValid: auth.stillValid,
   });
   const givePositions = createPositions({ db, seals, fanOut: async () => undefined });
-  return { ...auth, audit, jobs, rotation, users, sessions, secrets, lifecycle, notices, givePositions };
+  return { ...auth, audit, jobs, rotation, users, sessions, secrets, handovers, lifecycle, notices, givePositions };
 };
 
 interface AuthDeps extends Omit<Parameters<typeof createLogins>[0], 'accessTokens' | 'refreshTokens' | 'refreshMs'> {
@@ -196,7 +199,11 @@ const createAuth = (deps: AuthDeps) => {
 };
 
 /** Every kind of long work that this version knows. */
-const jobKinds = ({ lifecycle, rotation }: Domains): JobKinds => ({ ...lifecycle.jobKinds, ...rotation.kinds });
+const jobKinds = ({ lifecycle, rotation, handovers }: Domains): JobKinds => ({
+  ...lifecycle.jobKinds,
+  ...rotation.kinds,
+  ...handovers.jobKinds,
+});
 
 /** What the operator's commands work with: the same domains on the same database, without the HTTP server. */
 export interface OperatorApp extends Pick<Domains, 'jobs' | 'users' | 'secrets' | 'lifecycle'> {

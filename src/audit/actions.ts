@@ -30,6 +30,16 @@ export interface AuditDetails {
   'secret.remind': { readonly kind: string; readonly secrets: number };
   'secret.recover': Revised;
   'secret.transfer': Revised & { readonly scope: string; readonly from: string; readonly session_id?: string };
+  'secret.hand_over': Revised & {
+    readonly from: string;
+    readonly to: string;
+    readonly shared_with: readonly string[];
+  };
+  'handover.offer': Revised & { readonly handover_id: string; readonly to: string };
+  /** Of everything that a disabled user owns. */
+  'handover.offer_all': { readonly handover_id: string; readonly to: string; readonly ready_at: string };
+  'handover.accept': { readonly handover_id: string; readonly secrets: number; readonly job_id?: string };
+  'handover.cancel': { readonly handover_id: string; readonly kind: 'secret' | 'user' };
   'secret.access_list': NoDetails;
   'secret.versions_list': NoDetails;
   'secret.version_restore': Revised & { readonly version: number; readonly restored: number };
@@ -61,6 +71,7 @@ export interface AuditDetails {
     readonly sessions: number;
     readonly versions: number;
     readonly participations: number;
+    readonly handovers: number;
     readonly logins: number;
     readonly tokens: number;
     readonly job_id?: string;

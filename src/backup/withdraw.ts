@@ -12,6 +12,7 @@ import { scanRows } from '../db/scan.ts';
 import type { ServiceKeyRow } from '../db/tables/index.ts';
 import { createNow } from '../db/time.ts';
 import { createEventErasing } from '../events/index.ts';
+import { createHandoverWithdrawals } from '../handovers/index.ts';
 import { inspectServiceKeyRows, verifyingKeys } from '../keys/index.ts';
 import { createPurge, purgeStart } from '../lifecycle/index.ts';
 import { createSecretWithdrawals } from '../secrets/index.ts';
@@ -142,7 +143,8 @@ const createApply = ({ tx, seals, clock, lookupKey, audit }: Restored) => {
   const secrets = createSecretWithdrawals({ seals, clock });
   const credentials = createCredentialWithdrawals({ seals, clock });
 
-  const purging = createPurge({ users, sessions, secrets, events: createEventErasing(seals) });
+  const handovers = createHandoverWithdrawals({ seals, clock });
+  const purging = createPurge({ users, sessions, secrets, handovers, events: createEventErasing(seals) });
 
   const erase = async (id: UserId): Promise<boolean> => {
     if (!(await users.erase(tx, id))) return false;
@@ -161,6 +163,10 @@ const createApply = ({ tx, seals, clock, lookupKey, audit }: Restored) => {
     purged: ({ id }) => secrets.purge(tx, id as SecretId),
     'for use only': ({ id }) => secrets.allowUseOnly(tx, id as SecretId),
     'secret expires': ({ id, expiresAt }) => secrets.expire(tx, id as SecretId, expiresAt),
+    // The value stays with its former owner, who can use it only after activating it.
+    'handed over': ({ id }) => secrets.deactivate(tx, id as SecretId),
+    'offer called off': ({ id }) => handovers.cancelOffer(tx, id as SecretId),
+    'hand-over called off': ({ id }) => handovers.cancelOfUser(tx, id as UserId),
     transferred: ({ id }) => secrets.leaveToOwner(tx, id as SecretId),
     'session ended': ({ id }) => sessions.end(tx, id as SessionId),
     'session expires': ({ id, expiresAt }) =>
@@ -203,6 +209,8 @@ export interface RevokedAll {
 
 const endEverything = async ({ tx, seals, clock }: Pick<Restored, 'tx' | 'seals' | 'clock'>): Promise<RevokedAll> => {
   const credentials = createCredentialWithdrawals({ seals, clock });
+  // What is offered gives access as soon as it is accepted.
+  await createHandoverWithdrawals({ seals, clock }).cancelAll(tx);
   return {
     logins: await credentials.endAllLogins(tx),
     tokens: await credentials.revokeAllTokens(tx),

@@ -29,6 +29,7 @@ export const isSession = (one: Session | SessionInvitation): one is Session => '
 export type Notice = components['schemas']['Notice'];
 /** The same as a message of the stream has it. */
 export type Event = Omit<Notice, 'unread'>;
+export type Handover = components['schemas']['Handover'];
 export type Job = components['schemas']['Job'];
 /** The keys as an administrator sees them, by ids and counts. */
 export type Keys = components['schemas']['Keys'];

@@ -15,6 +15,7 @@ export type LoginId = Branded<'LoginId'>;
 export type TokenId = Branded<'TokenId'>;
 export type OwnerKeyId = Branded<'OwnerKeyId'>;
 export type JobId = Branded<'JobId'>;
+export type HandoverId = Branded<'HandoverId'>;
 export type EventRowId = Branded<'EventRowId'>;
 
 /**

@@ -26,6 +26,7 @@ const privileges: Record<keyof Tables, string> = {
   restores: 'SELECT, INSERT, UPDATE',
   holds: 'SELECT, INSERT, UPDATE',
   reminders: all,
+  handovers: all,
   jobs: 'SELECT, INSERT, UPDATE',
   root_keys: 'SELECT, INSERT, UPDATE',
   events: all,

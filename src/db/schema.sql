@@ -53,6 +53,20 @@ CREATE TABLE events (
   created_at timestamp with time zone NOT NULL,
   seal bytea NOT NULL
 );
+CREATE TABLE handovers (
+  id uuid NOT NULL,
+  kind character varying(10) NOT NULL,
+  secret_id uuid,
+  from_user uuid NOT NULL,
+  to_user uuid NOT NULL,
+  requested_by uuid NOT NULL,
+  keep_sharing boolean NOT NULL,
+  state character varying(10) NOT NULL,
+  ready_at timestamp with time zone NOT NULL,
+  created_at timestamp with time zone NOT NULL,
+  decided_at timestamp with time zone,
+  seal bytea NOT NULL
+);
 CREATE TABLE heartbeats (
   service_id uuid NOT NULL,
   host character varying(255) NOT NULL,
@@ -283,6 +297,10 @@ ALTER TABLE closed_identity_count ADD CONSTRAINT ck_closed_identity_count_id CHE
 ALTER TABLE event_log ADD CONSTRAINT event_log_pkey PRIMARY KEY (id);
 ALTER TABLE event_log ADD CONSTRAINT ck_event_log_id CHECK ((id = 1));
 ALTER TABLE events ADD CONSTRAINT events_pkey PRIMARY KEY (id);
+ALTER TABLE handovers ADD CONSTRAINT handovers_pkey PRIMARY KEY (id);
+ALTER TABLE handovers ADD CONSTRAINT handovers_secret_id_fkey FOREIGN KEY (secret_id) REFERENCES secrets(id) ON DELETE CASCADE;
+ALTER TABLE handovers ADD CONSTRAINT ck_handovers_kind CHECK (((((kind)::text = 'secret'::text) AND (secret_id IS NOT NULL)) OR (((kind)::text = 'user'::text) AND (secret_id IS NULL))));
+ALTER TABLE handovers ADD CONSTRAINT ck_handovers_state CHECK (((state)::text = ANY ((ARRAY['pending'::character varying, 'accepted'::character varying, 'cancelled'::character varying])::text[])));
 ALTER TABLE heartbeats ADD CONSTRAINT heartbeats_pkey PRIMARY KEY (service_id);
 ALTER TABLE holds ADD CONSTRAINT holds_pkey PRIMARY KEY (id);
 ALTER TABLE idempotency_keys ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (user_id, route, key);
@@ -348,6 +366,12 @@ CREATE INDEX ix_closed_identities_user_id ON public.closed_identities USING btre
 CREATE INDEX ix_events_position ON public.events USING btree ("position");
 CREATE INDEX ix_events_user_position ON public.events USING btree (user_id, "position");
 CREATE INDEX ix_events_without_position ON public.events USING btree (id) WHERE ("position" IS NULL);
+CREATE INDEX ix_handovers_from_user ON public.handovers USING btree (from_user, id);
+CREATE INDEX ix_handovers_requested_by ON public.handovers USING btree (requested_by, id);
+CREATE INDEX ix_handovers_secret_id ON public.handovers USING btree (secret_id);
+CREATE INDEX ix_handovers_to_user ON public.handovers USING btree (to_user, id);
+CREATE UNIQUE INDEX ux_handovers_secret ON public.handovers USING btree (secret_id) WHERE ((state)::text = 'pending'::text);
+CREATE UNIQUE INDEX ux_handovers_user ON public.handovers USING btree (from_user) WHERE (((state)::text = 'pending'::text) AND ((kind)::text = 'user'::text));
 CREATE INDEX ix_idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
 CREATE INDEX ix_jobs_requested_by ON public.jobs USING btree (requested_by);
 CREATE INDEX ix_jobs_unfinished ON public.jobs USING btree (id) WHERE ((state)::text = ANY ((ARRAY['queued'::character varying, 'running'::character varying])::text[]));
@@ -414,6 +438,7 @@ GRANT INSERT, SELECT ON closed_identities TO keyhold_service;
 GRANT INSERT, SELECT, UPDATE ON closed_identity_count TO keyhold_service;
 GRANT INSERT, SELECT, UPDATE ON event_log TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON events TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON handovers TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON heartbeats TO keyhold_service;
 GRANT INSERT, SELECT, UPDATE ON holds TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON idempotency_keys TO keyhold_service;

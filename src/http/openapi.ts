@@ -21,6 +21,7 @@ const openapi = {
     { name: 'Sessions', description: 'Sessions of work and their participants' },
     { name: 'Secrets', description: 'Keeping, revealing, sharing and changing secrets' },
     { name: 'Events', description: 'What you are told of: a list, and a stream as it happens' },
+    { name: 'Hand-over', description: 'Giving secrets to a new owner' },
     { name: 'Keys', description: 'Root keys, owner keys and seal keys, and replacing them' },
     { name: 'Jobs', description: 'Long work that the service does apart from requests' },
     { name: 'Operation', description: 'For monitoring, and for services that verify access tokens' },

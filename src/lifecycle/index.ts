@@ -3,6 +3,7 @@ import type { Audit } from '../audit/index.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Db } from '../db/database.ts';
 import { createEventErasing } from '../events/index.ts';
+import type { Handovers } from '../handovers/index.ts';
 import type { JobKinds, Jobs } from '../jobs/index.ts';
 import type { Seals } from '../keys/index.ts';
 import type { Secrets } from '../secrets/index.ts';
@@ -25,6 +26,7 @@ interface Deps {
   readonly users: Users;
   readonly sessions: Sessions;
   readonly secrets: Secrets;
+  readonly handovers: Handovers;
 }
 
 export { elapsedMs, type SweepClocks } from './clock-watch.ts';
@@ -34,8 +36,19 @@ export type { Sweeper } from './sweeper.ts';
 export type Lifecycle = ReturnType<typeof createLifecycle>;
 
 /** What spans the domains: erasing a user, and what is held back after a restore. */
-export const createLifecycle = ({ db, clock, seals, audit, mutate, jobs, users, sessions, secrets }: Deps) => {
-  const purging = createPurge({ users, sessions, secrets, events: createEventErasing(seals) });
+export const createLifecycle = ({
+  db,
+  clock,
+  seals,
+  audit,
+  mutate,
+  jobs,
+  users,
+  sessions,
+  secrets,
+  handovers,
+}: Deps) => {
+  const purging = createPurge({ users, sessions, secrets, handovers, events: createEventErasing(seals) });
   const hold = createHold({ db, seals, clock, audit, mutate });
   const kinds: JobKinds = createEraseJobs({ users, purging, isHeld: hold.isHeld });
   return {

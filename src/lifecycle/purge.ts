@@ -2,6 +2,7 @@ import type { UserId } from '../core/ids.ts';
 import type { Purge, PurgeOptions } from '../core/purge.ts';
 import type { Db, Tx } from '../db/database.ts';
 import type { EventErasing } from '../events/index.ts';
+import type { Handovers } from '../handovers/index.ts';
 import type { Secrets } from '../secrets/index.ts';
 import type { Sessions } from '../sessions/index.ts';
 import type { Users } from '../users/index.ts';
@@ -11,6 +12,7 @@ interface Deps {
   readonly sessions: Pick<Sessions, 'erasing'>;
   readonly secrets: Pick<Secrets, 'erasing'>;
   readonly events: EventErasing;
+  readonly handovers: Pick<Handovers, 'erasing'>;
 }
 
 /** What is purged of an erased user, in this order. The keys come last, since secrets and versions refer to them. */
@@ -21,6 +23,7 @@ const stages = [
   'sessions',
   'participations',
   'shares',
+  'handovers',
   'secrets',
   'events',
   'keys',
@@ -32,7 +35,16 @@ type Stage = (typeof stages)[number];
 export type PurgeCursor = { readonly stage: Stage; readonly after: string | null };
 
 /** What an erasure takes away, for its receipt. */
-export const erasedNames = ['secrets', 'versions', 'shares', 'sessions', 'participations', 'logins', 'tokens'] as const;
+export const erasedNames = [
+  'secrets',
+  'versions',
+  'shares',
+  'sessions',
+  'participations',
+  'handovers',
+  'logins',
+  'tokens',
+] as const;
 
 export type ErasedCounts = Readonly<Record<(typeof erasedNames)[number], number>>;
 
@@ -71,7 +83,7 @@ const add = (a: Readonly<Record<string, number>>, b: Readonly<Record<string, num
  * Deletes what an erased user leaves behind. Since nobody can be that user any more, nothing is added meanwhile: each row is
  * met once, in whatever batches.
  */
-export const createPurge = ({ users, sessions, secrets, events }: Deps) => {
+export const createPurge = ({ users, sessions, secrets, handovers, events }: Deps) => {
   const work: Readonly<Record<Stage, Purge<Tx, UserId>>> = {
     logins: users.erasing.purgeLogins,
     tokens: users.erasing.purgeTokens,
@@ -79,6 +91,7 @@ export const createPurge = ({ users, sessions, secrets, events }: Deps) => {
     sessions: sessions.erasing.purgeOwned,
     participations: sessions.erasing.purgePresences,
     shares: secrets.erasing.purgeShares,
+    handovers: handovers.erasing.purge,
     secrets: secrets.erasing.purgeOwned,
     events: events.purge,
     keys: users.erasing.purgeKeys,
@@ -110,16 +123,18 @@ export const createPurge = ({ users, sessions, secrets, events }: Deps) => {
       const { owned, sessions: running, participations } = await sessions.erasing.countForErasing(db, userId);
       const { secrets: mine, versions, shares, shared } = await secrets.erasing.countForErasing(db, userId);
       const told = await events.count(db, userId);
+      const offered = await handovers.erasing.count(db, userId);
       const counts: ErasedCounts = {
         secrets: mine,
         versions,
         shares,
         sessions: running,
         participations,
+        handovers: offered,
         logins,
         tokens,
       };
-      const ended = logins + tokens + repeats + told;
+      const ended = logins + tokens + repeats + told + offered;
       return { counts, shared, rows: mine + versions + shares + owned + participations + ended };
     },
   };

@@ -40,6 +40,7 @@ const eventTypeOf = {
   'secret.purge': 'secret.purged',
   'secret.recover': 'secret.recovered',
   'secret.transfer': 'secret.moved',
+  'handover.offer': 'handover.offered',
 } as const satisfies Readonly<Record<ChangeAction, EventType>>;
 
 interface Deps {

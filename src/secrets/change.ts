@@ -7,6 +7,7 @@ import type { SecretId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import { type Outcome, refusedWith, type Tx } from '../db/database.ts';
 import type { SealedTableName, SecretRow } from '../db/tables/index.ts';
+import type { NewEvent } from '../events/index.ts';
 import { integrityBroken, type Seals } from '../keys/index.ts';
 import type { Audience } from './audience.ts';
 import type { ChangeAction, ChangeDetails } from './change-action.ts';
@@ -35,7 +36,7 @@ export interface LockedSecret<A extends ChangeAction> {
   /** Writes the changes under a new revision, with the record of the action. */
   write(changes: Partial<SecretRow>, details: ChangeDetails<A>): Promise<SecretView>;
   /** Records the action under the present revision. */
-  record(details: ChangeDetails<A>): Promise<void>;
+  record(details: ChangeDetails<A>, tells?: readonly NewEvent[]): Promise<void>;
   /** Records the refusal and returns it. */
   refuse(error: KeyholdError): Promise<{ readonly refused: KeyholdError }>;
   /** Refuses because a value in this table does not decrypt, and records it. Broken seals are recorded where they are found. */
@@ -64,14 +65,18 @@ interface Deps {
 export const createChanges = ({ clock, seals, audit, mutate, load, audience }: Deps): Changes => {
   const lockedSecret = <A extends ChangeAction>(tx: Tx, caller: Caller, as: A, loaded: Loaded): LockedSecret<A> => {
     const target = { type: 'secret', id: loaded.row.id } as const;
-    const record = async (after: SecretRow, details: ChangeDetails<A>): Promise<void> => {
-      const tells = await audience.changed(tx, as, { before: loaded.row, after, details: details as JsonObject });
+    const record = async (
+      after: SecretRow,
+      details: ChangeDetails<A>,
+      more: readonly NewEvent[] = [],
+    ): Promise<void> => {
+      const told = await audience.changed(tx, as, { before: loaded.row, after, details: details as JsonObject });
       await audit.allow(tx, caller, as, {
         target,
         reason: 'owner',
         // The compiler does not see that this adds what ChangeDetails leaves out.
         details: { revision: after.revision, ...details } as AuditDetails[A],
-        tells,
+        tells: [...told, ...more],
       });
     };
     return {
@@ -85,7 +90,7 @@ export const createChanges = ({ clock, seals, audit, mutate, load, audience }: D
         const basis = caller.userId === changed.owner_id ? 'owner' : 'shared';
         return viewOf(changed, basis, caller.userId, loaded.now);
       },
-      record: (details) => record(loaded.row, details),
+      record: (details, tells) => record(loaded.row, details, tells),
       refuse: (error) => audit.refuse(tx, caller, as, { target, error }),
       valueBroken: async (table) => {
         const { id, owner_id: ownerId } = loaded.row;

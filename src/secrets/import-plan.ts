@@ -45,13 +45,13 @@ interface PlanInput {
 
 /** Decides what becomes of each item, in the order of the file. A name may occur twice in one file. Takes names in `inUse`. */
 export const planItems = ({ items, sessions, inUse, onConflict }: PlanInput): PlannedItem[] => {
-  const freeName = createFreeNames();
+  const nextName = createFreeNames();
   return items.map((input, index) => {
     const session = sessions[index] ?? null;
     const names = inUse.get(placeKey(session)) ?? new Map<string, SecretId | null>();
     const isTaken = names.has(input.name);
     const outcome = isTaken ? outcomes[onConflict] : 'created';
-    const name = outcome === 'renamed' ? freeName(placeKey(session), input.name, names) : input.name;
+    const name = outcome === 'renamed' ? nextName(placeKey(session), input.name, names) : input.name;
     const existing = names.get(name) ?? null;
     if (!names.has(name)) names.set(name, null);
     // Only a secret that existed before can be updated, not one of the same file.
@@ -81,16 +81,26 @@ const outcomes = { fail: 'conflict', skip: 'skipped', update: 'updated', rename:
 
 const maxNameLength = 256;
 
-/** Finds the first free name of `NAME-2`, `NAME-3`, …, shortened to fit. It continues where it stopped for that name. */
+/** The first free name of `NAME-2`, `NAME-3`, …, shortened to fit, from the number `first` on. */
+const numbered = (name: string, taken: ReadonlyMap<string, unknown>, first: number) => {
+  for (let count = first; ; count += 1) {
+    const suffix = `-${count}`;
+    const candidate = `${name.slice(0, maxNameLength - suffix.length)}${suffix}`;
+    if (!taken.has(candidate)) return { candidate, count };
+  }
+};
+
+/** Another name that is free. */
+export const freeName = (name: string, taken: ReadonlyMap<string, unknown>): string =>
+  numbered(name, taken, 2).candidate;
+
+/** As `freeName`, for many names: it continues where it stopped for that name. */
 const createFreeNames = () => {
   const counts = new Map<string, number>();
   return (place: string, name: string, taken: ReadonlyMap<string, SecretId | null>): string => {
     const key = `${place} ${name}`;
-    for (let count = counts.get(key) ?? 2; ; count += 1) {
-      const suffix = `-${count}`;
-      const candidate = `${name.slice(0, maxNameLength - suffix.length)}${suffix}`;
-      counts.set(key, count + 1);
-      if (!taken.has(candidate)) return candidate;
-    }
+    const { candidate, count } = numbered(name, taken, counts.get(key) ?? 2);
+    counts.set(key, count + 1);
+    return candidate;
   };
 };

@@ -17,6 +17,7 @@ import { createCreateBatched } from './create-batched.ts';
 import { createDue } from './due.ts';
 import { createEdits } from './edit.ts';
 import { createErasing } from './erase.ts';
+import { createHandOver } from './hand-over.ts';
 import { createImport } from './import.ts';
 import { createImportFor } from './import-for.ts';
 import { createImportWriter } from './import-write.ts';
@@ -34,6 +35,7 @@ import { createVersions } from './versions.ts';
 import type { SecretView } from './view.ts';
 
 export type { ChangeSecret, CreateSecret } from './input.ts';
+export { orNameTaken } from './names.ts';
 export type { SecretFilter } from './queries.ts';
 export type { RevealItem } from './reveal.ts';
 export type { SecretView } from './view.ts';
@@ -118,6 +120,7 @@ export const createSecrets = (deps: SecretsDeps) => {
     get: async (caller: Caller, id: SecretId): Promise<SecretView> =>
       (await lookAt(caller, 'list', 'secret.get', id)).view,
     access: createAccessList({ db, lookAt, sessions, users }),
+    handOver: createHandOver({ clock, seals, audit, ownerKeys, changes }),
     erasing: createErasing({ clock, seals }),
     sweeps: [...due.sweeps, createSessionCleanup({ clock, seals, audit })],
     knownNames: createKnownNames({ seals, sessions, load }),

@@ -18,6 +18,7 @@ import {
 } from './administrators.ts';
 import { type ClosedIdentities, type LockedCount, registerBroken } from './closed-identities.ts';
 import type { Ended, UserCredentials } from './credentials.ts';
+import type { EndHandovers } from './handovers.ts';
 import { isResetPending, noReset } from './password-reset.ts';
 import type { UserQueries } from './queries.ts';
 import type { Revise } from './revise.ts';
@@ -39,12 +40,13 @@ interface Deps {
   readonly revise: Revise;
   readonly credentials: UserCredentials;
   readonly closedIdentities: ClosedIdentities;
+  readonly endHandovers: EndHandovers;
   /** How long a password that an administrator set waits before it opens secrets, in milliseconds. */
   readonly waitingMs: number;
 }
 
 export const createChange = (deps: Deps) => {
-  const { clock, audit, mutate, queries, revise, credentials, closedIdentities, waitingMs } = deps;
+  const { clock, audit, mutate, queries, revise, credentials, closedIdentities, endHandovers, waitingMs } = deps;
 
   const toldOf = createToldOf(queries);
 
@@ -98,6 +100,7 @@ export const createChange = (deps: Deps) => {
     const ended = count === undefined ? nothingEnded : await applyStatus(tx, row, input, count);
     const changed = await revise(tx, row, { ...input, ...resetAfter(row, input) });
     await record(tx, caller, row, changed, input, ended);
+    if (input.status === 'active') await endHandovers(tx, caller, row.id);
     return { ok: viewOf(changed) };
   };
 

@@ -9,6 +9,7 @@ import type { ClosedIdentities } from './closed-identities.ts';
 import { createCreation } from './create.ts';
 import { createUserCredentials } from './credentials.ts';
 import { createErasing } from './erase.ts';
+import { createEndHandovers } from './handovers.ts';
 import { createInsertUser } from './insert.ts';
 import { createLookUp } from './look-up.ts';
 import { createPasswordChange } from './password-change.ts';
@@ -68,6 +69,7 @@ export const createUsers = (deps: Deps) => {
     revise,
     credentials,
     closedIdentities,
+    endHandovers: createEndHandovers({ clock, seals, audit }),
     waitingMs,
   });
   const { reset, cancelReset } = createPasswordReset({

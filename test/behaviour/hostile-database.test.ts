@@ -29,6 +29,8 @@ const temptations: Readonly<Record<string, unknown>> = {
   'owner_keys.state': 'retiring',
   'session_participants.role': 'owner',
   'sessions.status': 'ended',
+  'handovers.kind': 'user',
+  'handovers.state': 'accepted',
   'tokens.permissions': ['admin'],
 };
 
@@ -730,6 +732,54 @@ describe('a hostile database gives nothing away', () => {
       expect((await value(dora, ofDora.id)).body.code).toBe('integrity_broken');
       const body = { name: uniqueName(), type: 'other', value: 'v' };
       expect((await dora.call('POST', '/secrets', { body })).body.code).toBe('integrity_broken');
+    });
+  });
+
+  describe('handovers', () => {
+    const offered = async () => {
+      const { id } = await keepSecret(ada);
+      const body = { to: grace.id };
+      const offer = expectStatus(await ada.call('POST', `/secrets/${id}/handover`, { body }), 201).body;
+      return { secret: id, id: offer.id as string };
+    };
+    const accept = async (who: Person, id: unknown): Promise<number> =>
+      (await who.call('POST', `/handovers/${id}/accept`)).status;
+
+    it('each column: nobody can accept it, and whom it was made to can once it is as it was', async () => {
+      const { secret, id } = await offered();
+      await eachColumn('handovers', { id }, async (_column, forged) => {
+        for (const who of [grace, mallory])
+          for (const of of [id, forged['id']]) expect(await accept(who, of)).toBe(404);
+        expect((await value(grace, secret)).status).toBe(404);
+      });
+      await isRecorded('handovers', id);
+      expect(await accept(grace, id)).toBe(200);
+      expect((await value(grace, secret)).status).toBe(200);
+    });
+
+    it('one that is made to somebody else, cancelled, accepted before or copied under another id gives nothing', async () => {
+      const [one, other] = [await offered(), await offered()];
+      expectStatus(await ada.call('POST', `/handovers/${other.id}/cancel`), 200);
+      await forge('handovers', { id: one.id }, { to_user: mallory.id });
+      expect([await accept(mallory, one.id), await accept(grace, one.id)]).toEqual([404, 404]);
+      await putBack();
+      await forge('handovers', { id: other.id }, { state: 'pending', decided_at: null });
+      expect(await accept(grace, other.id)).toBe(404);
+      await putBack();
+      await copySeal('handovers', { id: one.id }, { id: other.id }, { state: 'pending', decided_at: null });
+      expect(await accept(grace, other.id)).toBe(404);
+      await putBack();
+      await swap('handovers', { id: one.id }, { id: other.id });
+      expect([await accept(grace, one.id), await accept(grace, other.id)]).toEqual([404, 404]);
+      await putBack();
+      const copied = { ...(await read('handovers', { id: one.id })), id: randomUUID() };
+      await write('handovers', copied);
+      undo.push(() => remove('handovers', copied));
+      expect(await accept(grace, copied.id)).toBe(404);
+      await putBack();
+      expect(await accept(grace, one.id)).toBe(200);
+      await forge('handovers', { id: one.id }, { state: 'pending', decided_at: null });
+      expect(await accept(grace, one.id)).toBe(404);
     });
   });
 

@@ -12,11 +12,12 @@ import {
 } from '../support/people.ts';
 
 let app: TestApp;
+let root: Person;
 let ada: Person;
 let grace: Person;
 beforeAll(async () => {
   app = await startApp();
-  const root = await logInAdmin(app);
+  root = await logInAdmin(app);
   // Administrators, so that both may send every kind of creation.
   for (const username of ['ada', 'grace'])
     expectStatus(await root.call('POST', '/users', { body: { username, password, role: 'admin' } }), 201);
@@ -40,6 +41,12 @@ const own = async (who: Person): Promise<string> => {
   return id;
 };
 
+const disabledUser = async (): Promise<string> => {
+  const { id } = expectStatus(await root.call('POST', '/users', { body: { username: uniqueName('gone') } }), 201).body;
+  expectStatus(await root.call('PATCH', `/users/${id}`, { body: { status: 'disabled' } }), 200);
+  return id;
+};
+
 const creations: readonly Creation[] = [
   {
     route: 'POST /api/v1/secrets',
@@ -58,6 +65,18 @@ const creations: readonly Creation[] = [
     path: async (who) => `/secrets/${await own(who)}/versions/1/restore`,
     body: () => undefined,
     idOf: ({ id, version }) => `${id} version ${version}`,
+  },
+  {
+    route: 'POST /api/v1/secrets/{id}/handover',
+    path: async (who) => `/secrets/${(await keepSecret(who)).id}/handover`,
+    body: () => ({ to: root.id }),
+    idOf,
+  },
+  {
+    route: 'POST /api/v1/users/{id}/handover',
+    path: async () => `/users/${await disabledUser()}/handover`,
+    body: () => ({ to: root.id }),
+    idOf,
   },
   {
     route: 'POST /api/v1/sessions',

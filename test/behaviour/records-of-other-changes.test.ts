@@ -31,6 +31,7 @@ let linus: Person;
 /** Ada, by a login with a password that an administrator has just set. */
 let waiting: Person;
 let bound: Person;
+let managingBound: Person;
 beforeAll(async () => {
   keyFile = newRootKeyFile();
   app = await startApp({ clock: settableClock(new Date(Date.now() + hour)), rootKeys: keyFile.source });
@@ -39,6 +40,8 @@ beforeAll(async () => {
   const { id } = await startSession(ada);
   const body = { name: marked(), permissions: ['secrets:write', 'sessions:write'], session_id: id, expires_in: 3600 };
   bound = ada.with(expectStatus(await ada.call('POST', '/auth/tokens', { body }), 201).body.token);
+  const managing = { name: marked(), permissions: ['secrets:manage'], session_id: id, expires_in: 3600 };
+  managingBound = ada.with(expectStatus(await ada.call('POST', '/auth/tokens', { body: managing }), 201).body.token);
   app.clock.advance(1000);
   const chosen = 'chosen by an administrator';
   expectStatus(await root.call('POST', `/users/${ada.id}/password`, { body: { new_password: chosen } }), 200);
@@ -154,6 +157,7 @@ const secretBody = (more: object = {}) => ({ name: marked(), type: 'other', valu
 const importBody = (more: object = {}) => ({ items: [secretBody(more)], on_conflict: 'fail' });
 const atSessions = '/api/v1/sessions';
 const atUsers = '/api/v1/users';
+const atHandovers = '/api/v1/handovers';
 const atKeys = '/api/v1/admin/keys';
 
 /** A session of Ada's with Grace in it. */
@@ -178,6 +182,14 @@ const onSession = (
     return by(grace, method, path, body, id);
   }),
 ];
+
+/** A secret of Ada's that is offered to Grace. */
+const offered = async () => {
+  const name = marked();
+  const { id: secret } = await keepSecret(ada, { name });
+  const answer = await ada.call('POST', `/secrets/${secret}/handover`, { body: { to: grace.id } });
+  return { secret, name, handover: expectStatus(answer, 201).body.id };
+};
 
 const keysNow = async () => expectStatus(await root.call('GET', '/admin/keys'), 200).body;
 
@@ -396,6 +408,49 @@ const cases: readonly Case[] = [
   refusal('POST /api/v1/notices/read', 'up to an event of others', 404, 'notice.read nothing', () =>
     by(ada, 'POST', '/notices/read', { up_to: randomUUID() }),
   ),
+  refusal(
+    `POST ${atUsers}/{id}/handover`,
+    'of a user who is not disabled',
+    409,
+    'handover.offer_all state_conflict',
+    () => by(root, 'POST', `/users/${grace.id}/handover`, { to: linus.id }, grace.id),
+  ),
+  refusal(`POST ${atUsers}/{id}/handover`, 'of a user who does not exist', 404, 'handover.offer_all not_found', () => {
+    const id = randomUUID();
+    return by(root, 'POST', `/users/${id}/handover`, { to: linus.id }, id);
+  }),
+  ...(['accept', 'cancel'] as const).flatMap((verb) => [
+    refusal(`POST ${atHandovers}/{id}/${verb}`, 'by a stranger', 404, `handover.${verb} not_found`, async () =>
+      by(linus, 'POST', `/handovers/${(await offered()).handover}/${verb}`),
+    ),
+    refusal(`POST ${atHandovers}/{id}/${verb}`, 'twice', 409, `handover.${verb} state_conflict`, async () => {
+      const { handover, secret } = await offered();
+      expectStatus(await grace.call('POST', `/handovers/${handover}/${verb}`), 200);
+      return by(grace, 'POST', `/handovers/${handover}/${verb}`, undefined, secret);
+    }),
+    refusal(
+      `POST ${atHandovers}/{id}/${verb}`,
+      'by a token that is bound elsewhere',
+      403,
+      `handover.${verb} permission_missing`,
+      async () => by(managingBound, 'POST', `/handovers/${(await offered()).handover}/${verb}`),
+    ),
+  ]),
+  refusal(`POST ${atHandovers}/{id}/accept`, 'by the giver', 403, 'handover.accept owner_only', async () => {
+    const { handover, secret } = await offered();
+    return by(ada, 'POST', `/handovers/${handover}/accept`, undefined, secret);
+  }),
+  refusal(
+    `POST ${atHandovers}/{id}/accept`,
+    'with a name that the receiver uses',
+    409,
+    'handover.accept name_taken',
+    async () => {
+      const { handover, secret, name } = await offered();
+      await keepSecret(grace, { name });
+      return by(grace, 'POST', `/handovers/${handover}/accept`, undefined, secret);
+    },
+  ),
   refusal('DELETE /api/v1/admin/jobs/{id}', 'that does not exist', 404, 'job.cancel not_found', () => {
     const id = randomUUID();
     return by(root, 'DELETE', `/admin/jobs/${id}`, undefined, id);
@@ -508,6 +563,9 @@ describe('a change that is refused', () => {
       '/auth/tokens',
       () => ({ name: marked(), permissions: ['secrets:list'], expires_in: 60 }),
     ],
+    ['POST /api/v1/secrets/{id}/handover', 'POST', `/secrets/${randomUUID()}/handover`, () => ({ to: grace.id })],
+    ['POST /api/v1/handovers/{id}/accept', 'POST', `/handovers/${randomUUID()}/accept`],
+    ['POST /api/v1/handovers/{id}/cancel', 'POST', `/handovers/${randomUUID()}/cancel`],
     ['DELETE /api/v1/auth/tokens/{id}', 'DELETE', `/auth/tokens/${randomUUID()}`],
     ['DELETE /api/v1/auth/logins/{id}', 'DELETE', `/auth/logins/${randomUUID()}`],
     ['PATCH /api/v1/users/{id}', 'PATCH', '/users/ME', () => ({ display_name: marked() })],
@@ -685,6 +743,43 @@ describe('a change that is allowed', () => {
       'enabling a user',
       async () => () => root.call('PATCH', `/users/${linus.id}`, { body: { status: 'active' } }),
       ['user.enable'],
+    ],
+    [
+      'offering a secret',
+      async () => {
+        const { id } = await keepSecret(ada, { name: marked() });
+        return () => ada.call('POST', `/secrets/${id}/handover`, { body: { to: grace.id } });
+      },
+      ['handover.offer'],
+    ],
+    [
+      'accepting a secret',
+      async () => {
+        const { handover } = await offered();
+        return () => grace.call('POST', `/handovers/${handover}/accept`);
+      },
+      ['secret.hand_over', 'handover.accept'],
+    ],
+    [
+      'declining a secret',
+      async () => {
+        const { handover } = await offered();
+        return () => grace.call('POST', `/handovers/${handover}/cancel`);
+      },
+      ['handover.cancel'],
+    ],
+    [
+      'offering everything of a disabled user',
+      async () => {
+        expectStatus(await root.call('PATCH', `/users/${linus.id}`, { body: { status: 'disabled' } }), 200);
+        return () => root.call('POST', `/users/${linus.id}/handover`, { body: { to: grace.id } });
+      },
+      ['handover.offer_all'],
+    ],
+    [
+      'enabling a user whose secrets are offered',
+      async () => () => root.call('PATCH', `/users/${linus.id}`, { body: { status: 'active' } }),
+      ['user.enable', 'handover.cancel'],
     ],
     ['erasing a user', async () => () => root.call('DELETE', `/users/${linus.id}`), ['user.erase']],
     [

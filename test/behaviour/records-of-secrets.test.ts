@@ -33,6 +33,7 @@ deactivate              | secret.deactivate      | nothing  | nothing     | owne
 recover                 | secret.recover         | nothing  | nothing     | owner_only | owner_only        | request.refused waiting_period | allowed    | allowed    | allowed        | revision_mismatch
 transfer to user        | secret.transfer        | nothing  | nothing     | owner_only | owner_only        | request.refused waiting_period | allowed    | allowed    | state_conflict | revision_mismatch
 transfer into a session | secret.transfer        | nothing  | nothing     | owner_only | owner_only        | request.refused waiting_period | allowed    | allowed    | state_conflict | revision_mismatch
+offer                   | handover.offer         | nothing  | nothing     | owner_only | owner_only        | request.refused waiting_period | allowed    | allowed    | state_conflict | –
 delete                  | secret.delete          | nothing  | nothing     | owner_only | owner_only        | request.refused waiting_period | allowed    | allowed    | no record      | revision_mismatch
 purge                   | secret.purge           | nothing  | nothing     | owner_only | owner_only        | request.refused waiting_period | allowed    | allowed    | allowed        | revision_mismatch
 `);

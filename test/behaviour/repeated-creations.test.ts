@@ -34,6 +34,8 @@ interface Creation {
   readonly first: RequestOptions;
   readonly other: RequestOptions;
   readonly idsOf?: (body: any) => unknown;
+  /** Makes room for another one, where there can be only one at a time. */
+  readonly makeRoom?: (made: any) => Promise<unknown>;
 }
 
 const bodies = (one: object, another: object): Pick<Creation, 'first' | 'other'> => ({
@@ -44,6 +46,11 @@ const bodies = (one: object, another: object): Pick<Creation, 'first' | 'other'>
 const aSecret = () => ({ name: uniqueName(), type: 'other', value: 'v' });
 const anImport = () => ({ items: [aSecret(), aSecret()], on_conflict: 'fail' });
 const aToken = () => ({ name: uniqueName(), permissions: ['secrets:list'], expires_in: 60 });
+
+const cancel =
+  (who: Person) =>
+  async ({ id }: { id: string }) =>
+    expectStatus(await who.call('POST', `/handovers/${id}/cancel`), 200);
 
 const creations: Readonly<Record<string, () => Creation | Promise<Creation>>> = {
   createToken: () => ({ by: ada, ...bodies(aToken(), aToken()) }),
@@ -61,6 +68,16 @@ const creations: Readonly<Record<string, () => Creation | Promise<Creation>>> = 
     ...bodies(anImport(), anImport()),
     idsOf: ({ items }) => items.map(({ id }: { id: string }) => id),
   }),
+  offerSecret: async () => {
+    const { id } = await keepSecret(ada);
+    return { by: ada, path: { id }, ...bodies({ to: grace.id }, { to: admin.id }), makeRoom: cancel(ada) };
+  },
+  offerSecretsOfUser: async () => {
+    const username = uniqueName('gone');
+    const { id } = expectStatus(await admin.call('POST', '/users', { body: { username } }), 201).body;
+    expectStatus(await admin.call('PATCH', `/users/${id}`, { body: { status: 'disabled' } }), 200);
+    return { by: admin, path: { id }, ...bodies({ to: grace.id }, { to: ada.id }), makeRoom: cancel(admin) };
+  },
   // It has no body: what differs is the session in which it is asked.
   restoreSecretVersion: async () => {
     const { id } = await keepSecret(ada);
@@ -72,7 +89,16 @@ const creations: Readonly<Record<string, () => Creation | Promise<Creation>>> = 
 
 /** Everything that can be created, counted. */
 const everything = async (): Promise<unknown> => {
-  const tables = ['users', 'tokens', 'sessions', 'session_participants', 'secrets', 'secret_versions', 'owner_keys'];
+  const tables = [
+    'users',
+    'tokens',
+    'sessions',
+    'session_participants',
+    'secrets',
+    'secret_versions',
+    'owner_keys',
+    'handovers',
+  ];
   const counts = tables.map((table) => `(select count(*) from ${table}) as ${table}`);
   return (await app.database.client.query(`select ${counts}`)).rows[0];
 };
@@ -90,7 +116,7 @@ describe('a creation that is sent again with its Idempotency-Key', () => {
   it.each(repeatable)('$operationId creates nothing more when it is sent again with its key', async (operation) => {
     const prepare = creations[operation.operationId];
     if (!prepare) throw new Error(`no creation is written for ${operation.operationId}`);
-    const { by, path, first, other, idsOf = ({ id }) => id } = await prepare();
+    const { by, path, first, other, idsOf = ({ id }) => id, makeRoom } = await prepare();
     const target = addressOf(operation, path).replace('/api/v1', '');
     const send = (key: string, options: RequestOptions): Promise<Answer<any>> =>
       by.call(operation.method, target, { ...options, headers: { 'idempotency-key': key } });
@@ -104,6 +130,7 @@ describe('a creation that is sent again with its Idempotency-Key', () => {
     expect(await everything()).toEqual(after);
     expect(expectStatus(await send('one', other), 409).body.code).toBe('idempotency_key_reused');
     expect(await everything()).toEqual(after);
+    await makeRoom?.(made.body);
     const others = expectStatus(await send('two', other), 201);
     expect(idsOf(others.body)).not.toEqual(idsOf(made.body));
     expect(await everything()).not.toEqual(after);

@@ -106,6 +106,7 @@ const erasedFields = under('counts.', [
   'shares',
   'sessions',
   'participations',
+  'handovers',
   'logins',
   'tokens',
 ]);
@@ -124,6 +125,20 @@ const jobFields = [
   'started_at',
   'updated_at',
   'finished_at',
+];
+const handoverFields = [
+  'id',
+  'kind',
+  'state',
+  ...under('from.', ['id', 'username']),
+  ...under('to.', ['id', 'username']),
+  ...under('requested_by.', ['id', 'username']),
+  'secret',
+  ...under('secret.', ['id', 'name', 'type']),
+  'keep_sharing',
+  'ready_at',
+  'created_at',
+  'decided_at',
 ];
 const keysFields = [
   'source',
@@ -221,6 +236,13 @@ const classified: Readonly<Record<string, readonly string[]>> = {
   ],
   'POST /api/v1/users/{id}/password': ownUserFields,
   'POST /api/v1/users/{id}/password/cancel': ownUserFields,
+  // To the giver, the receiver and the one who asked for it; everything of a user to administrators too.
+  'GET /api/v1/handovers': [...under('handovers[].', handoverFields), 'next_cursor'],
+  'POST /api/v1/handovers/{id}/accept': handoverFields,
+  'POST /api/v1/handovers/{id}/cancel': handoverFields,
+  'POST /api/v1/secrets/{id}/handover': handoverFields,
+  // To administrators.
+  'POST /api/v1/users/{id}/handover': handoverFields,
   // To the owner and to those who are present.
   'GET /api/v1/sessions': [...under('sessions[].', [...sessionFields, ...invitationFields]), 'next_cursor'],
   'GET /api/v1/sessions/{id}': [...sessionFields, ...invitationFields],

@@ -303,6 +303,16 @@ const prepareChanges = async ({ person, owner, options }: Caller, kind: Withdraw
   expectStatus(await root.call('POST', `/users/${resetId}/password`, reset), 200);
   const addedKey = keyFile.add();
   await app.app.keys.reload();
+  const offeredTo = async (who: Person): Promise<string> => {
+    const giver = who === owner ? friend : owner;
+    const { id } = await keepSecret(giver);
+    return expectStatus(await giver.call('POST', `/secrets/${id}/handover`, { body: { to: who.id } }), 201).body.id;
+  };
+  const disabledOther = async () => {
+    const id = await other();
+    expectStatus(await root.call('PATCH', `/users/${id}`, { body: { status: 'disabled' } }), 200);
+    return id;
+  };
   const on = (id: string) => `/secrets/${id}`;
   const changes = [
     change('create a secret', 'POST', '/secrets', item()),
@@ -326,6 +336,10 @@ const prepareChanges = async ({ person, owner, options }: Caller, kind: Withdraw
       scope: 'session',
       session_id: own,
     }),
+    change('offer a secret', 'POST', `${on(await secret())}/handover`, { to: friend.id }),
+    change('accept a secret', 'POST', `/handovers/${await offeredTo(owner)}/accept`),
+    change('call an offer off', 'POST', `/handovers/${await offeredTo(friend)}/cancel`),
+    change('offer everything of a user', 'POST', `/users/${await disabledOther()}/handover`, { to: friend.id }),
     change('delete a secret', 'DELETE', on(await secret())),
     change('purge a secret', 'DELETE', `${on(await secret())}?purge=true`),
     change('recover a secret', 'POST', `${on(await then(await secret(), 'DELETE', ''))}/recover`),

@@ -39,6 +39,8 @@ const commands: readonly Typed[] = [
   { args: ['share', 'NAME', 'grace'], changes: true },
   { args: ['unshare', 'NAME', 'grace'], changes: true },
   { args: ['transfer', 'NAME', '--to-user'], changes: true },
+  { args: ['handover', 'offer', 'NAME', 'grace'], changes: true },
+  { args: ['handover', 'list'] },
   { args: ['deactivate', 'NAME'], changes: true },
   { args: ['activate', 'NAME'], changes: true },
   { args: ['rm', 'NAME', '--yes'], changes: true },
@@ -493,6 +495,9 @@ const testedElsewhere: Readonly<Record<string, string>> = {
   'profile list': 'in test/e2e/cli-login.test.ts: it uses files only',
   'profile use': 'in test/e2e/cli-login.test.ts: it uses files only',
   'profile remove': 'in test/e2e/cli-login.test.ts: it uses files only',
+  'handover user': 'in test/e2e/cli-handover.test.ts: it needs a user who is disabled',
+  'handover accept': 'in test/e2e/cli-handover.test.ts: it needs an offer of somebody else',
+  'handover cancel': 'in test/e2e/cli-handover.test.ts: it needs an offer',
   completion: 'in test/e2e/cli-completion.test.ts: it prints a constant',
   keygen: 'in test/e2e/cli-keys.test.ts: it asks nobody',
 };

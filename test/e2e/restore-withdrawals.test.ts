@@ -25,7 +25,7 @@ let backupFile: string;
 let exportFile: string;
 let earlierExport: string;
 
-const names = ['ada', 'grace', 'alan', 'erased', 'disabled', 'demoted', 'changed', 'reset', 'back'] as const;
+const names = ['ada', 'grace', 'alan', 'erased', 'disabled', 'demoted', 'changed', 'reset', 'back', 'gone'] as const;
 type Name = (typeof names)[number];
 let admin: Person;
 let who: Record<Name, Person>;
@@ -69,6 +69,10 @@ const secretChanges: Readonly<Record<string, (path: string) => Promise<unknown>>
   use_only: (path) => change(who.ada, 'PATCH', path, { exposure: 'use' }),
   expiring: (path) => change(who.ada, 'PATCH', path, { expires_at: expiry }),
   transferred: (path) => change(who.ada, 'POST', `${path}/transfer`, { scope: 'user' }),
+  handed_over: async (path) => {
+    const { id } = await change(who.ada, 'POST', `${path}/handover`, { to: 'alan' }, 201);
+    await change(who.alan, 'POST', `/handovers/${id}/accept`);
+  },
 };
 
 /** Taken away and given back, which leaves nothing to be taken away. */
@@ -96,6 +100,8 @@ const takeAway = async (): Promise<void> => {
   await change(who.ada, 'POST', `/sessions/${ids['ended']}/end`);
   await change(who.ada, 'PATCH', `/sessions/${ids['shortened']}`, { expires_at: expiry });
   await change(who.ada, 'DELETE', `/sessions/${ids['left_session']}/participants/${who.grace.id}`, undefined, 204);
+  await change(who.ada, 'POST', `/handovers/${ids['offer']}/cancel`);
+  await change(admin, 'POST', `/handovers/${ids['offer_of_user']}/cancel`);
   await change(who.alan, 'DELETE', `/auth/tokens/${ids['token']}`, undefined, 204);
   await change(who.alan, 'POST', '/auth/refresh', { refresh_token: who.alan.refreshToken });
   await change(who.grace, 'POST', '/auth/logout', undefined, 204);
@@ -121,6 +127,10 @@ beforeAll(async () => {
     ids[label] = (await startSession(who.ada, [who.grace], { external_id: label })).id;
   }
   ids['erased_secret'] = (await keepSecret(who.erased, { scope: 'shared', shared_with: [who.grace.id] })).id;
+  const offered = (await keepSecret(who.ada)).id;
+  ids['offer'] = (await change(who.ada, 'POST', `/secrets/${offered}/handover`, { to: 'alan' }, 201)).id;
+  await change(admin, 'PATCH', `/users/${who.gone.id}`, { status: 'disabled' });
+  ids['offer_of_user'] = (await change(admin, 'POST', `/users/${who.gone.id}/handover`, { to: 'alan' }, 201)).id;
   const body = { name: 'alans', permissions: ['secrets:list'], expires_in: 86_400 };
   const made = expectStatus(await who.alan.call('POST', '/auth/tokens', { body }), 201).body;
   token = made.token;
@@ -161,6 +171,8 @@ const accessOf = async (app: App): Promise<Record<string, number>> => {
     access[label] = await status(grace, `/secrets/${ids[label]}/value`);
   for (const label of ['ended', 'left_session']) access[label] = await status(grace, '/secrets', { session: label });
   access['erased_secret'] = await status(grace, `/secrets/${ids['erased_secret']}/value`);
+  const { handovers } = expectStatus(await (await logIn(app as never, 'alan')).call('GET', '/handovers'), 200).body;
+  access['offers to alan'] = handovers.filter((one: any) => one.state === 'pending').length;
   access['token'] = (await app.call('GET', '/secrets', { token })).status;
   access['login of grace'] = (await app.call('GET', '/auth/me', { token: who.grace.token })).status;
   access['login of back'] = (await app.call('GET', '/auth/me', { token: who.back.token })).status;
@@ -177,6 +189,7 @@ const open: Record<string, number> = {
   ended: 200,
   left_session: 200,
   erased_secret: 200,
+  'offers to alan': 2,
   token: 200,
   'login of grace': 200,
   'login of back': 200,
@@ -201,6 +214,8 @@ const closed: Record<string, number> = {
   ended: 403,
   left_session: 403,
   erased_secret: 404,
+  handed_over: 404,
+  'offers to alan': 0,
   token: 401,
   'login of grace': 401,
   'login of back': 401,
@@ -237,10 +252,13 @@ const expectedKinds = [
   'disabled',
   'erased',
   'for use only',
+  'hand-over called off',
+  'handed over',
   'left the session',
   'login ended',
   'login refreshed',
   'logins and tokens ended',
+  'offer called off',
   'password changed',
   'purged',
   'role lowered',
@@ -281,6 +299,11 @@ describe('what was taken away after a backup', () => {
         expect((await app.call('GET', '/auth/me', { token: person.token })).status).toBe(401);
       expect((await app.call('GET', '/secrets', { token })).status).toBe(401);
       const grace = await logIn(app as never, 'grace');
+      const alan = await logIn(app as never, 'alan');
+      expect((await alan.call('GET', '/handovers')).body.handovers.map((one: any) => one.state)).toEqual([
+        'cancelled',
+        'cancelled',
+      ]);
       for (const label of Object.keys(secretChanges))
         expect((await grace.call('GET', `/secrets/${ids[label]}/value`)).status).toBe(404);
       const ada = await logIn(app as never, 'ada');
@@ -288,7 +311,7 @@ describe('what was taken away after a backup', () => {
       await onEmbedded(env['KEYHOLD_DATA_DIR'] ?? '', async (client) => {
         const { rows } = await client.query(`select details from audit_log where action = 'backup.revoke_all'`);
         expect(rows).toHaveLength(1);
-        expect(rows[0].details).toMatchObject({ tokens: 1, shares: 13 });
+        expect(rows[0].details).toMatchObject({ tokens: 1, shares: 14 });
       });
     });
   });

@@ -136,6 +136,20 @@ const transfer: Withdrawal = {
   },
 };
 
+/** A hand-over to Grace; who reads is its owner until then, or somebody with whom it is shared and does not stay so. */
+const handOver = (what: string, reader: (users: Users) => Person): Withdrawal => ({
+  what,
+  refusal: '404 not_found',
+  arrange: async (users) => async () => {
+    const id = await keep(users, users.ada, { scope: 'shared', shared_with: [users.linus.id] });
+    const offer = await must(users, users.ada, 'POST', `/secrets/${id}/handover`, { to: users.grace.id });
+    return {
+      read: { path: valuePath(id), token: reader(users).token },
+      take: (url) => api(url, users.grace, 'POST', `/handovers/${offer.id}/accept`),
+    };
+  },
+});
+
 /** A change of the secret itself, undone before the next round. */
 const change = (what: string, undo: [string, string], take: [string, string]): Withdrawal => ({
   what,
@@ -283,6 +297,8 @@ export const withdrawals: readonly Withdrawal[] = [
   ),
   endSession,
   transfer,
+  handOver('giving the secret away', (users) => users.ada),
+  handOver('a new owner who does not keep the sharing', (users) => users.linus),
   change('deactivation', ['POST', '/activate'], ['POST', '/deactivate']),
   change('deletion', ['POST', '/recover'], ['DELETE', '']),
   expire,

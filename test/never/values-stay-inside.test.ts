@@ -131,7 +131,7 @@ const suite = (name: string, inThisProcess: boolean, start: () => Promise<Starte
         expect(searched).toBeGreaterThanOrEqual(30);
         const inRecords = await eachColumn(target.database, name, findings.tables, 'audit_log');
         expect(inRecords).toBeGreaterThanOrEqual(5);
-      }, 60_000);
+      }, 600_000);
   });
 };
 

@@ -109,6 +109,15 @@ describe('what records say was taken away', () => {
       [record('secret.transfer', { from: 'user' })],
       [],
     ],
+    [
+      'an offer that was called off, and one of everything of a user',
+      [
+        record('handover.cancel', { handover_id: 'h', kind: 'secret' }),
+        record('handover.cancel', { handover_id: 'h', kind: 'user' }),
+      ],
+      ['offer called off', 'hand-over called off'],
+    ],
+    ['a secret with a new owner', [record('secret.hand_over', { revision: 2, from: 'u', to: 'v' })], ['handed over']],
     ['what a restore took away again', [record('backup.revoke', { what: 'deleted' })], ['deleted']],
     [
       'a refresh that a restore followed ends the login',

@@ -125,6 +125,7 @@ const covered: Record<string, string> = {
   jobs: 'id kind params state cancellable cursor total done failed counts attempts reason requested_by created_at started_at finished_at revision',
   events: 'id event_id user_id lead type actor_id agent secret_id session_id revision details created_at',
   holds: 'id noticed_at seconds released_at',
+  handovers: 'id kind secret_id from_user to_user requested_by keep_sharing state ready_at created_at decided_at',
   restores: 'id backup_id backup_created_at restored_at released_at',
 };
 

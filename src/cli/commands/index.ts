@@ -39,6 +39,7 @@ const groups: readonly Group[] = [
       access: () => import('./access.ts'),
       history: () => import('./history.ts'),
       transfer: () => import('./transfer.ts'),
+      handover: () => import('./handover.ts'),
       deactivate: () => import('./deactivate.ts'),
       activate: () => import('./activate.ts'),
       rm: () => import('./rm.ts'),

@@ -21,6 +21,7 @@ const countRows = ({ counts }: Pick<Preview, 'counts'>): readonly (readonly [str
   ['shares with them', String(counts.shares)],
   ['running sessions', String(counts.sessions)],
   ['presences in sessions', String(counts.participations)],
+  ['hand-overs', String(counts.handovers)],
   ['logins and tokens', `${counts.logins} and ${counts.tokens}`],
 ];
 
@@ -39,10 +40,17 @@ const affectedLines = ({ shared_secrets, shared_secrets_total, running_sessions 
   }),
 ];
 
+/** What would be erased can be given to somebody instead. */
+const handOverAdvice = ({ counts, username }: Preview): readonly string[] =>
+  counts.secrets === 0
+    ? []
+    : [`To keep the secrets, disable ${username} and run "keyhold handover user ${username} --to <user>" first.\n`];
+
 const previewText = (context: CliContext, preview: Preview): string =>
   [
     `Erasing ${preview.username} takes away:\n${context.out.facts(countRows(preview))}`,
     ...affectedLines(preview).map((line) => `${line}\n`),
+    ...handOverAdvice(preview),
     ...preview.blocking.map(({ detail }) => `It would be refused now: ${detail}\n`),
   ].join('');
 

@@ -7,6 +7,7 @@ import * as restored from './0005-restored.ts';
 import * as joining from './0006-joining.ts';
 import * as events from './0007-events.ts';
 import * as sweeps from './0009-sweeps.ts';
+import * as handovers from './0010-handovers.ts';
 import * as sessionEnds from './0011-session-ends.ts';
 import type { SealFormats } from './formats.ts';
 
@@ -27,5 +28,6 @@ export const migrations: Readonly<Record<string, KeyholdMigration>> = {
   '0006-joining': joining,
   '0007-events': events,
   '0009-sweeps': sweeps,
+  '0010-handovers': handovers,
   '0011-session-ends': sessionEnds,
 };

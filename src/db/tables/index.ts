@@ -7,6 +7,7 @@ import {
   closed_identity_count,
 } from './closed-identities.ts';
 import { type EventLogRow, type EventRow, events } from './events.ts';
+import { type HandoverRow, handovers } from './handovers.ts';
 import { type HeartbeatRow, heartbeats } from './heartbeats.ts';
 import { type HoldRow, holds } from './holds.ts';
 import { type IdempotencyRow, idempotency_keys } from './idempotency-keys.ts';
@@ -29,6 +30,7 @@ import { type UserRow, users } from './users.ts';
 export type { AuditRow } from './audit-log.ts';
 export type { ClosedIdentityCountRow, ClosedIdentityRow } from './closed-identities.ts';
 export type { EventRow } from './events.ts';
+export type { HandoverRow } from './handovers.ts';
 export type { HeartbeatRow } from './heartbeats.ts';
 export type { HoldRow } from './holds.ts';
 export type { IdempotencyRow } from './idempotency-keys.ts';
@@ -65,6 +67,7 @@ export interface Tables {
   jobs: JobRow;
   restores: RestoreRow;
   holds: HoldRow;
+  handovers: HandoverRow;
   events: EventRow;
   event_log: EventLogRow;
   notice_marks: NoticeMarkRow;
@@ -102,6 +105,7 @@ export const sealedTables = {
   jobs,
   restores,
   holds,
+  handovers,
   events,
 } as const;
 

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyPluginCallback } from 'fastify';
 import type { HttpGate } from '../gate.ts';
 import { createRoutes } from '../route.ts';
 import { authRoutes } from './auth.ts';
+import { handoverRoutes } from './handovers.ts';
 import { importRoute } from './import.ts';
 import { jobRoutes } from './jobs.ts';
 import { keyRoutes } from './keys.ts';
@@ -15,6 +16,7 @@ export type Services = Parameters<typeof operationRoutes>[1] &
   Parameters<typeof authRoutes>[1] &
   Parameters<typeof userRoutes>[1] &
   Parameters<typeof sessionRoutes>[1] &
+  Parameters<typeof handoverRoutes>[1] &
   Parameters<typeof jobRoutes>[1] &
   Parameters<typeof keyRoutes>[1] &
   Parameters<typeof noticeRoutes>[1];
@@ -31,6 +33,7 @@ export const registerRoutes = async (http: FastifyInstance, gate: HttpGate, serv
     userRoutes(routes, services);
     sessionRoutes(routes, services);
     secretRoutes(routes, services.secrets);
+    handoverRoutes(routes, services);
     jobRoutes(routes, services);
     keyRoutes(routes, services);
     noticeRoutes(routes, services);

@@ -31,7 +31,7 @@ export const Metadata = Type.Record(Type.String(), Type.Unknown(), {
   description: 'At most 16 KiB and 8 levels',
   ...documented({ propertyNames: { pattern: '^(?!__proto__$)[^\\u0000]*$' } }),
 });
-const Username = Text({ minLength: 1, maxLength: 128 });
+export const Username = Text({ minLength: 1, maxLength: 128 });
 export const Email = Type.String({ minLength: 3, maxLength: 254, pattern: '^[^\\s@\\u0000]+@[^\\s@\\u0000]+$' });
 export const PermissionName = Type.Enum(offeredPermissions, { title: 'Permission' });
 /** Our id of a session, or the platform's own. */

@@ -114,13 +114,23 @@ const ErasedCounts = Type.Object(
     shares: Type.Integer({ description: 'Secrets of others that were shared with the user' }),
     sessions: Type.Integer({ description: 'Running sessions of the user, which end' }),
     participations: Type.Integer({ description: 'Sessions in which the user is present, their own included' }),
+    handovers: Type.Integer({ description: 'Hand-overs that name the user' }),
     logins: Type.Integer({ description: 'Logins, those that ended included' }),
     tokens: Type.Integer({ description: 'Tokens, revoked ones included' }),
   },
   { title: 'ErasedCounts' },
 );
 
-const counts = { secrets: 12, versions: 30, shares: 3, sessions: 1, participations: 4, logins: 2, tokens: 1 };
+const counts = {
+  secrets: 12,
+  versions: 30,
+  shares: 3,
+  sessions: 1,
+  participations: 4,
+  handovers: 0,
+  logins: 2,
+  tokens: 1,
+};
 
 export const Erasure = Type.Object(
   {

@@ -97,6 +97,7 @@ const groups: Readonly<Record<string, readonly string[]>> = {
     'recover',
     'transfer to user',
     'transfer into a session',
+    'offer',
     'delete',
     'purge',
   ],
@@ -164,6 +165,9 @@ owner switches      | readers                   | 403 owner_only         | 403 o
 transfers           | owner, not bound          | ok                     | ok                     | ok                     | ok                     | 409 state_conflict
 transfers           | bound owner               | 403 permission_missing | 403 permission_missing | 403 permission_missing | 403 permission_missing | 409 state_conflict
 transfers           | readers                   | 403 owner_only         | 403 owner_only         | 404 not_found          | 404 not_found          | 404 not_found
+offer               | owner                     | ok                     | ok                     | ok                     | ok                     | 409 state_conflict
+offer               | owner of a session secret | 409 state_conflict     | 409 state_conflict     | 409 state_conflict     | 409 state_conflict     | 409 state_conflict
+offer               | readers                   | 403 owner_only         | 403 owner_only         | 404 not_found          | 404 not_found          | 404 not_found
 `);
 
 const words = (text: string): readonly string[] => groups[text] ?? [text];

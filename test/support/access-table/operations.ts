@@ -205,6 +205,14 @@ const managing = {
     outcome: answering(200, (body, target, { elsewhere }) => isIt(body, target) && body.session_id === elsewhere),
     changes: true,
   },
+  offer: {
+    route: 'POST /api/v1/secrets/{id}/handover',
+    needs: 'secrets:manage',
+    request: (target, { newcomer }) => ({ method: 'POST', path: of(target, '/handover'), body: { to: newcomer } }),
+    outcome: answering(201, (body, { id }) => body.secret.id === id && body.state === 'pending'),
+    changes: true,
+    notInSession: true,
+  },
   delete: {
     route: 'DELETE /api/v1/secrets/{id}',
     needs: 'secrets:manage',

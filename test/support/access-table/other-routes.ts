@@ -1,7 +1,7 @@
 import type { Permission } from '../../../src/core/permissions.ts';
 import type { TestApp } from '../app.ts';
 import { storeJob } from '../jobs.ts';
-import { expectStatus, logIn, type Person, password, startSession } from '../people.ts';
+import { expectStatus, keepSecret, logIn, type Person, password, startSession } from '../people.ts';
 import type { RootKeyFile } from '../root-key-file.ts';
 import { storeAs } from '../stored-rows.ts';
 import { cell, grid } from './grid.ts';
@@ -55,6 +55,10 @@ POST /api/v1/sessions/{id}/end                        | 401 unauthenticated | 20
 GET /api/v1/notices                                   | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
 POST /api/v1/notices/read                             | 401 unauthenticated | 204                    | 204                    | 204   | 403 permission_missing | 204
 GET /api/v1/events                                    | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+POST /api/v1/users/{id}/handover                      | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 201   | 403 permission_missing | 403 permission_missing
+GET /api/v1/handovers                                 | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+POST /api/v1/handovers/{id}/accept                    | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
+POST /api/v1/handovers/{id}/cancel                    | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
 GET /api/v1/admin/jobs                                | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
 GET /api/v1/admin/jobs/{id}                           | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
 DELETE /api/v1/admin/jobs/{id}                        | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
@@ -128,6 +132,13 @@ const reset = async ({ fixture }: RequestContext, who: Person): Promise<void> =>
 
 const aToken = { name: 'a token', permissions: ['secrets:use'], expires_in: 60 };
 
+/** A hand-over of a new secret of somebody else to the caller; its id. */
+const offeredTo = async ({ self, other }: RequestContext): Promise<string> => {
+  const giver = await other();
+  const { id } = await keepSecret(giver);
+  return expectStatus(await giver.call('POST', `/secrets/${id}/handover`, { body: { to: self.id } }), 201).body.id;
+};
+
 const requests: Readonly<Record<string, (context: RequestContext) => TableRequest | Promise<TableRequest>>> = {
   'GET /healthz': () => json('GET', '/healthz'),
   'GET /readyz': () => json('GET', '/readyz'),
@@ -186,6 +197,14 @@ const requests: Readonly<Record<string, (context: RequestContext) => TableReques
   'GET /api/v1/notices': () => api('GET', '/notices'),
   'POST /api/v1/notices/read': () => api('POST', '/notices/read', {}),
   'GET /api/v1/events': () => api('GET', '/events'),
+  'POST /api/v1/users/{id}/handover': async (context) => {
+    const { id } = await context.other();
+    expectStatus(await context.fixture.root.call('PATCH', `/users/${id}`, { body: { status: 'disabled' } }), 200);
+    return api('POST', `/users/${id}/handover`, { to: context.self.id });
+  },
+  'GET /api/v1/handovers': () => api('GET', '/handovers'),
+  'POST /api/v1/handovers/{id}/accept': async (context) => api('POST', `/handovers/${await offeredTo(context)}/accept`),
+  'POST /api/v1/handovers/{id}/cancel': async (context) => api('POST', `/handovers/${await offeredTo(context)}/cancel`),
   'GET /api/v1/admin/jobs': () => api('GET', '/admin/jobs'),
   'GET /api/v1/admin/jobs/{id}': async ({ fixture }) => api('GET', `/admin/jobs/${await storeJob(fixture.app)}`),
   'DELETE /api/v1/admin/jobs/{id}': async ({ fixture }) => api('DELETE', `/admin/jobs/${await storeJob(fixture.app)}`),

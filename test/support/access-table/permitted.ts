@@ -28,6 +28,7 @@ deactivate              | –    | –      | –   | –     | –     | ok    
 recover                 | –    | –      | –   | –     | –     | ok     | –   | –
 transfer to user        | –    | –      | –   | –     | –     | ok     | –   | –
 transfer into a session | –    | –      | –   | –     | –     | ok     | –   | –
+offer                   | –    | –      | –   | –     | –     | ok     | –   | –
 delete                  | –    | –      | –   | –     | –     | ok     | –   | –
 purge                   | –    | –      | –   | –     | –     | ok     | –   | –
 `);

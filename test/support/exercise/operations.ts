@@ -193,6 +193,29 @@ const secrets: Readonly<Record<string, Row>> = {
   }),
 };
 
+const offeredToGrace = async ({ keep, done, ada, grace }: Stage): Promise<Good> => {
+  const { id } = await keep(ada);
+  const offer = await done('POST', `/secrets/${id}/handover`, { token: ada.token, body: { to: grace.username } });
+  return { by: grace, path: { id: offer.id } };
+};
+
+const handovers: Readonly<Record<string, Row>> = {
+  offerSecret: async (stage) => ({ ...(await kept(stage)), body: { to: stage.grace.username, keep_sharing: true } }),
+  offerSecretsOfUser: async ({ makeUser, keep, done, admin, grace }) => {
+    const user = await makeUser();
+    await keep(user);
+    const { token } = await admin;
+    await done('PATCH', `/users/${user.id}`, { token, body: { status: 'disabled' } });
+    return { by: 'admin', path: { id: user.id }, body: { to: grace.id } };
+  },
+  listHandovers: async (stage) => {
+    await offeredToGrace(stage);
+    return { by: stage.grace };
+  },
+  acceptHandover: offeredToGrace,
+  cancelHandover: offeredToGrace,
+};
+
 const operation: Readonly<Record<string, Row>> = {
   getHealth: () => ({ by: 'nobody' }),
   getReadiness: () => ({ by: 'nobody' }),
@@ -226,7 +249,17 @@ const keys: Readonly<Record<string, Row>> = {
   rotateSealKey: byAdmin,
 };
 
-const rows = { ...account, ...users, ...sessions, ...secrets, ...notices, ...jobs, ...keys, ...operation };
+const rows = {
+  ...account,
+  ...users,
+  ...sessions,
+  ...secrets,
+  ...handovers,
+  ...notices,
+  ...jobs,
+  ...keys,
+  ...operation,
+};
 
 /** The operations that openapi.json documents and no row exercises, or the other way round; both are empty. */
 export const unexercised = (): { readonly missing: string[]; readonly unknown: string[] } => {

@@ -45,6 +45,7 @@ export const shapes = (world: World): readonly Shape[] => [
   ...manySecretShapes(),
   ...sessionShapes(world),
   ...accountShapes(world),
+  ...handoverShapes(world),
 ];
 
 const secretShapes = (world: World): readonly Shape[] => {
@@ -234,6 +235,20 @@ const accountShapes = (world: World): readonly Shape[] => {
   ];
 };
 
+const handoverShapes = (world: World): readonly Shape[] => {
+  const paths = [`/secrets/${world.secretId}/handover`, `/users/${world.userId}/handover`];
+  return paths.map((path) => ({
+    method: 'POST',
+    path,
+    body: { to: world.userId },
+    needs: ['to'],
+    wrong: {
+      to: [...notText, '', 'x'.repeat(129), 'nobody of this name', 'a\0', world.ownId],
+      keep_sharing: [null, 'true', 1, {}, []],
+    },
+  }));
+};
+
 /** Requests about keys, which only an administrator's credential gets past the gate. */
 export const keyShapes = (world: World): readonly Shape[] => [
   {
@@ -279,6 +294,7 @@ export const bodyless = (world: World): readonly string[] => [
   `/sessions/${world.sessionId}/join`,
   `/sessions/${world.sessionId}/end`,
   `/users/${world.ownId}/password/cancel`,
+  ...['accept', 'cancel'].map((verb) => `/handovers/${world.ownId}/${verb}`),
   '/auth/logout',
   ...['reload', 'rotate-root', 'rewrap', 'rotate-seal'].map((verb) => `/admin/keys/${verb}`),
 ];
