@@ -12,6 +12,7 @@ import { processes } from './targets/processes.ts';
 import { rest } from './targets/rest.ts';
 import { reveals } from './targets/reveals.ts';
 import { rotations } from './targets/rotations.ts';
+import { streams } from './targets/streams.ts';
 
 const measures: readonly { readonly targets: readonly string[]; readonly run: (o: Options) => Promise<Finding[]> }[] = [
   { targets: ['P1', 'P2', 'P4'], run: reveals },
@@ -20,6 +21,7 @@ const measures: readonly { readonly targets: readonly string[]; readonly run: (o
   { targets: ['P6'], run: rotations },
   { targets: ['P8'], run: commands },
   { targets: ['P9'], run: rest },
+  { targets: ['streams'], run: streams },
   { targets: ['cores'], run: processes },
 ];
 
@@ -35,7 +37,7 @@ const { values } = parseArgs({
 const usage = `npm run bench -- [--only P1,P5] [--quick] [--json FILE]
 
 Measures the performance targets, each next to its baseline in alternating rounds, and says which are missed.
-  --only   these targets only: P1 to P6, P8, P9, cores
+  --only   these targets only: P1 to P6, P8, P9, streams, cores
   --quick  shorter rounds and a smaller table: for a first look, not for the record
   --json   also writes the findings to this file`;
 

@@ -13,6 +13,8 @@ export interface NewEvent {
   readonly sessionId?: SessionId;
   /** Ids, times, numbers and closed words only: names are looked up when somebody is told, and values never leave this way. */
   readonly details?: JsonObject;
+  /** True where it is nobody's act, but was met in somebody's request. */
+  readonly byNobody?: boolean;
 }
 
 /** Who did what an event tells of; null for the service itself and the operator. */
@@ -22,7 +24,7 @@ export interface EventActor {
 }
 
 const rowsOf = (
-  { type, to, secret, sessionId, details }: NewEvent,
+  { type, to, secret, sessionId, details, byNobody = false }: NewEvent,
   actor: EventActor,
   now: Date,
 ): Unsealed<'events'>[] => {
@@ -30,8 +32,8 @@ const rowsOf = (
     event_id: newId<string>(),
     position: null,
     type,
-    actor_id: actor.userId,
-    agent: actor.agent,
+    actor_id: byNobody ? null : actor.userId,
+    agent: byNobody ? null : actor.agent,
     secret_id: secret?.id ?? null,
     session_id: sessionId ?? null,
     revision: secret?.revision ?? null,

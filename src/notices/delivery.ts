@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
 import type { Permission } from '../core/permissions.ts';
 import type { Db } from '../db/database.ts';
@@ -94,11 +95,11 @@ export const createDeliver = ({ db, clock, ids, telling, show, stillValid }: Dep
 
 /** The answer, or null where it fails or takes too long. */
 const within = async (answer: Promise<boolean>, milliseconds: number): Promise<boolean | null> => {
-  const { promise: tooLong, resolve } = Promise.withResolvers<null>();
-  const timer = setTimeout(resolve, milliseconds, null);
+  const timer = new AbortController();
+  const tooLong = setTimeout(milliseconds, null, { signal: timer.signal }).catch(() => null);
   try {
     return await Promise.race([answer.catch(() => null), tooLong]);
   } finally {
-    clearTimeout(timer);
+    timer.abort();
   }
 };

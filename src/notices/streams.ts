@@ -68,17 +68,19 @@ export const createStreams = (deps: Deps): Streams => {
   /** What is new for each live stream; the others only have their callers asked about. Resolves to whether there is more. */
   const look = async (): Promise<boolean> => {
     const live = [...all].filter((stream) => stream.isLive);
+    const others = [...all].filter((stream) => !stream.isLive);
     const from = Math.min(...live.map((stream) => stream.at));
     const users = [...new Set(live.map(({ viewer }) => viewer.userId))];
     const { last } = live.length === 0 ? { last: from } : await queries.log(db);
     const span = last > from ? await queries.span(db, users, from, last, maxRows) : nothingNew;
-    const deliveries = [...all].map((stream): Delivery => {
-      if (!live.includes(stream)) return { stream, rows: [], upTo: null };
-      const { userId } = stream.viewer;
-      const rows = span.rows.filter((row) => row.user_id === userId && (row.position ?? 0) > stream.at);
-      return { stream, rows, upTo: Math.max(stream.at, span.upTo) };
+    const byUser = Map.groupBy(span.rows, (row) => row.user_id);
+    const news = live.map((stream): Delivery => {
+      const rows = byUser.get(stream.viewer.userId) ?? [];
+      const later = rows.filter((row) => (row.position ?? 0) > stream.at);
+      return { stream, rows: later, upTo: Math.max(stream.at, span.upTo) };
     });
-    await deliver(deliveries);
+    const rest = others.map((stream): Delivery => ({ stream, rows: [], upTo: null }));
+    await deliver([...news, ...rest]);
     // A stream whose caller could not be asked about stays where it is, and must not keep the loop busy.
     return span.more && live.every((stream) => stream.isOver || stream.at > from);
   };

@@ -37,7 +37,7 @@ export const createRefusalEntries = (clock: Clock): RefusalEntries => {
 
   const told = ({ id, ownerId, table }: BrokenSecret): readonly NewEvent[] =>
     ownerId !== null && news.isNews(id)
-      ? [{ type: 'integrity.broken', to: [ownerId], details: { table, secret_id: id } }]
+      ? [{ type: 'integrity.broken', to: [ownerId], details: { table, secret_id: id }, byNobody: true }]
       : [];
 
   const brokenEntry = (broken: BrokenSecret): AuditEntry => ({

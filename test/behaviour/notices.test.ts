@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.ts';
+import { until } from '../support/deadlines.ts';
 import { untilTold } from '../support/event-stream.ts';
 import {
   expectStatus,
@@ -272,4 +273,34 @@ it('a login from a network of which nothing was seen for 30 days is told, and th
   app.clock.advance(2 * day);
   expect(await from('198.51.100.1')).toHaveLength(3);
   app.clock.advance(-31 * day);
+});
+
+it('an event that somebody addressed to another user in the database is told to neither', async () => {
+  const secret = await keepSecret(ada, { scope: 'shared', shared_with: [grace.id] });
+  expect(await about(grace, secret)).toHaveLength(1);
+  await app.database.client.query('update events set user_id = $1 where user_id = $2 and secret_id = $3', [
+    linus.id,
+    grace.id,
+    secret.id,
+  ]);
+  expect(await about(grace, secret)).toEqual([]);
+  expect(await about(linus, secret)).toEqual([]);
+});
+
+it('the owner of a broken secret is told of it once, and administrators of a broken row of another table', async () => {
+  const { nora } = await people(app, admin, 'nora');
+  const secret = await keepSecret(nora);
+  const { client } = app.database;
+  await client.query("update secrets set description = 'written by somebody else' where id = $1", [secret.id]);
+  for (const _ of [1, 2]) expectStatus(await nora.call('GET', `/secrets/${secret.id}`), 409);
+  const told = (await noticesOf(nora)).filter((one) => one.type === 'integrity.broken');
+  expect(told).toMatchObject([{ actor: null, details: { table: 'secrets', secret_id: secret.id } }]);
+  expect(JSON.stringify(await noticesOf(admin))).not.toContain(secret.id);
+
+  const { id } = await startSession(nora);
+  await client.query("update sessions set title = 'written by somebody else' where id = $1", [id]);
+  expectStatus(await nora.call('GET', `/sessions/${id}`), 403);
+  await until('administrators were told', 5000, async () =>
+    (await noticesOf(admin)).some((one) => one.details.table === 'sessions' && one.details.key === id),
+  );
 });
