@@ -51,7 +51,12 @@ beforeAll(async () => {
   expectStatus(await ada.call('PUT', `/secrets/${secretId}/value`, { body: { value: 'the second value' } }), 200);
   await startSession(ada, [grace], { external_id: 'chat', title: 'Grüße\u2028🔑' });
   await keepSecret(ada, { name: 'ONCE' }, { headers: { 'idempotency-key': 'once' } });
+  // The service gives events their positions apart from requests.
+  await until('every event has its position', 5000, () => onEmbedded(service.dataDir, hasPositions));
 });
+
+const hasPositions = async (client: pg.Client): Promise<boolean> =>
+  (await client.query('select 1 from public.events where position is null limit 1')).rows.length === 0;
 
 afterAll(async () => {
   await service[Symbol.asyncDispose]();
