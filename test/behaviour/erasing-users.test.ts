@@ -121,6 +121,7 @@ describe('erasing an ordinary user', () => {
       shares: 1,
       sessions: 1,
       participations: 2,
+      handovers: 0,
       logins: 1,
       tokens: 1,
     });
