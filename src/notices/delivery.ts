@@ -25,8 +25,8 @@ interface Deps {
   readonly stillValid: (stream: OpenStream, permission: Permission) => Promise<boolean>;
 }
 
-/** Callers are asked about at least once a second: twice in this time and the pause of the loop. */
-const checkEveryMs = 400;
+/** With the pause of the loop, each caller is asked about at every second look, once a second. */
+const checkEveryMs = 500;
 /** How long the answer about one caller is waited for, and how long a stream lives without one. */
 const checkMs = 1000;
 const maxUnansweredMs = 5000;
@@ -40,17 +40,25 @@ type CallerCheck = 'valid' | 'ended' | 'unanswered' | 'not asked';
  * sends nothing.
  */
 export const createDeliver = ({ db, clock, ids, telling, show, stillValid }: Deps) => {
-  const ask = async (stream: OpenStream): Promise<CallerCheck> => {
+  /** Asks once about the streams of one token and session. */
+  const createAsk = () => {
+    const answers = new Map<string, Promise<boolean | null>>();
+    return (stream: OpenStream): Promise<boolean | null> => {
+      const name = `${stream.token} ${stream.caller.session}`;
+      const answer = answers.get(name) ?? within(stillValid(stream, 'events:read'), checkMs);
+      answers.set(name, answer);
+      return answer;
+    };
+  };
+
+  const checkCaller = async (stream: OpenStream, ask: ReturnType<typeof createAsk>): Promise<CallerCheck> => {
     stream.checkedAt = performance.now();
-    const answer = await within(stillValid(stream, 'events:read'), checkMs);
+    const answer = await ask(stream);
     if (answer !== null) stream.answeredAt = performance.now();
     if (answer === false) return 'ended';
     if (answer === true) return 'valid';
     return performance.now() - stream.answeredAt > maxUnansweredMs ? 'ended' : 'unanswered';
   };
-
-  const check = async (stream: OpenStream, hasNews: boolean): Promise<CallerCheck> =>
-    hasNews || performance.now() - stream.checkedAt >= checkEveryMs ? await ask(stream) : 'not asked';
 
   /** The messages for each stream. */
   const messagesFor = async (deliveries: readonly Delivery[]): Promise<ReadonlyMap<OpenStream, string>> => {
@@ -86,7 +94,14 @@ export const createDeliver = ({ db, clock, ids, telling, show, stillValid }: Dep
 
   return async (deliveries: readonly Delivery[]): Promise<void> => {
     const messages = await messagesFor(deliveries);
-    const states = await Promise.all(deliveries.map(({ stream }) => check(stream, messages.has(stream))));
+    const ask = createAsk();
+    const isDue = (stream: OpenStream): boolean =>
+      messages.has(stream) || performance.now() - stream.checkedAt >= checkEveryMs;
+    const states = await Promise.all(
+      deliveries.map(({ stream }): CallerCheck | Promise<CallerCheck> =>
+        isDue(stream) ? checkCaller(stream, ask) : 'not asked',
+      ),
+    );
     for (const [at, delivery] of deliveries.entries()) {
       finish(delivery, states[at] ?? 'unanswered', messages.get(delivery.stream));
     }

@@ -49,7 +49,8 @@ interface Deps {
   readonly log: { warn(details: object, message: string): void };
 }
 
-const pauseMs = 500;
+/** Two of them are less than a second, in which every caller is asked about. */
+const pauseMs = 450;
 const maxOfCredential = 6;
 const maxOfProcess = 5000;
 const retryAfterSeconds = 30;
