@@ -30,9 +30,17 @@ import { registerRoutes } from './http/routes/index.ts';
 import { createServer } from './http/server.ts';
 import { createIdempotency } from './idempotency/index.ts';
 import { createJobs, type JobKinds } from './jobs/index.ts';
-import { createEventIds, createOwnerKeys, createSeals, type KeyRing, openKeyRing } from './keys/index.ts';
+import {
+  createEventIds,
+  createOwnerKeys,
+  createSeals,
+  createWebhookSecrets,
+  type KeyRing,
+  openKeyRing,
+} from './keys/index.ts';
 import { createLifecycle, elapsedMs, type SweepClocks, type Sweeper } from './lifecycle/index.ts';
 import { createNotices } from './notices/index.ts';
+import { createResolveTarget, type ResolveName, systemResolve } from './outbound/index.ts';
 import { createRotation } from './rotation/index.ts';
 import { createSecrets } from './secrets/index.ts';
 import { createSessions } from './sessions/index.ts';
@@ -43,12 +51,15 @@ import {
   createThrottle,
   createUsers,
 } from './users/index.ts';
+import { createWebhooks } from './webhooks/index.ts';
 
 export interface AppDeps {
   readonly config: Config;
   readonly rootKeys: RootKeySource;
   readonly clock: Clock;
   readonly database: Database;
+  /** Looks up the addresses of names that webhooks are sent to; the system's resolver where it is left out. */
+  readonly resolveName?: ResolveName;
   readonly logger: FastifyBaseLogger;
   /** The clocks by which things become due, for tests. */
   readonly sweepClocks?: SweepClocks;
@@ -86,7 +97,8 @@ const openKeys = ({ rootKeys: source, clock, database: { db } }: DomainDeps, log
 type DomainDeps = Omit<AppDeps, 'logger' | 'sweepClocks'>;
 
 /** Wires the domains, written out: a service can reach only what it is given here. */
-const createDomains = ({ config, clock, database }: DomainDeps, keys: KeyRing, metrics: Metrics) => {
+const createDomains = (deps: DomainDeps, keys: KeyRing, metrics: Metrics) => {
+  const { config, clock, database } = deps;
   const { db } = database;
   const now = createNow(clock);
   const { lookupKey } = keys.held();
@@ -148,7 +160,6 @@ const createDomains = ({ config, clock, database }: DomainDeps, keys: KeyRing, m
   });
   const offering = { db, clock, seals, audit, mutate, idempotency, jobs, users, secrets };
   const handovers = createHandovers({ ...offering, waitingMs: config.waitingMs });
-  const lifecycle = createLifecycle({ db, clock, seals, audit, mutate, jobs, users, sessions, secrets, handovers });
   const notices = createNotices({
     db,
     clock,
@@ -161,8 +172,30 @@ const createDomains = ({ config, clock, database }: DomainDeps, keys: KeyRing, m
     ids: createEventIds(lookupKey),
     stillValid: auth.stillValid,
   });
-  const givePositions = createPositions({ db, seals, fanOut: async () => undefined });
-  return { ...auth, audit, jobs, rotation, users, sessions, secrets, handovers, lifecycle, notices, givePositions };
+  const sending = createSending(deps, { db, clock, seals, audit, mutate, idempotency, notices, lookupKey });
+  const { webhooks } = sending;
+  const owned = { users, sessions, secrets, handovers, webhooks };
+  const lifecycle = createLifecycle({ db, clock, seals, audit, mutate, jobs, ...owned });
+  const givePositions = createPositions({ db, seals, fanOut: webhooks.fanOut });
+  const told = { notices, ...sending, givePositions };
+  return { ...auth, audit, jobs, rotation, ...owned, lifecycle, ...told };
+};
+
+type WebhookDeps = Omit<Parameters<typeof createWebhooks>[0], 'secrets' | 'allowedHosts' | 'resolveTarget'>;
+
+/** Webhooks, and the ports of this service, to which none is sent. */
+const createSending = (
+  { config, resolveName = systemResolve }: DomainDeps,
+  { lookupKey, ...deps }: WebhookDeps & { readonly lookupKey: Uint8Array },
+) => {
+  const ownPorts = new Set([config.port, config.metricsPort ?? 0]);
+  const webhooks = createWebhooks({
+    ...deps,
+    secrets: createWebhookSecrets(lookupKey, deps.clock),
+    allowedHosts: config.webhookAllowedHosts,
+    resolveTarget: createResolveTarget({ resolve: resolveName, ownPorts }),
+  });
+  return { webhooks, ownPorts };
 };
 
 interface AuthDeps extends Omit<Parameters<typeof createLogins>[0], 'accessTokens' | 'refreshTokens' | 'refreshMs'> {
@@ -269,7 +302,12 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
     if (request.routeOptions.url !== '/healthz') await keys.revive();
   });
   const streams = domains.notices.streams(logger);
-  const writer = createEventWriter({ givePositions: domains.givePositions, onGiven: streams.nudge, log: logger });
+  const deliverer = domains.webhooks.deliverer(logger);
+  const onGiven = (): void => {
+    streams.nudge();
+    deliverer.nudge();
+  };
+  const writer = createEventWriter({ givePositions: domains.givePositions, onGiven, log: logger });
   const readiness = createReadiness({ db, clock, keys });
   await registerRoutes(http, httpGate, { ...domains, streams, metrics, readiness });
   const metricsServer = await createMetricsServer({ config, logger, metrics });
@@ -287,7 +325,9 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
     bootstrap: () => bootstrapUser(deps, domains),
     listen: async () => {
       const address = await listen();
+      domains.ownPorts.add(Number(new URL(address).port));
       runner.start();
+      deliverer.start();
       sweeper.start();
       writer.start();
       streams.start();
@@ -295,7 +335,7 @@ export const createApp = async (deps: AppDeps): Promise<App> => {
     },
     close: async () => {
       // Streams would keep the server from closing.
-      await Promise.all([streams.close(), close(), runner.stop(), sweeper.stop(), writer.stop()]);
+      await Promise.all([streams.close(), close(), runner.stop(), sweeper.stop(), writer.stop(), deliverer.stop()]);
       await stopRecording();
       await keys.close();
     },

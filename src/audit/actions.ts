@@ -74,6 +74,7 @@ export interface AuditDetails {
     readonly handovers: number;
     readonly logins: number;
     readonly tokens: number;
+    readonly webhooks: number;
     readonly job_id?: string;
   };
   'user.erase_preview': NoDetails;
@@ -88,6 +89,12 @@ export interface AuditDetails {
   'token.revoke': NoDetails;
   'token.refused': NoDetails;
   'notice.read': NoDetails;
+  'webhook.create': { readonly service: boolean; readonly event_types: readonly string[] };
+  'webhook.change': Revised & { readonly fields: readonly string[]; readonly state?: string };
+  'webhook.delete': NoDetails;
+  'webhook.rotate_secret': Revised & { readonly keep_previous: boolean };
+  'webhook.test': { readonly delivery_id: string };
+  'webhook.redeliver': { readonly delivery_id: string };
   'job.start': { readonly kind: string };
   'job.cancel': JobProgress;
   'job.finish': JobProgress;
@@ -106,7 +113,12 @@ export interface AuditDetails {
     readonly user_id?: string;
   };
   /** Everything that gives access was ended. */
-  'backup.revoke_all': { readonly logins: number; readonly tokens: number; readonly shares: number };
+  'backup.revoke_all': {
+    readonly logins: number;
+    readonly tokens: number;
+    readonly shares: number;
+    readonly webhooks: number;
+  };
   'audit.export': { readonly records: number };
   'request.refused': NoDetails | { readonly route: string };
   'request.limited': { readonly count: number };
@@ -147,5 +159,5 @@ type UserChange = Revised & { readonly fields: readonly string[]; readonly role?
 export type AuditAction = keyof AuditDetails;
 
 export type AuditTarget =
-  | { readonly type: 'secret' | 'session' | 'user' | 'login' | 'token' | 'job'; readonly id: string }
+  | { readonly type: 'secret' | 'session' | 'user' | 'login' | 'token' | 'job' | 'webhook'; readonly id: string }
   | { readonly type: 'secrets' | 'route' | 'keys'; readonly id: null };

@@ -38,6 +38,8 @@ export type AuditReason =
   | 'import'
   // The service did it by itself, since its time had come.
   | 'due'
+  // Why the service changed something by itself.
+  | 'gone'
   // A list that was only counted.
   | 'stats'
   // What is wrong with a row.

@@ -27,6 +27,9 @@ export const takenKinds = {
   'password changed': 'user',
   erased: 'user',
   'every login ended': null,
+  'webhook deleted': 'webhook',
+  'webhook switched off': 'webhook',
+  'webhook changed': 'webhook',
   'everything ended': null,
 } as const;
 
@@ -35,7 +38,7 @@ export type TakenKind = keyof typeof takenKinds;
 /** Something that was taken away, as a record tells of it. */
 export interface TakenAway {
   readonly what: TakenKind;
-  /** The id of the secret, session, user, login or token; empty for everything. */
+  /** The id of the secret, session, user, login, token or webhook; empty for everything. */
   readonly id: string;
   /** Who lost access, where it is not everybody. */
   readonly userId?: string;
@@ -95,6 +98,18 @@ const roleSteps = ({ role }: Readonly<Record<string, Json>>): readonly Step[] =>
   return [role === 'admin' ? { what: 'role lowered', gives: true } : { what: 'role lowered', role: role as Role }];
 };
 
+/** Switched on or off; and for another address, other types or another secret, what it was before must get nothing. */
+const webhookSteps: StepsOf = (details) => {
+  const { state } = details;
+  const off = { what: 'webhook switched off' } as const;
+  const isChanged = namesField(details, 'url') || namesField(details, 'event_types');
+  return [
+    ...(state === 'off' ? [off] : []),
+    ...(state === 'active' ? [{ ...off, gives: true } as const] : []),
+    ...(isChanged ? [{ what: 'webhook changed' } as const] : []),
+  ];
+};
+
 /** What a restored database was told to take away again, which says less than the record that it was told by. */
 const againSteps: StepsOf = ({ what, user_id }) => {
   if (typeof what !== 'string' || !Object.hasOwn(takenKinds, what)) return [];
@@ -133,6 +148,9 @@ const stepsOf: Readonly<Record<AuditAction, StepsOf | null>> = {
   'user.password_reset': take('password changed'),
   'user.reset_cancel': take('password changed'),
   'user.erase': take('erased'),
+  'webhook.change': webhookSteps,
+  'webhook.rotate_secret': take('webhook changed'),
+  'webhook.delete': take('webhook deleted'),
   'backup.revoke': againSteps,
   'backup.revoke_all': take('everything ended'),
   // The record counts the logins and does not name them.
@@ -171,6 +189,9 @@ const stepsOf: Readonly<Record<AuditAction, StepsOf | null>> = {
   'clock.jump': null,
   'audit.export': null,
   'notice.read': null,
+  'webhook.create': null,
+  'webhook.test': null,
+  'webhook.redeliver': null,
   'job.start': null,
   'job.cancel': null,
   'job.finish': null,

@@ -5,7 +5,7 @@ import { createCredentialWithdrawals } from '../auth/index.ts';
 import type { RootKeys } from '../config/root-keys.ts';
 import { operator, type Role } from '../core/caller.ts';
 import { KeyholdError } from '../core/errors.ts';
-import type { LoginId, SecretId, SessionId, TokenId, UserId } from '../core/ids.ts';
+import type { LoginId, SecretId, SessionId, TokenId, UserId, WebhookId } from '../core/ids.ts';
 import type { Tx } from '../db/database.ts';
 import type { RawRow } from '../db/json-rows.ts';
 import { scanRows } from '../db/scan.ts';
@@ -18,6 +18,7 @@ import { createPurge, purgeStart } from '../lifecycle/index.ts';
 import { createSecretWithdrawals } from '../secrets/index.ts';
 import { createSessionWithdrawals } from '../sessions/index.ts';
 import { createUserWithdrawals } from '../users/index.ts';
+import { createWebhookWithdrawals, webhooksErasing } from '../webhooks/index.ts';
 import { linesOf } from './lines.ts';
 import type { Restored } from './restored.ts';
 import { createTakenAway, type TakenAway, type TakenKind, takenKinds } from './taken-away.ts';
@@ -142,9 +143,13 @@ const createApply = ({ tx, seals, clock, lookupKey, audit }: Restored) => {
   const sessions = createSessionWithdrawals({ seals, now });
   const secrets = createSecretWithdrawals({ seals, clock });
   const credentials = createCredentialWithdrawals({ seals, clock });
+  const webhooks = createWebhookWithdrawals({ seals, clock });
 
   const handovers = createHandoverWithdrawals({ seals, clock });
-  const purging = createPurge({ users, sessions, secrets, handovers, events: createEventErasing(seals) });
+  const purging = createPurge({
+    ...{ users, sessions, secrets, handovers },
+    ...{ webhooks: { erasing: webhooksErasing }, events: createEventErasing(seals) },
+  });
 
   const erase = async (id: UserId): Promise<boolean> => {
     if (!(await users.erase(tx, id))) return false;
@@ -177,6 +182,9 @@ const createApply = ({ tx, seals, clock, lookupKey, audit }: Restored) => {
     'role lowered': ({ id, role }) => users.lowerRole(tx, id as UserId, role as Role),
     'password changed': ({ id }) => users.forgetPassword(tx, id as UserId),
     erased: ({ id }) => erase(id as UserId),
+    'webhook deleted': ({ id }) => webhooks.remove(tx, id as WebhookId),
+    'webhook switched off': ({ id }) => webhooks.switchOff(tx, id as WebhookId),
+    'webhook changed': ({ id }) => webhooks.switchOff(tx, id as WebhookId),
     'every login ended': async () => {
       await credentials.endAllLogins(tx);
       return true;
@@ -205,6 +213,7 @@ export interface RevokedAll {
   readonly logins: number;
   readonly tokens: number;
   readonly shares: number;
+  readonly webhooks: number;
 }
 
 const endEverything = async ({ tx, seals, clock }: Pick<Restored, 'tx' | 'seals' | 'clock'>): Promise<RevokedAll> => {
@@ -215,6 +224,7 @@ const endEverything = async ({ tx, seals, clock }: Pick<Restored, 'tx' | 'seals'
     logins: await credentials.endAllLogins(tx),
     tokens: await credentials.revokeAllTokens(tx),
     shares: await createSecretWithdrawals({ seals, clock }).unshareAll(tx),
+    webhooks: await createWebhookWithdrawals({ seals, clock }).switchAllOff(tx),
   };
 };
 

@@ -30,6 +30,8 @@ export type Notice = components['schemas']['Notice'];
 /** The same as a message of the stream has it. */
 export type Event = Omit<Notice, 'unread'>;
 export type Handover = components['schemas']['Handover'];
+export type Webhook = components['schemas']['Webhook'];
+export type WebhookDelivery = components['schemas']['WebhookDelivery'];
 export type Job = components['schemas']['Job'];
 /** The keys as an administrator sees them, by ids and counts. */
 export type Keys = components['schemas']['Keys'];

@@ -3,6 +3,7 @@ import { homedir, platform } from 'node:os';
 import { join } from 'node:path';
 import { KeyholdError } from '../core/errors.ts';
 import { Redacted } from '../core/redacted.ts';
+import { type AllowedHosts, readAllowedHost } from '../outbound/index.ts';
 import type { Env, Variable } from './env.ts';
 import { type IssuerConfig, parseIssuers } from './issuers.ts';
 
@@ -18,6 +19,7 @@ export interface Config {
   readonly trustProxy: readonly string[];
   readonly issuer: string;
   readonly externalIssuers: readonly IssuerConfig[];
+  readonly webhookAllowedHosts: AllowedHosts;
   readonly rateLimit: number;
   readonly metricsPort: number | null;
   readonly logLevel: LogLevel;
@@ -115,6 +117,17 @@ const readTrustProxy = (env: Env): string[] =>
     .map((item) => item.trim())
     .filter(Boolean);
 
+const readAllowedHosts = (env: Env): AllowedHosts => {
+  const items = (env.KEYHOLD_WEBHOOK_ALLOWED_HOSTS ?? '').split(',').map((item) => item.trim());
+  const hosts = items.filter(Boolean).map((item) => {
+    const host = readAllowedHost(item);
+    if (host === null)
+      throw refuse('KEYHOLD_WEBHOOK_ALLOWED_HOSTS', 'must be a list of hosts with ports, such as hooks.internal:8443.');
+    return host;
+  });
+  return new Set(hosts);
+};
+
 const hour = 3_600_000;
 
 const readDirectories = (env: Env): Pick<Config, 'dataDir' | 'configDir'> => ({
@@ -143,6 +156,7 @@ export const readConfig = (env: Env): Config => ({
   trustProxy: readTrustProxy(env),
   issuer: env.KEYHOLD_ISSUER ?? 'keyhold',
   externalIssuers: parseIssuers(env.KEYHOLD_JWT_ISSUERS, env.KEYHOLD_ISSUER ?? 'keyhold'),
+  webhookAllowedHosts: readAllowedHosts(env),
   rateLimit: integer(env, 'KEYHOLD_RATE_LIMIT', 2000, 1, 1_000_000),
   metricsPort: readMetricsPort(env),
   logLevel: readLogLevel(env),

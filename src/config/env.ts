@@ -17,6 +17,8 @@ export const variables = {
   KEYHOLD_TRUST_PROXY: 'addresses or networks of proxies whose X-Forwarded-For is believed, comma-separated',
   KEYHOLD_ISSUER: 'the iss of our own access tokens (default keyhold)',
   KEYHOLD_JWT_ISSUERS: 'external issuers of JWTs, a JSON array (see docs/operations.md)',
+  KEYHOLD_WEBHOOK_ALLOWED_HOSTS:
+    'hosts (host:port, comma-separated) to which webhooks may be sent although they are private or without TLS',
   KEYHOLD_RATE_LIMIT: 'requests a second for each caller (default 2000)',
   KEYHOLD_METRICS_PORT: 'a second port on KEYHOLD_HOST that serves /metrics without a token',
   KEYHOLD_LOG_LEVEL: 'fatal, error, warn, info (default), debug or silent',

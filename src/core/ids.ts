@@ -17,6 +17,8 @@ export type OwnerKeyId = Branded<'OwnerKeyId'>;
 export type JobId = Branded<'JobId'>;
 export type HandoverId = Branded<'HandoverId'>;
 export type EventRowId = Branded<'EventRowId'>;
+export type WebhookId = Branded<'WebhookId'>;
+export type DeliveryId = Branded<'DeliveryId'>;
 
 /**
  * A session verified for this request: active, and the caller present in it. Only the sessions domain

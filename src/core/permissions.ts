@@ -10,6 +10,7 @@ export const offeredPermissions = [
   'sessions:read',
   'sessions:write',
   'events:read',
+  'webhooks:manage',
   'admin',
 ] as const;
 

@@ -59,6 +59,9 @@ export const closedIdentityKey = (lookupKey: Uint8Array): Buffer => derive(looku
 /** The key under which a user's positions among events are shown. `epoch` is the id of the latest restore, or the nil UUID. */
 export const eventIdKey = (lookupKey: Uint8Array, epoch: string, userId: string): Buffer =>
   derive(lookupKey, 'keyhold/events/v1', [uuidBytes(epoch), uuidBytes(userId)]);
+/** The Fernet key under which the signing keys of one webhook are stored. */
+export const webhookSecretKey = (lookupKey: Uint8Array, webhookId: string): Buffer =>
+  derive(lookupKey, 'keyhold/webhook-secret/v1', [uuidBytes(webhookId)]);
 
 /** The X25519 private key to which backups are encrypted. */
 export const backupKey = (rootKey: Uint8Array): Buffer => derive(rootKey, 'keyhold/backup/v1', []);

@@ -28,6 +28,8 @@ const privileges: Record<keyof Tables, string> = {
   reminders: all,
   handovers: all,
   jobs: 'SELECT, INSERT, UPDATE',
+  webhooks: all,
+  webhook_deliveries: all,
   root_keys: 'SELECT, INSERT, UPDATE',
   events: all,
   event_log: 'SELECT, INSERT, UPDATE',

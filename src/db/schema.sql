@@ -286,6 +286,41 @@ CREATE TABLE users (
   updated_at timestamp with time zone NOT NULL DEFAULT now(),
   seal bytea NOT NULL
 );
+CREATE TABLE webhook_deliveries (
+  id uuid NOT NULL,
+  webhook_id uuid NOT NULL,
+  event_id uuid NOT NULL,
+  event_row_id uuid,
+  event_type character varying(64) NOT NULL,
+  secret_id uuid,
+  "position" bigint NOT NULL,
+  payload text NOT NULL,
+  created_at timestamp with time zone NOT NULL,
+  state character varying(10) NOT NULL,
+  attempts integer NOT NULL,
+  next_attempt_at timestamp with time zone NOT NULL,
+  attempted_at timestamp with time zone,
+  last_status integer,
+  last_error character varying(32),
+  delivered_at timestamp with time zone,
+  host text NOT NULL,
+  seal bytea NOT NULL
+);
+CREATE TABLE webhooks (
+  id uuid NOT NULL,
+  owner_id uuid,
+  url text NOT NULL,
+  event_types jsonb NOT NULL,
+  state character varying(10) NOT NULL,
+  off_reason character varying(10),
+  secret text NOT NULL,
+  previous_secret text,
+  previous_until timestamp with time zone,
+  revision bigint NOT NULL,
+  created_at timestamp with time zone NOT NULL,
+  updated_at timestamp with time zone NOT NULL,
+  seal bytea NOT NULL
+);
 
 ALTER TABLE audit_log ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
 ALTER TABLE audit_log ADD CONSTRAINT ck_audit_log_outcome CHECK (((outcome)::text = ANY ((ARRAY['allowed'::character varying, 'refused'::character varying, 'failed'::character varying])::text[])));
@@ -358,6 +393,14 @@ ALTER TABLE users ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 ALTER TABLE users ADD CONSTRAINT ck_users_issuer CHECK (((issuer IS NULL) = (subject IS NULL)));
 ALTER TABLE users ADD CONSTRAINT ck_users_role CHECK (((role)::text = ANY ((ARRAY['member'::character varying, 'auditor'::character varying, 'admin'::character varying])::text[])));
 ALTER TABLE users ADD CONSTRAINT ck_users_status CHECK (((status)::text = ANY ((ARRAY['active'::character varying, 'disabled'::character varying, 'erased'::character varying])::text[])));
+ALTER TABLE webhook_deliveries ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (id);
+ALTER TABLE webhook_deliveries ADD CONSTRAINT webhook_deliveries_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES webhooks(id) ON DELETE CASCADE;
+ALTER TABLE webhook_deliveries ADD CONSTRAINT ck_webhook_deliveries_state CHECK (((state)::text = ANY ((ARRAY['pending'::character varying, 'delivered'::character varying, 'dead'::character varying, 'cancelled'::character varying])::text[])));
+ALTER TABLE webhooks ADD CONSTRAINT webhooks_pkey PRIMARY KEY (id);
+ALTER TABLE webhooks ADD CONSTRAINT webhooks_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id);
+ALTER TABLE webhooks ADD CONSTRAINT ck_webhooks_off CHECK ((((state)::text = 'off'::text) = (off_reason IS NOT NULL)));
+ALTER TABLE webhooks ADD CONSTRAINT ck_webhooks_previous CHECK (((previous_secret IS NULL) = (previous_until IS NULL)));
+ALTER TABLE webhooks ADD CONSTRAINT ck_webhooks_state CHECK (((state)::text = ANY ((ARRAY['active'::character varying, 'off'::character varying])::text[])));
 
 CREATE INDEX ix_audit_log_actor_id ON public.audit_log USING btree (actor_id, id);
 CREATE INDEX ix_audit_log_target_id ON public.audit_log USING btree (target_id, id);
@@ -408,6 +451,11 @@ CREATE INDEX ix_tokens_user_id ON public.tokens USING btree (user_id);
 CREATE INDEX ix_users_username_key_prefix ON public.users USING btree (username_key text_pattern_ops);
 CREATE UNIQUE INDEX ux_users_issuer_subject ON public.users USING btree (issuer, subject) WHERE (issuer IS NOT NULL);
 CREATE UNIQUE INDEX ux_users_username_key ON public.users USING btree (username_key);
+CREATE INDEX ix_webhook_deliveries_due ON public.webhook_deliveries USING btree (host, next_attempt_at) WHERE ((state)::text = 'pending'::text);
+CREATE INDEX ix_webhook_deliveries_first ON public.webhook_deliveries USING btree (webhook_id, secret_id, "position") WHERE (((state)::text = 'pending'::text) AND (attempted_at IS NULL));
+CREATE INDEX ix_webhook_deliveries_settled ON public.webhook_deliveries USING btree (created_at) WHERE ((state)::text <> 'pending'::text);
+CREATE INDEX ix_webhook_deliveries_webhook_id ON public.webhook_deliveries USING btree (webhook_id, id);
+CREATE INDEX ix_webhooks_owner_id ON public.webhooks USING btree (owner_id, id);
 
 CREATE OR REPLACE FUNCTION public.keyhold_append_only()
  RETURNS trigger
@@ -458,3 +506,5 @@ GRANT DELETE, INSERT, SELECT, UPDATE ON session_participants TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON sessions TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON tokens TO keyhold_service;
 GRANT INSERT, SELECT, UPDATE ON users TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON webhook_deliveries TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON webhooks TO keyhold_service;

@@ -48,6 +48,7 @@ interface Due {
   readonly sessions: number;
   /** Sessions in which secrets are erased. */
   readonly ended: number;
+  readonly deliveries: number;
 }
 
 const whatIsDue = async (db: Db): Promise<string> => {
@@ -56,8 +57,10 @@ const whatIsDue = async (db: Db): Promise<string> => {
     (select count(*) from public.secrets where deleted_at is null and expires_at <= clock_timestamp()) as expired,
     (select count(*) from public.sessions where status = 'active' and (expires_at <= clock_timestamp()
       or last_active_at + idle_after * interval '1 second' <= clock_timestamp())) as sessions,
-    (select count(*) from public.sessions where status = 'ended' and cleaned_up_at is null) as ended
+    (select count(*) from public.sessions where status = 'ended' and cleaned_up_at is null) as ended,
+    (select count(*) from public.webhook_deliveries where state <> 'pending'
+      and created_at <= clock_timestamp() - interval '30 days') as deliveries
     `.execute(db);
-  const { deleted = 0, expired = 0, sessions = 0, ended = 0 } = rows[0] ?? {};
-  return `Deleted secrets: ${deleted}. Expired secrets: ${expired}. Sessions whose time is over: ${sessions}. Ended sessions whose secrets are to be erased: ${ended}.`;
+  const { deleted = 0, expired = 0, sessions = 0, ended = 0, deliveries = 0 } = rows[0] ?? {};
+  return `Deleted secrets: ${deleted}. Expired secrets: ${expired}. Sessions whose time is over: ${sessions}. Ended sessions whose secrets are to be erased: ${ended}. Old deliveries of webhooks: ${deliveries}.`;
 };

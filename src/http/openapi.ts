@@ -23,6 +23,7 @@ const openapi = {
     { name: 'Events', description: 'What you are told of: a list, and a stream as it happens' },
     { name: 'Hand-over', description: 'Giving secrets to a new owner' },
     { name: 'Keys', description: 'Root keys, owner keys and seal keys, and replacing them' },
+    { name: 'Webhooks', description: 'Addresses to which events are sent' },
     { name: 'Jobs', description: 'Long work that the service does apart from requests' },
     { name: 'Operation', description: 'For monitoring, and for services that verify access tokens' },
   ],

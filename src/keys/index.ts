@@ -23,4 +23,5 @@ export {
   type Unsealed,
   versionOf,
 } from './seals.ts';
+export { createWebhookSecrets, type WebhookSecrets } from './webhook-secrets.ts';
 export { notWritten, type Unchanged } from './write.ts';

@@ -9,6 +9,7 @@ import type { Seals } from '../keys/index.ts';
 import type { Secrets } from '../secrets/index.ts';
 import type { Sessions } from '../sessions/index.ts';
 import type { Users } from '../users/index.ts';
+import type { Webhooks } from '../webhooks/index.ts';
 import { createClockWatch, type SweepClocks } from './clock-watch.ts';
 import { createErase, createEraseJobs } from './erase-user.ts';
 import { createHold } from './hold.ts';
@@ -27,6 +28,7 @@ interface Deps {
   readonly sessions: Sessions;
   readonly secrets: Secrets;
   readonly handovers: Handovers;
+  readonly webhooks: Pick<Webhooks, 'erasing' | 'sweeps'>;
 }
 
 export { elapsedMs, type SweepClocks } from './clock-watch.ts';
@@ -47,8 +49,9 @@ export const createLifecycle = ({
   sessions,
   secrets,
   handovers,
+  webhooks,
 }: Deps) => {
-  const purging = createPurge({ users, sessions, secrets, handovers, events: createEventErasing(seals) });
+  const purging = createPurge({ users, sessions, secrets, handovers, webhooks, events: createEventErasing(seals) });
   const hold = createHold({ db, seals, clock, audit, mutate });
   const kinds: JobKinds = createEraseJobs({ users, purging, isHeld: hold.isHeld });
   return {
@@ -60,16 +63,9 @@ export const createLifecycle = ({
     /** What does, while the service runs, what time makes due. */
     sweeper: (clocks: SweepClocks, log: SweeperLog): Sweeper => {
       const warn = (message: string): void => log.warn({}, message);
+      const sweeps = [...sessions.sweeps, ...secrets.sweeps, ...webhooks.sweeps];
       const watchClock = createClockWatch({ db, clock, seals, audit, elapsedMs: clocks.elapsedMs, warn });
-      return createSweeper({
-        db,
-        clock,
-        clocks,
-        hold,
-        watchClock,
-        sweeps: [...sessions.sweeps, ...secrets.sweeps],
-        log,
-      });
+      return createSweeper({ db, clock, clocks, hold, watchClock, sweeps, log });
     },
   };
 };

@@ -6,6 +6,7 @@ import type { Handovers } from '../handovers/index.ts';
 import type { Secrets } from '../secrets/index.ts';
 import type { Sessions } from '../sessions/index.ts';
 import type { Users } from '../users/index.ts';
+import type { Webhooks } from '../webhooks/index.ts';
 
 interface Deps {
   readonly users: Pick<Users, 'erasing'>;
@@ -13,20 +14,13 @@ interface Deps {
   readonly secrets: Pick<Secrets, 'erasing'>;
   readonly events: EventErasing;
   readonly handovers: Pick<Handovers, 'erasing'>;
+  readonly webhooks: Pick<Webhooks, 'erasing'>;
 }
 
 /** What is purged of an erased user, in this order. The keys come last, since secrets and versions refer to them. */
 const stages = [
-  'logins',
-  'tokens',
-  'repeats',
-  'sessions',
-  'participations',
-  'shares',
-  'handovers',
-  'secrets',
-  'events',
-  'keys',
+  ...(['logins', 'tokens', 'repeats', 'deliveries', 'webhooks'] as const),
+  ...(['sessions', 'participations', 'shares', 'handovers', 'secrets', 'events', 'keys'] as const),
 ] as const;
 
 type Stage = (typeof stages)[number];
@@ -36,14 +30,8 @@ export type PurgeCursor = { readonly stage: Stage; readonly after: string | null
 
 /** What an erasure takes away, for its receipt. */
 export const erasedNames = [
-  'secrets',
-  'versions',
-  'shares',
-  'sessions',
-  'participations',
-  'handovers',
-  'logins',
-  'tokens',
+  ...(['secrets', 'versions', 'shares', 'sessions', 'participations', 'handovers'] as const),
+  ...(['logins', 'tokens', 'webhooks'] as const),
 ] as const;
 
 export type ErasedCounts = Readonly<Record<(typeof erasedNames)[number], number>>;
@@ -83,11 +71,13 @@ const add = (a: Readonly<Record<string, number>>, b: Readonly<Record<string, num
  * Deletes what an erased user leaves behind. Since nobody can be that user any more, nothing is added meanwhile: each row is
  * met once, in whatever batches.
  */
-export const createPurge = ({ users, sessions, secrets, handovers, events }: Deps) => {
+export const createPurge = ({ users, sessions, secrets, handovers, webhooks, events }: Deps) => {
   const work: Readonly<Record<Stage, Purge<Tx, UserId>>> = {
     logins: users.erasing.purgeLogins,
     tokens: users.erasing.purgeTokens,
     repeats: users.erasing.purgeRepeats,
+    deliveries: webhooks.erasing.purgeDeliveries,
+    webhooks: webhooks.erasing.purgeWebhooks,
     sessions: sessions.erasing.purgeOwned,
     participations: sessions.erasing.purgePresences,
     shares: secrets.erasing.purgeShares,
@@ -124,6 +114,7 @@ export const createPurge = ({ users, sessions, secrets, handovers, events }: Dep
       const { secrets: mine, versions, shares, shared } = await secrets.erasing.countForErasing(db, userId);
       const told = await events.count(db, userId);
       const offered = await handovers.erasing.count(db, userId);
+      const { webhooks: hooks, deliveries } = await webhooks.erasing.countForErasing(db, userId);
       const counts: ErasedCounts = {
         secrets: mine,
         versions,
@@ -133,9 +124,10 @@ export const createPurge = ({ users, sessions, secrets, handovers, events }: Dep
         handovers: offered,
         logins,
         tokens,
+        webhooks: hooks,
       };
-      const ended = logins + tokens + repeats + told + offered;
-      return { counts, shared, rows: mine + versions + shares + owned + participations + ended };
+      const others = logins + tokens + repeats + hooks + deliveries + told + offered;
+      return { counts, shared, rows: mine + versions + shares + owned + participations + others };
     },
   };
 };

@@ -16,6 +16,7 @@ export const isIdUsed = async (tx: Tx, id: UserId): Promise<boolean> => {
     or exists (select 1 from public.jobs where requested_by = ${id})
     or exists (select 1 from public.handovers where from_user = ${id} or to_user = ${id} or requested_by = ${id})
     or exists (select 1 from public.events where user_id = ${id})
+    or exists (select 1 from public.webhooks where owner_id = ${id})
     or exists (select 1 from public.session_participants where user_id = ${id})
     or exists (select 1 from public.secrets where owner_id = ${id})
     or exists (select 1 from public.secrets where shared_with @> jsonb_build_array(${id}::text))

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { newRootKey, startApp, type TestApp } from '../support/app.ts';
+import { deafHook, newRootKey, startApp, type TestApp } from '../support/app.ts';
 import { settableClock } from '../support/clock.ts';
 import { isFull } from '../support/counts.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
@@ -62,6 +62,7 @@ const tracesOf = async (id: string): Promise<Record<string, number>> => {
       (select count(*)::int from session_participants where user_id = $1 and left_at is null) as participations,
       (select count(*)::int from logins where user_id = $1) as logins,
       (select count(*)::int from tokens where user_id = $1) as tokens,
+      (select count(*)::int from webhooks where owner_id = $1) as webhooks,
       (select count(*)::int from idempotency_keys where user_id = $1) as repeats,
       (select count(*)::int from owner_keys where owner_id = $1) as keys`,
     [id],
@@ -76,6 +77,7 @@ const noTraces = {
   participations: 0,
   logins: 0,
   tokens: 0,
+  webhooks: 0,
   repeats: 0,
   keys: 0,
 };
@@ -104,6 +106,7 @@ const userWithEverything = async (): Promise<Person & { readonly session: string
   await startSession(friend, [user]);
   const token = { name: 'a token', permissions: ['secrets:list'], expires_in: 3600 };
   expectStatus(await user.call('POST', '/auth/tokens', { body: token }), 201);
+  expectStatus(await user.call('POST', '/webhooks', { body: { url: deafHook } }), 201);
   const gone = await keepSecret(user);
   expectStatus(await user.call('DELETE', `/secrets/${gone.id}`), 204);
   return { ...user, session };
@@ -124,6 +127,7 @@ describe('erasing an ordinary user', () => {
       handovers: 0,
       logins: 1,
       tokens: 1,
+      webhooks: 1,
     });
     expect(await tracesOf(user.id)).toEqual(noTraces);
     const [record] = await sql("select details from audit_log where action = 'user.erase' and target_id = $1", [

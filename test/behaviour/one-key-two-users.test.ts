@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startApp, type TestApp } from '../support/app.ts';
+import { deafHook, startApp, type TestApp } from '../support/app.ts';
 import {
   expectStatus,
   keepSecret,
@@ -94,6 +94,12 @@ const creations: readonly Creation[] = [
     route: 'POST /api/v1/auth/tokens',
     path: async () => '/auth/tokens',
     body: () => ({ name: 'one key', permissions: ['secrets:list'], expires_in: 60 }),
+    idOf,
+  },
+  {
+    route: 'POST /api/v1/webhooks',
+    path: async () => '/webhooks',
+    body: () => ({ url: deafHook }),
     idOf,
   },
   {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startApp, type TestApp } from '../support/app.ts';
+import { deafHook, startApp, type TestApp } from '../support/app.ts';
 import { settableClock } from '../support/clock.ts';
 import type { Answer } from '../support/http.ts';
 import { storeJob } from '../support/jobs.ts';
@@ -159,6 +159,7 @@ const atSessions = '/api/v1/sessions';
 const atUsers = '/api/v1/users';
 const atHandovers = '/api/v1/handovers';
 const atKeys = '/api/v1/admin/keys';
+const atWebhooks = '/api/v1/webhooks';
 
 /** A session of Ada's with Grace in it. */
 const session = async (ended = false): Promise<string> => {
@@ -190,6 +191,16 @@ const offered = async () => {
   const answer = await ada.call('POST', `/secrets/${secret}/handover`, { body: { to: grace.id } });
   return { secret, name, handover: expectStatus(answer, 201).body.id };
 };
+const webhook = async (who: Person): Promise<string> =>
+  expectStatus(await who.call('POST', '/webhooks', { body: { url: deafHook } }), 201).body.id;
+
+/** A change of another user's webhook. */
+const onWebhook = (method: string, verb: string, action: string, body?: object): readonly Case[] => [
+  refusal(`${method} ${atWebhooks}/{id}${verb}`, 'of another user', 404, `${action} nothing`, async () => {
+    const id = await webhook(ada);
+    return by(grace, method, `/webhooks/${id}${verb.replace('{delivery_id}', randomUUID())}`, body, id);
+  }),
+];
 
 const keysNow = async () => expectStatus(await root.call('GET', '/admin/keys'), 200).body;
 
@@ -493,6 +504,32 @@ const cases: readonly Case[] = [
       give_up: [{ table: 'secrets', key: randomUUID() }],
     }),
   ),
+  refusal(`POST ${atWebhooks}`, 'at an address that is not public', 400, 'webhook.create invalid_request', () =>
+    by(ada, 'POST', '/webhooks', { url: `https://127.0.0.1/${marked()}` }),
+  ),
+  refusal(`POST ${atWebhooks}`, 'of the service by a member', 403, 'webhook.create permission_missing', () =>
+    by(ada, 'POST', '/webhooks', { url: deafHook, service: true }),
+  ),
+  refusal(
+    `PATCH ${atWebhooks}/{id}`,
+    'to an address that is not public',
+    400,
+    'webhook.change invalid_request',
+    async () => {
+      const id = await webhook(ada);
+      return by(ada, 'PATCH', `/webhooks/${id}`, { url: `https://10.0.0.1/${marked()}` }, id);
+    },
+  ),
+  ...onWebhook('PATCH', '', 'webhook.change', { state: 'off' }),
+  ...onWebhook('DELETE', '', 'webhook.delete'),
+  ...onWebhook('POST', '/rotate-secret', 'webhook.rotate_secret', {}),
+  ...onWebhook('POST', '/test', 'webhook.test'),
+  ...onWebhook('POST', `/deliveries/{delivery_id}/redeliver`, 'webhook.redeliver'),
+  refusal(`POST ${atWebhooks}/{id}/test`, 'that is off', 409, 'webhook.test state_conflict', async () => {
+    const id = await webhook(ada);
+    expectStatus(await ada.call('PATCH', `/webhooks/${id}`, { body: { state: 'off' } }), 200);
+    return by(ada, 'POST', `/webhooks/${id}/test`, undefined, id);
+  }),
   refusal('POST /api/v1/auth/refresh', 'with a token that was used before', 401, 'login.refresh reused', async () => {
     const login = await logIn(app, 'grace');
     const body = { refresh_token: login.refreshToken };
@@ -567,6 +604,8 @@ describe('a change that is refused', () => {
     ['POST /api/v1/handovers/{id}/accept', 'POST', `/handovers/${randomUUID()}/accept`],
     ['POST /api/v1/handovers/{id}/cancel', 'POST', `/handovers/${randomUUID()}/cancel`],
     ['DELETE /api/v1/auth/tokens/{id}', 'DELETE', `/auth/tokens/${randomUUID()}`],
+    ['POST /api/v1/webhooks', 'POST', '/webhooks', () => ({ url: deafHook })],
+    ['POST /api/v1/webhooks/{id}/test', 'POST', `/webhooks/${randomUUID()}/test`],
     ['DELETE /api/v1/auth/logins/{id}', 'DELETE', `/auth/logins/${randomUUID()}`],
     ['PATCH /api/v1/users/{id}', 'PATCH', '/users/ME', () => ({ display_name: marked() })],
     ['DELETE /api/v1/users/{id}', 'DELETE', '/users/ME'],

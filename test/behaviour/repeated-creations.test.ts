@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startApp, type TestApp } from '../support/app.ts';
+import { deafHook, startApp, type TestApp } from '../support/app.ts';
 import { addressOf, type DocumentedOperation, documentedOperations } from '../support/documented.ts';
 import type { Answer, RequestOptions } from '../support/http.ts';
 import {
@@ -55,6 +55,7 @@ const cancel =
 const creations: Readonly<Record<string, () => Creation | Promise<Creation>>> = {
   createToken: () => ({ by: ada, ...bodies(aToken(), aToken()) }),
   createUser: () => ({ by: admin, ...bodies({ username: uniqueName('user') }, { username: uniqueName('user') }) }),
+  createWebhook: () => ({ by: ada, ...bodies({ url: deafHook }, { url: deafHook, event_types: ['secret.shared'] }) }),
   createSession: () => ({ by: ada, ...bodies({ title: 'one' }, { title: 'another' }) }),
   addParticipant: async () => {
     const { id } = await startSession(ada);
@@ -98,6 +99,7 @@ const everything = async (): Promise<unknown> => {
     'secret_versions',
     'owner_keys',
     'handovers',
+    'webhooks',
   ];
   const counts = tables.map((table) => `(select count(*) from ${table}) as ${table}`);
   return (await app.database.client.query(`select ${counts}`)).rows[0];

@@ -109,7 +109,31 @@ const erasedFields = under('counts.', [
   'handovers',
   'logins',
   'tokens',
+  'webhooks',
 ]);
+const webhookFields = [
+  'id',
+  'service',
+  'url',
+  'event_types[]',
+  'state',
+  'off_reason',
+  'previous_secret_until',
+  'created_at',
+  'updated_at',
+];
+const deliveryFields = [
+  'id',
+  'event_id',
+  'event_type',
+  'state',
+  'attempts',
+  'next_attempt_at',
+  'last_status',
+  'last_error',
+  'created_at',
+  'delivered_at',
+];
 const jobFields = [
   'id',
   'kind',
@@ -205,6 +229,15 @@ const classified: Readonly<Record<string, readonly string[]>> = {
   ],
   // Names of secrets and titles of sessions only while the user has access; notices.test.ts says when.
   'GET /api/v1/notices': [...under('notices[].', [...eventFields, 'unread']), 'next_cursor'],
+  // To the owner of the webhook; to administrators, those of the service. The secret is shown when it is made.
+  'POST /api/v1/webhooks': [...webhookFields, 'secret'],
+  'GET /api/v1/webhooks': [...under('webhooks[].', webhookFields), 'next_cursor'],
+  'GET /api/v1/webhooks/{id}': webhookFields,
+  'PATCH /api/v1/webhooks/{id}': webhookFields,
+  'POST /api/v1/webhooks/{id}/rotate-secret': [...webhookFields, 'secret'],
+  'POST /api/v1/webhooks/{id}/test': deliveryFields,
+  'GET /api/v1/webhooks/{id}/deliveries': [...under('deliveries[].', deliveryFields), 'next_cursor'],
+  'POST /api/v1/webhooks/{id}/deliveries/{delivery_id}/redeliver': deliveryFields,
   // To the user and to administrators whole; to others as a card.
   'GET /api/v1/users': [...under('users[].', ownUserFields), 'next_cursor'],
   'GET /api/v1/users/{id}': ownUserFields,

@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startApp, type TestApp } from '../support/app.ts';
+import { deafHook, startApp, type TestApp } from '../support/app.ts';
 import { forge, macSigner } from '../support/forged-tokens.ts';
 import type { Answer, RequestOptions } from '../support/http.ts';
 import { storeJob } from '../support/jobs.ts';
@@ -39,6 +39,7 @@ const permissions = [
   'sessions:read',
   'sessions:write',
   'events:read',
+  'webhooks:manage',
   'admin',
 ];
 
@@ -290,6 +291,12 @@ const prepareChanges = async ({ person, owner, options }: Caller, kind: Withdraw
     return expectStatus(await friend.call('POST', '/sessions', { body }), 201).body.id;
   };
   const other = async () => (await newUser('other')).id;
+  const webhook = async () =>
+    expectStatus(await owner.call('POST', '/webhooks', { body: { url: deafHook } }), 201).body.id;
+  const redelivery = async () => {
+    const at = `/webhooks/${await webhook()}`;
+    return `${at}/deliveries/${expectStatus(await owner.call('POST', `${at}/test`), 200).body.id}/redeliver`;
+  };
   const change = (what: string, method: string, path: string, body?: object): Change => ({
     what,
     route: `${method} ${path.replace(/\?.*$/, '').replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '{}')}`,
@@ -356,6 +363,12 @@ const prepareChanges = async ({ person, owner, options }: Caller, kind: Withdraw
     change('cancel a reset', 'POST', `/users/${resetId}/password/cancel`),
     change('erase a user', 'DELETE', `/users/${await other()}`),
     change('mark notices as read', 'POST', '/notices/read', {}),
+    change('make a webhook', 'POST', '/webhooks', { url: deafHook }),
+    change('change a webhook', 'PATCH', `/webhooks/${await webhook()}`, { state: 'off' }),
+    change('delete a webhook', 'DELETE', `/webhooks/${await webhook()}`),
+    change('replace the secret of a webhook', 'POST', `/webhooks/${await webhook()}/rotate-secret`, {}),
+    change('test a webhook', 'POST', `/webhooks/${await webhook()}/test`),
+    change('redeliver', 'POST', await redelivery()),
     change('cancel a job', 'DELETE', `/admin/jobs/${await storeJob(app)}`),
     // Before a rotation, which would make the added key the primary one.
     change('retire a root key', 'POST', '/admin/keys/retire', { root_key_id: addedKey }),

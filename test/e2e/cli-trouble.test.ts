@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -6,6 +7,7 @@ import type { Command as CommanderCommand } from 'commander';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createContext } from '../../src/cli/context.ts';
 import { createProgram } from '../../src/cli/program.ts';
+import { deafHook } from '../support/app.ts';
 import { some } from '../support/counts.ts';
 import { send } from '../support/http.ts';
 import { openTerminal, startWithCommandLines } from '../support/keyhold-cli.ts';
@@ -55,6 +57,16 @@ const commands: readonly Typed[] = [
   { args: ['session', 'end', 'SESSION', '--yes'], changes: true },
   { args: ['session', 'join', 'SESSION'], changes: true },
   { args: ['session', 'leave', 'SESSION'], changes: true },
+  { args: ['webhook', 'add', deafHook], changes: true },
+  { args: ['webhook', 'list'] },
+  { args: ['webhook', 'off', 'WEBHOOK'], changes: true },
+  { args: ['webhook', 'on', 'WEBHOOK'], changes: true },
+  { args: ['webhook', 'rotate-secret', 'WEBHOOK'], changes: true },
+  { args: ['webhook', 'rotate-secret', 'WEBHOOK', '--drop-previous'], changes: true },
+  { args: ['webhook', 'test', 'WEBHOOK'], changes: true },
+  { args: ['webhook', 'deliveries', 'WEBHOOK'] },
+  { args: ['webhook', 'redeliver', 'WEBHOOK', 'DELIVERY'], changes: true },
+  { args: ['webhook', 'rm', 'WEBHOOK'], changes: true },
   { args: ['import', 'FILE'], changes: true },
   { args: ['import', 'FILE', '--dry-run'] },
   { args: ['export', '-', '--only', 'NAME'] },
@@ -84,9 +96,16 @@ afterAll(() => world.close());
 interface Place {
   readonly name: string;
   readonly session: string;
+  readonly webhook: string;
+  readonly delivery: string;
 }
 
-const nowhere: Place = { name: 'NO_SUCH_SECRET', session: 'no-such-session' };
+const nowhere: Place = {
+  name: 'NO_SUCH_SECRET',
+  session: 'no-such-session',
+  webhook: randomUUID(),
+  delivery: randomUUID(),
+};
 
 /** A .env file whose one name is new each time, so that importing it clashes with nothing. */
 const newFile = (): string => {
@@ -101,8 +120,15 @@ const newPath = (): string => {
   return join(world.directory, `new-${count}`);
 };
 
-const typed = ({ args }: Typed, { name, session }: Place): string[] =>
-  args.map((arg) => (arg === 'NAME' ? name : arg === 'SESSION' ? session : arg === 'FILE' ? newFile() : arg));
+const typed = ({ args }: Typed, { name, session, webhook, delivery }: Place): string[] => {
+  const meant: Readonly<Record<string, string>> = {
+    NAME: name,
+    SESSION: session,
+    WEBHOOK: webhook,
+    DELIVERY: delivery,
+  };
+  return args.map((arg) => (arg === 'FILE' ? newFile() : (meant[arg] ?? arg)));
+};
 
 const run = (command: Typed, place: Place, options: Partial<RunOptions> = {}): Promise<Ran> =>
   runKeyhold(typed(command, place), {
@@ -135,11 +161,24 @@ const outcomes = async (
 const every = (all: readonly Typed[], code: number): Record<string, unknown> =>
   Object.fromEntries(all.map(({ args }) => [args.join(' '), code]));
 
+/** A new webhook for a command that needs one, with a delivery. There can be 20 of them. */
+const freshWebhook = async ({ args }: Typed): Promise<Partial<Place>> => {
+  const { person } = world.ada;
+  for (const { id } of (await person.call('GET', '/webhooks')).body.webhooks.slice(0, -8))
+    await person.call('DELETE', `/webhooks/${id}`);
+  if (!args.includes('WEBHOOK')) return {};
+  const { id } = expectStatus(await person.call('POST', '/webhooks', { body: { url: deafHook } }), 201).body;
+  if (!args.includes('DELIVERY')) return { webhook: id };
+  const delivery = expectStatus(await person.call('POST', `/webhooks/${id}/test`), 200).body.id;
+  return { webhook: id, delivery };
+};
+
 /** A new secret and session for a command, in the state that it needs. */
 const fresh = async (command: Typed): Promise<Place> => {
   count += 1;
   const { person } = world.ada;
-  const place = { name: `FRESH_${count}`, session: `fresh-${count}` };
+  const names = { name: `FRESH_${count}`, session: `fresh-${count}` };
+  const place = { ...nowhere, ...names, ...(await freshWebhook(command)) };
   const { id } = await keepSecret(person, { name: place.name, value: planted });
   await startSession(person, [world.grace.person], { external_id: place.session });
   if (command.args.includes('--restore')) {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { errorCodes } from '../../src/core/errors.ts';
-import { newRootKey } from '../support/app.ts';
+import { deafHook, deafHost, newRootKey } from '../support/app.ts';
 import { count, seed } from '../support/counts.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { documentedOperations, isOf } from '../support/documented.ts';
@@ -38,6 +38,7 @@ describe('bad input', () => {
         KEYHOLD_ROOT_KEYS: rootKey,
         KEYHOLD_BOOTSTRAP_PASSWORD: adminPassword,
         KEYHOLD_RATE_LIMIT: '1000000',
+        KEYHOLD_WEBHOOK_ALLOWED_HOSTS: deafHost,
       },
     });
     admin = await logIn(app, 'admin', adminPassword);
@@ -54,6 +55,7 @@ describe('bad input', () => {
       userId: grace.id,
       ownId: ada.id,
       tokenId: made.id,
+      webhookId: expectStatus(await ada.call('POST', '/webhooks', { body: { url: deafHook } }), 201).body.id,
     };
     // They take their time; everything below goes on meanwhile.
     slow = openSlowly();

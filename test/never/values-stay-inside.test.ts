@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startApp, type TestApp } from '../support/app.ts';
+import { deafHost, startApp, type TestApp } from '../support/app.ts';
 import { settableClock } from '../support/clock.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { documentedOperations } from '../support/documented.ts';
@@ -253,6 +253,7 @@ suite('a process of its own', false, async () => {
       KEYHOLD_JWT_ISSUERS: externalIssuers,
       KEYHOLD_LOG_LEVEL: 'debug',
       KEYHOLD_RATE_LIMIT: '1000000',
+      KEYHOLD_WEBHOOK_ALLOWED_HOSTS: deafHost,
     },
   });
   const written = () => `${service.stdout()}\n${service.stderr()}`;

@@ -5,11 +5,16 @@ import { type Config, readConfig } from '../../src/config/config.ts';
 import { generateRootKey, type RootKeySource, type RootKeys, rootKeySource } from '../../src/config/root-keys.ts';
 import { databaseNow } from '../../src/db/checks.ts';
 import type { Database } from '../../src/db/database.ts';
+import type { ResolveName } from '../../src/outbound/index.ts';
 import { settableClock } from './clock.ts';
 import { freshDatabase, type TestDatabase } from './database.ts';
 import { type Answer, type RequestOptions, send } from './http.ts';
 
 export const adminPassword = 'the first admin password';
+
+/** A host to which webhooks may be sent, and where nothing listens. */
+export const deafHost = '127.0.0.1:9';
+export const deafHook = `http://${deafHost}/hook`;
 
 export interface TestApp {
   readonly app: App;
@@ -38,6 +43,8 @@ export interface StartOptions {
   readonly movesDatabaseClock?: boolean;
   /** How much time has really passed, where the test’s clock is set otherwise. */
   readonly elapsedMs?: () => number;
+  /** In place of the system's resolver, for what webhooks are sent to. */
+  readonly resolveName?: ResolveName;
 }
 
 export const newRootKey = generateRootKey;
@@ -58,6 +65,7 @@ export const startApp = async (options: StartOptions = {}): Promise<TestApp> => 
     KEYHOLD_BOOTSTRAP_PASSWORD: adminPassword,
     KEYHOLD_ROOT_KEYS: options.rootKey ?? newRootKey(),
     KEYHOLD_RATE_LIMIT: '1000000',
+    KEYHOLD_WEBHOOK_ALLOWED_HOSTS: deafHost,
     ...options.env,
   };
   const config = readConfig(env);
@@ -76,7 +84,8 @@ export const startApp = async (options: StartOptions = {}): Promise<TestApp> => 
     elapsedMs: options.elapsedMs ?? (() => clock.now().getTime()),
   };
   const logger = pino({ level: 'debug' }, sink);
-  const app = await createApp({ config, rootKeys, clock, database: db, logger, sweepClocks });
+  const resolving = options.resolveName === undefined ? {} : { resolveName: options.resolveName };
+  const app = await createApp({ config, rootKeys, clock, database: db, logger, sweepClocks, ...resolving });
   await app.bootstrap();
   const url = await app.listen();
   return {

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { spawn } from '@lydell/node-pty';
-import { adminPassword, newRootKey } from './app.ts';
+import { adminPassword, deafHost, newRootKey } from './app.ts';
 import { type Command, type Ended, startCommand } from './command.ts';
 import { freshDatabase } from './database.ts';
 import { send } from './http.ts';
@@ -96,7 +96,7 @@ export const openTerminal = (file: string, args: readonly string[], env: Env): T
 const tokenOf = async (person: Person): Promise<string> => {
   const permissions = [
     ...['secrets:list', 'secrets:reveal', 'secrets:use', 'secrets:write', 'secrets:share', 'secrets:manage'],
-    ...['secrets:own', 'sessions:read', 'sessions:write', 'events:read'],
+    ...['secrets:own', 'sessions:read', 'sessions:write', 'events:read', 'webhooks:manage'],
   ];
   const body = { name: 'command line', permissions, expires_in: 86_400 };
   return expectStatus(await person.call('POST', '/auth/tokens', { body }), 201).body.token;
@@ -112,6 +112,7 @@ export const startWithCommandLines = async <N extends string>(...names: N[]) => 
     KEYHOLD_ROOT_KEYS: newRootKey(),
     KEYHOLD_BOOTSTRAP_PASSWORD: adminPassword,
     KEYHOLD_RATE_LIMIT: '100000',
+    KEYHOLD_WEBHOOK_ALLOWED_HOSTS: deafHost,
   };
   // Everything that it would ever log, so that tests can look for values there.
   const service = await startService({ env: { ...serviceEnv, KEYHOLD_LOG_LEVEL: 'debug' } });

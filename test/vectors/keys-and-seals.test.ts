@@ -126,6 +126,9 @@ const covered: Record<string, string> = {
   events: 'id event_id user_id lead type actor_id agent secret_id session_id revision details created_at',
   holds: 'id noticed_at seconds released_at',
   handovers: 'id kind secret_id from_user to_user requested_by keep_sharing state ready_at created_at decided_at',
+  webhooks:
+    'id owner_id url event_types state off_reason secret previous_secret previous_until revision created_at updated_at',
+  webhook_deliveries: 'id webhook_id event_id event_row_id event_type secret_id position payload created_at',
   restores: 'id backup_id backup_created_at restored_at released_at',
 };
 

@@ -23,6 +23,7 @@ const countRows = ({ counts }: Pick<Preview, 'counts'>): readonly (readonly [str
   ['presences in sessions', String(counts.participations)],
   ['hand-overs', String(counts.handovers)],
   ['logins and tokens', `${counts.logins} and ${counts.tokens}`],
+  ['webhooks', String(counts.webhooks)],
 ];
 
 const nameOf = ({ user_id, username }: { readonly user_id: string; readonly username: string | null }): string =>

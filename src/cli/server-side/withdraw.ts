@@ -89,7 +89,9 @@ export const reportWithdrawn = async (
   await context.out.result(whole, () => {
     const listed = since === null ? '' : tableOf(context, since) + advice(since);
     const ended =
-      all === null ? '' : `Ended ${all.logins} logins and ${all.tokens} tokens, and unshared ${all.shares} secrets.\n`;
+      all === null
+        ? ''
+        : `Ended ${all.logins} logins and ${all.tokens} tokens, unshared ${all.shares} secrets, and switched ${all.webhooks} webhooks off.\n`;
     return text + listed + ended;
   });
   if (since !== null) warn(context, since);

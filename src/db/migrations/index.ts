@@ -6,6 +6,7 @@ import * as keyRotation from './0004-key-rotation.ts';
 import * as restored from './0005-restored.ts';
 import * as joining from './0006-joining.ts';
 import * as events from './0007-events.ts';
+import * as webhooks from './0008-webhooks.ts';
 import * as sweeps from './0009-sweeps.ts';
 import * as handovers from './0010-handovers.ts';
 import * as sessionEnds from './0011-session-ends.ts';
@@ -27,6 +28,7 @@ export const migrations: Readonly<Record<string, KeyholdMigration>> = {
   '0005-restored': restored,
   '0006-joining': joining,
   '0007-events': events,
+  '0008-webhooks': webhooks,
   '0009-sweeps': sweeps,
   '0010-handovers': handovers,
   '0011-session-ends': sessionEnds,

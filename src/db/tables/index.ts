@@ -26,6 +26,8 @@ import type { ServiceKeyRow } from './service-keys.ts';
 import { type SessionRow, sessions } from './sessions.ts';
 import { type TokenRow, tokens } from './tokens.ts';
 import { type UserRow, users } from './users.ts';
+import { type WebhookDeliveryRow, webhook_deliveries } from './webhook-deliveries.ts';
+import { type WebhookRow, webhooks } from './webhooks.ts';
 
 export type { AuditRow } from './audit-log.ts';
 export type { ClosedIdentityCountRow, ClosedIdentityRow } from './closed-identities.ts';
@@ -47,6 +49,8 @@ export type { ServiceKeyRow } from './service-keys.ts';
 export type { SessionRow } from './sessions.ts';
 export type { TokenRow } from './tokens.ts';
 export type { UserRow } from './users.ts';
+export type { WebhookDeliveryRow } from './webhook-deliveries.ts';
+export type { WebhookRow } from './webhooks.ts';
 
 /** The rows of every table, as they are read. */
 export interface Tables {
@@ -72,6 +76,8 @@ export interface Tables {
   event_log: EventLogRow;
   notice_marks: NoticeMarkRow;
   reminders: ReminderRow;
+  webhooks: WebhookRow;
+  webhook_deliveries: WebhookDeliveryRow;
   service_keys: ServiceKeyRow;
   login_failures: LoginFailureRow;
 }
@@ -107,6 +113,8 @@ export const sealedTables = {
   holds,
   handovers,
   events,
+  webhooks,
+  webhook_deliveries,
 } as const;
 
 export type SealedTableName = keyof typeof sealedTables;

@@ -11,12 +11,14 @@ import { operationRoutes } from './operation.ts';
 import { secretRoutes } from './secrets/index.ts';
 import { sessionRoutes } from './sessions.ts';
 import { userRoutes } from './users.ts';
+import { webhookRoutes } from './webhooks.ts';
 
 export type Services = Parameters<typeof operationRoutes>[1] &
   Parameters<typeof authRoutes>[1] &
   Parameters<typeof userRoutes>[1] &
   Parameters<typeof sessionRoutes>[1] &
   Parameters<typeof handoverRoutes>[1] &
+  Parameters<typeof webhookRoutes>[1] &
   Parameters<typeof jobRoutes>[1] &
   Parameters<typeof keyRoutes>[1] &
   Parameters<typeof noticeRoutes>[1];
@@ -34,6 +36,7 @@ export const registerRoutes = async (http: FastifyInstance, gate: HttpGate, serv
     sessionRoutes(routes, services);
     secretRoutes(routes, services.secrets);
     handoverRoutes(routes, services);
+    webhookRoutes(routes, services);
     jobRoutes(routes, services);
     keyRoutes(routes, services);
     noticeRoutes(routes, services);

@@ -117,6 +117,7 @@ const ErasedCounts = Type.Object(
     handovers: Type.Integer({ description: 'Hand-overs that name the user' }),
     logins: Type.Integer({ description: 'Logins, those that ended included' }),
     tokens: Type.Integer({ description: 'Tokens, revoked ones included' }),
+    webhooks: Type.Integer({ description: 'Webhooks of the user' }),
   },
   { title: 'ErasedCounts' },
 );
@@ -130,6 +131,7 @@ const counts = {
   handovers: 0,
   logins: 2,
   tokens: 1,
+  webhooks: 1,
 };
 
 export const Erasure = Type.Object(

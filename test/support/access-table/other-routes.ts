@@ -1,5 +1,5 @@
 import type { Permission } from '../../../src/core/permissions.ts';
-import type { TestApp } from '../app.ts';
+import { deafHook, type TestApp } from '../app.ts';
 import { storeJob } from '../jobs.ts';
 import { expectStatus, keepSecret, logIn, type Person, password, startSession } from '../people.ts';
 import type { RootKeyFile } from '../root-key-file.ts';
@@ -59,6 +59,17 @@ POST /api/v1/users/{id}/handover                      | 401 unauthenticated | 40
 GET /api/v1/handovers                                 | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
 POST /api/v1/handovers/{id}/accept                    | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
 POST /api/v1/handovers/{id}/cancel                    | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
+POST /api/v1/webhooks                                 | 401 unauthenticated | 201                    | 201                    | 201   | 403 permission_missing | 403 permission_missing
+POST /api/v1/webhooks (of the service)                | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 201   | 403 permission_missing | 403 permission_missing
+GET /api/v1/webhooks                                  | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
+GET /api/v1/webhooks/{id}                             | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
+GET /api/v1/webhooks/{id} (of the service)            | 401 unauthenticated | 404 not_found          | 404 not_found          | 200   | 403 permission_missing | 403 permission_missing
+PATCH /api/v1/webhooks/{id}                           | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
+DELETE /api/v1/webhooks/{id}                          | 401 unauthenticated | 204                    | 204                    | 204   | 403 permission_missing | 403 permission_missing
+POST /api/v1/webhooks/{id}/rotate-secret              | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
+POST /api/v1/webhooks/{id}/test                       | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
+GET /api/v1/webhooks/{id}/deliveries                  | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
+POST /api/v1/webhooks/{id}/deliveries/{delivery_id}/redeliver | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
 GET /api/v1/admin/jobs                                | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
 GET /api/v1/admin/jobs/{id}                           | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
 DELETE /api/v1/admin/jobs/{id}                        | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
@@ -138,6 +149,8 @@ const offeredTo = async ({ self, other }: RequestContext): Promise<string> => {
   const { id } = await keepSecret(giver);
   return expectStatus(await giver.call('POST', `/secrets/${id}/handover`, { body: { to: self.id } }), 201).body.id;
 };
+const webhookOf = async (who: Person, more: object = {}): Promise<string> =>
+  expectStatus(await who.call('POST', '/webhooks', { body: { url: deafHook, ...more } }), 201).body.id;
 
 const requests: Readonly<Record<string, (context: RequestContext) => TableRequest | Promise<TableRequest>>> = {
   'GET /healthz': () => json('GET', '/healthz'),
@@ -205,6 +218,25 @@ const requests: Readonly<Record<string, (context: RequestContext) => TableReques
   'GET /api/v1/handovers': () => api('GET', '/handovers'),
   'POST /api/v1/handovers/{id}/accept': async (context) => api('POST', `/handovers/${await offeredTo(context)}/accept`),
   'POST /api/v1/handovers/{id}/cancel': async (context) => api('POST', `/handovers/${await offeredTo(context)}/cancel`),
+  'POST /api/v1/webhooks': () => api('POST', '/webhooks', { url: deafHook }),
+  'POST /api/v1/webhooks (of the service)': () => api('POST', '/webhooks', { url: deafHook, service: true }),
+  'GET /api/v1/webhooks': () => api('GET', '/webhooks'),
+  'GET /api/v1/webhooks/{id}': async ({ self }) => api('GET', `/webhooks/${await webhookOf(self)}`),
+  'GET /api/v1/webhooks/{id} (of the service)': async ({ fixture: { root } }) =>
+    api('GET', `/webhooks/${await webhookOf(root, { service: true })}`),
+  'PATCH /api/v1/webhooks/{id}': async ({ self }) =>
+    api('PATCH', `/webhooks/${await webhookOf(self)}`, { state: 'off' }),
+  'DELETE /api/v1/webhooks/{id}': async ({ self }) => api('DELETE', `/webhooks/${await webhookOf(self)}`),
+  'POST /api/v1/webhooks/{id}/rotate-secret': async ({ self }) =>
+    api('POST', `/webhooks/${await webhookOf(self)}/rotate-secret`, {}),
+  'POST /api/v1/webhooks/{id}/test': async ({ self }) => api('POST', `/webhooks/${await webhookOf(self)}/test`),
+  'GET /api/v1/webhooks/{id}/deliveries': async ({ self }) =>
+    api('GET', `/webhooks/${await webhookOf(self)}/deliveries`),
+  'POST /api/v1/webhooks/{id}/deliveries/{delivery_id}/redeliver': async ({ self }) => {
+    const at = `/webhooks/${await webhookOf(self)}`;
+    const { id } = expectStatus(await self.call('POST', `${at}/test`), 200).body;
+    return api('POST', `${at}/deliveries/${id}/redeliver`);
+  },
   'GET /api/v1/admin/jobs': () => api('GET', '/admin/jobs'),
   'GET /api/v1/admin/jobs/{id}': async ({ fixture }) => api('GET', `/admin/jobs/${await storeJob(fixture.app)}`),
   'DELETE /api/v1/admin/jobs/{id}': async ({ fixture }) => api('DELETE', `/admin/jobs/${await storeJob(fixture.app)}`),
@@ -234,6 +266,7 @@ const boundPermissions: readonly Permission[] = [
   'sessions:read',
   'sessions:write',
   'events:read',
+  'webhooks:manage',
 ];
 
 const tokenOf = async (kind: Kind, self: Person, session: string): Promise<string | undefined> => {

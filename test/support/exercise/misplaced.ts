@@ -8,7 +8,7 @@ import type { Stage } from './stage.ts';
  * Planted texts in every wrong place: nothing of them may come back in a refusal, or stay anywhere.
  */
 
-const anyPath = () => ({ id: randomUUID(), user_id: randomUUID(), v: '1' });
+const anyPath = () => ({ delivery_id: randomUUID(), id: randomUUID(), user_id: randomUUID(), v: '1' });
 
 /** Bodies that hold a planted text in each place where the operation takes no such thing. */
 const wrongBodies = ({ secret }: Stage, operation: DocumentedOperation): unknown[] => {

@@ -1,3 +1,4 @@
+import { deafHook } from '../app.ts';
 import { addressOf, documentedOperations } from '../documented.ts';
 import { type Actor, granted, type Stage } from './stage.ts';
 
@@ -231,6 +232,45 @@ const notices: Readonly<Record<string, Row>> = {
 
 const aJob: Row = async ({ target }) => ({ by: 'admin', path: { id: await target.storeJob() } });
 
+const learnSecret = ({ plantToken }: Stage): Pick<Good, 'learn' | 'mayHold'> => ({
+  learn: ({ secret }) => plantToken('webhook secret', secret, secret.slice(-40)),
+  mayHold: ['webhook secret'],
+});
+
+const aWebhook = async (stage: Stage): Promise<string> => {
+  const { learn, mayHold = [] } = learnSecret(stage);
+  const body = { url: `${deafHook}/${stage.text('path of a webhook')}` };
+  const made = await stage.done('POST', '/webhooks', { token: stage.ada.token, body, mayHold });
+  learn?.(made);
+  return made.id;
+};
+
+const onWebhook =
+  (body?: object): Row =>
+  async (stage) => ({ path: { id: await aWebhook(stage) }, ...(body === undefined ? {} : { body }) });
+
+const webhooks: Readonly<Record<string, Row>> = {
+  createWebhook: (stage) => ({
+    body: { url: `${deafHook}/${stage.text('path of a webhook')}`, event_types: ['secret.shared'] },
+    ...learnSecret(stage),
+  }),
+  listWebhooks: () => ({}),
+  getWebhook: onWebhook(),
+  changeWebhook: async (stage) => ({
+    ...(await onWebhook()(stage)),
+    body: { url: `${deafHook}/${stage.text('path of a webhook')}` },
+  }),
+  deleteWebhook: onWebhook(),
+  rotateWebhookSecret: async (stage) => ({ ...(await onWebhook({})(stage)), ...learnSecret(stage) }),
+  listWebhookDeliveries: onWebhook(),
+  redeliverEvent: async (stage) => {
+    const id = await aWebhook(stage);
+    const { id: delivery_id } = await stage.done('POST', `/webhooks/${id}/test`, { token: stage.ada.token });
+    return { path: { id, delivery_id } };
+  },
+  testWebhook: onWebhook(),
+};
+
 const jobs: Readonly<Record<string, Row>> = { listJobs: () => ({ by: 'admin' }), getJob: aJob, cancelJob: aJob };
 
 const byAdmin: Row = () => ({ by: 'admin' });
@@ -256,6 +296,7 @@ const rows = {
   ...secrets,
   ...handovers,
   ...notices,
+  ...webhooks,
   ...jobs,
   ...keys,
   ...operation,

@@ -7,6 +7,7 @@ export interface World {
   readonly userId: string;
   readonly ownId: string;
   readonly tokenId: string;
+  readonly webhookId: string;
 }
 
 export interface Malformed {

@@ -1,3 +1,4 @@
+import { deafHook } from '../app.ts';
 import type { World } from './forge.ts';
 import {
   ids,
@@ -46,6 +47,7 @@ export const shapes = (world: World): readonly Shape[] => [
   ...sessionShapes(world),
   ...accountShapes(world),
   ...handoverShapes(world),
+  ...webhookShapes(world),
 ];
 
 const secretShapes = (world: World): readonly Shape[] => {
@@ -248,6 +250,36 @@ const handoverShapes = (world: World): readonly Shape[] => {
     },
   }));
 };
+const notUrl = [
+  ...[...notText, '', 'x', 'https://', 'https:/x', 'http://public.example/', 'https://127.0.0.1/', 'https://[::1]/'],
+  ...['https://169.254.169.254/', 'https://a b/', 'https://u:p@public.example/', 'https://x/\0', 'ftp://x/', '//x/'],
+  `${deafHook}/${'x'.repeat(8192)}`,
+];
+const notTypes = [null, 'x', {}, ['x'], [1], [null], ['secret.shared', 'x'], Array(65).fill('secret.shared'), ['']];
+
+const webhookShapes = (world: World): readonly Shape[] => [
+  {
+    method: 'POST',
+    path: '/webhooks',
+    body: { url: deafHook },
+    needs: ['url'],
+    wrong: { url: notUrl, event_types: notTypes, service: [null, 1, 'true', [], {}, true] },
+  },
+  {
+    method: 'PATCH',
+    path: `/webhooks/${world.webhookId}`,
+    body: { state: 'active' },
+    needs: ['state'],
+    wrong: { url: notUrl, event_types: notTypes, state: notEnum, secret: ['whsec_x'] },
+  },
+  {
+    method: 'POST',
+    path: `/webhooks/${world.webhookId}/rotate-secret`,
+    body: {},
+    needs: [],
+    wrong: { keep_previous: [null, 1, 'true', [], {}] },
+  },
+];
 
 /** Requests about keys, which only an administrator's credential gets past the gate. */
 export const keyShapes = (world: World): readonly Shape[] => [
@@ -295,6 +327,8 @@ export const bodyless = (world: World): readonly string[] => [
   `/sessions/${world.sessionId}/end`,
   `/users/${world.ownId}/password/cancel`,
   ...['accept', 'cancel'].map((verb) => `/handovers/${world.ownId}/${verb}`),
+  `/webhooks/${world.webhookId}/test`,
+  `/webhooks/${world.webhookId}/deliveries/${world.webhookId}/redeliver`,
   '/auth/logout',
   ...['reload', 'rotate-root', 'rewrap', 'rotate-seal'].map((verb) => `/admin/keys/${verb}`),
 ];
