@@ -47,7 +47,7 @@ export const layers = {
     ],
   ],
   doctor: ['core', 'config', 'crypto', 'db', 'keys'],
-  'app.ts': [
+  'domains.ts': [
     ...base,
     'config',
     'crypto',
@@ -62,8 +62,8 @@ export const layers = {
     'jobs',
     'lifecycle',
     'rotation',
-    'http',
   ],
+  'app.ts': ['core', 'db', 'keys', 'events', 'audit', 'access', 'lifecycle', 'http', 'domains.ts'],
   client: [],
   cli: ['core', 'config', 'crypto', 'db', 'keys', 'audit', 'client', 'doctor', 'backup', 'app.ts'],
   'main.ts': ['cli'],
