@@ -138,7 +138,7 @@ it('a stream that is bound to a session ends when its user leaves that session',
   const inside = await keepSecret(ada, { scope: 'session', session_id: session.id });
   await shareWithGrace();
   await free.waitFor('secret.created', 2);
-  expect(bound.events().map(({ data }) => data.secret.id)).toEqual([inside.id]);
+  expect((await bound.waitFor('secret.created')).map(({ data }) => data.secret.id)).toEqual([inside.id]);
   expectStatus(await grace.call('DELETE', `/sessions/${session.id}/participants/${grace.id}`), 204);
   await bound.waitForEnd();
   expect(free.isOver()).toBe(false);

@@ -162,8 +162,9 @@ it('a token that is bound to a session is told of that session only', async () =
     const body = { name: 'b', permissions: ['events:read', ...more], session_id: session.id, expires_in: 600 };
     return grace.with(expectStatus(await grace.call('POST', '/auth/tokens', { body }), 201).body.token);
   };
-  const told = (await noticesOf(await bound())).map((one) => one.secret?.id);
-  expect(told).toEqual([inside.id]);
+  const told = await noticesOf(await bound());
+  expect(told.flatMap((one) => one.secret?.id ?? [])).toEqual([inside.id]);
+  expect(new Set(told.map((one) => one.session?.id))).toEqual(new Set([session.id]));
   const all = (await noticesOf(await bound('secrets:own'))).map((one) => one.secret?.id);
   expect(all).toEqual(expect.arrayContaining([inside.id, elsewhere.id, shared.id]));
 });
