@@ -49,6 +49,7 @@ interface Due {
   /** Sessions in which secrets are erased. */
   readonly ended: number;
   readonly deliveries: number;
+  readonly events: number;
 }
 
 const whatIsDue = async (db: Db): Promise<string> => {
@@ -59,8 +60,9 @@ const whatIsDue = async (db: Db): Promise<string> => {
       or last_active_at + idle_after * interval '1 second' <= clock_timestamp())) as sessions,
     (select count(*) from public.sessions where status = 'ended' and cleaned_up_at is null) as ended,
     (select count(*) from public.webhook_deliveries where state <> 'pending'
-      and created_at <= clock_timestamp() - interval '30 days') as deliveries
+      and created_at <= clock_timestamp() - interval '30 days') as deliveries,
+    (select count(*) from public.events where created_at <= clock_timestamp() - interval '30 days') as events
     `.execute(db);
-  const { deleted = 0, expired = 0, sessions = 0, ended = 0, deliveries = 0 } = rows[0] ?? {};
-  return `Deleted secrets: ${deleted}. Expired secrets: ${expired}. Sessions whose time is over: ${sessions}. Ended sessions whose secrets are to be erased: ${ended}. Old deliveries of webhooks: ${deliveries}.`;
+  const { deleted = 0, expired = 0, sessions = 0, ended = 0, deliveries = 0, events = 0 } = rows[0] ?? {};
+  return `Deleted secrets: ${deleted}. Expired secrets: ${expired}. Sessions whose time is over: ${sessions}. Ended sessions whose secrets are to be erased: ${ended}. Old deliveries of webhooks: ${deliveries}. Old events: ${events}.`;
 };

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import type { Sweep } from '../core/sweep.ts';
 import type { Tx } from '../db/database.ts';
 import type { RawRow } from '../db/json-rows.ts';
 import type { Seals } from '../keys/index.ts';
@@ -23,6 +24,21 @@ export const createTrimEvents =
     await sql`update public.event_log set trimmed_position = ${last}`.execute(tx);
     return old.length;
   };
+
+const keptMs = 30 * 24 * 3_600_000;
+
+/** Deletes events that people could read for 30 days. */
+export const eventSweep = (seals: Pick<Seals, 'isIntact'>): Sweep<Tx> => {
+  const trim = createTrimEvents(seals);
+  return {
+    name: 'events',
+    isFinal: true,
+    step: async (tx, now, _after, limit) => {
+      const done = await trim(tx, new Date(now.getTime() - keptMs), limit);
+      return { done, after: done < limit ? null : 'more' };
+    },
+  };
+};
 
 const isBefore = (row: RawRow, before: Date): boolean =>
   row['created_at'] instanceof Date && row['created_at'].getTime() < before.getTime();

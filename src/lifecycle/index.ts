@@ -2,7 +2,7 @@ import type { Mutate } from '../access/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Db } from '../db/database.ts';
-import { createEventErasing } from '../events/index.ts';
+import { createEventErasing, eventSweep } from '../events/index.ts';
 import type { Handovers } from '../handovers/index.ts';
 import type { JobKinds, Jobs } from '../jobs/index.ts';
 import type { Seals } from '../keys/index.ts';
@@ -63,7 +63,7 @@ export const createLifecycle = ({
     /** What does, while the service runs, what time makes due. */
     sweeper: (clocks: SweepClocks, log: SweeperLog): Sweeper => {
       const warn = (message: string): void => log.warn({}, message);
-      const sweeps = [...sessions.sweeps, ...secrets.sweeps, ...webhooks.sweeps];
+      const sweeps = [...sessions.sweeps, ...secrets.sweeps, ...webhooks.sweeps, eventSweep(seals)];
       const watchClock = createClockWatch({ db, clock, seals, audit, elapsedMs: clocks.elapsedMs, warn });
       return createSweeper({ db, clock, clocks, hold, watchClock, sweeps, log });
     },

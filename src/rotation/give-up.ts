@@ -43,6 +43,7 @@ const neverRemoved: Partial<Record<SealedTableName, string>> = {
   closed_identities: 'Closed identities are never removed, so that those who were locked out stay out.',
   closed_identity_count: 'The count of closed identities is never removed.',
   restores: 'Restores are never removed.',
+  holds: 'Jumps of the clock are never removed.',
   jobs: 'Jobs are never removed.',
   root_keys: 'Root keys are never removed, so that a retired one stays retired.',
 };

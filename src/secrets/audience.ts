@@ -57,10 +57,15 @@ export const createAudience = ({ sessions }: Deps): Audience => {
     return scope === 'session' ? [owner_id, ...(await inSession(db, session_id))] : [owner_id];
   };
 
-  /** Sharing concerns the two, whoever else the secret is shared with; a move, the owner alone. */
-  const toldOf = async (db: Db, action: ChangeAction, secret: SecretRow, { user_id }: JsonObject) => {
-    if (action === 'secret.share' || action === 'secret.unshare') return [secret.owner_id, user_id as UserId];
-    return action === 'secret.transfer' ? [secret.owner_id] : await of(db, secret);
+  /** Sharing concerns the two, whoever else the secret is shared with; a move, those who had access and those who have it. */
+  const toldOf = async (
+    db: Db,
+    action: ChangeAction,
+    { before, after }: { readonly before: SecretRow; readonly after: SecretRow },
+    { user_id }: JsonObject,
+  ): Promise<readonly UserId[]> => {
+    if (action === 'secret.share' || action === 'secret.unshare') return [after.owner_id, user_id as UserId];
+    return action === 'secret.transfer' ? [...(await of(db, before)), ...(await of(db, after))] : await of(db, after);
   };
 
   return {
@@ -78,7 +83,7 @@ export const createAudience = ({ sessions }: Deps): Audience => {
     },
     changed: async (db, action, { before, after, details }) => {
       if (action !== 'secret.purge' && isSame(before, after)) return [];
-      const to = await toldOf(db, action, after, details);
+      const to = await toldOf(db, action, { before, after }, details);
       const secret: { id: SecretId; revision: number } = { id: after.id, revision: after.revision };
       const where = inSessionOf(after.session_id ?? before.session_id);
       return [{ type: eventTypeOf[action], to, secret, ...where, details }];

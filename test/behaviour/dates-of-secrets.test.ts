@@ -57,7 +57,8 @@ describe('the owner of a secret that expires', () => {
     await days(1);
     expect(await told(id)).toEqual(['secret.expiring 14', 'secret.expiring 3', 'secret.expiring 1']);
     await days(1);
-    await days(30);
+    expect((await told(id)).slice(3)).toEqual(['secret.expired']);
+    await days(9);
     expect((await told(id)).slice(3)).toEqual(['secret.expired']);
   });
 
@@ -225,4 +226,15 @@ describe('a clock that is wrong', () => {
     expect(await isKept(jumping, id)).toBe(false);
     await jumping.close();
   });
+});
+
+it('what people were told of is kept for 30 days, and then trimmed', async () => {
+  await create({});
+  const events = async () => (await app.database.client.query('select 1 from events')).rows.length;
+  await expect.poll(async () => (await app.app.domains.givePositions()) === 0 && (await events())).toBeGreaterThan(0);
+  const before = await events();
+  await days(29.9);
+  expect(await events()).toBe(before);
+  await days(0.2);
+  expect(await events()).toBe(0);
 });

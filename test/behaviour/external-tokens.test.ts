@@ -83,6 +83,7 @@ describe('a token of an external issuer', () => {
       displayName: 'Ann',
       sessionName: 'chat-1',
       agent: 'bot',
+      issuedAt: new Date('2027-03-01T10:00:00Z'),
       expiresAt: new Date('2027-03-01T11:00:00Z'),
     });
   });

@@ -868,6 +868,7 @@ describe('a hostile database gives nothing away', () => {
         'kysely_migration_lock',
         'login_failures',
         'notice_marks',
+        'reminders',
         'service_keys',
       ]);
     });

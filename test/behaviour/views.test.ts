@@ -228,7 +228,10 @@ const classified: Readonly<Record<string, readonly string[]>> = {
     ...under('items[].', ['index', 'id', 'name', 'outcome']),
   ],
   // Names of secrets and titles of sessions only while the user has access; notices.test.ts says when.
-  'GET /api/v1/notices': [...under('notices[].', [...eventFields, 'unread']), 'next_cursor'],
+  'GET /api/v1/notices': [
+    ...under('notices[].', [...eventFields, 'actor', 'user', 'secret', 'session', 'unread']),
+    'next_cursor',
+  ],
   // To the owner of the webhook; to administrators, those of the service. The secret is shown when it is made.
   'POST /api/v1/webhooks': [...webhookFields, 'secret'],
   'GET /api/v1/webhooks': [...under('webhooks[].', webhookFields), 'next_cursor'],
