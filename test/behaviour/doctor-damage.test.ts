@@ -66,7 +66,9 @@ const damages: Readonly<Record<string, Damage>> = {
       alter table secrets add primary key (id), alter column owner_id set not null, alter column name set not null,
         alter column type set not null, alter column encrypted_value set not null, alter column key_id set not null,
         alter column version set not null, alter column seal set not null;
-      alter table secret_versions add foreign key (secret_id) references secrets on delete cascade`,
+      alter table secret_versions add foreign key (secret_id) references secrets on delete cascade;
+      alter table reminders add foreign key (secret_id) references secrets on delete cascade;
+      alter table handovers add foreign key (secret_id) references secrets on delete cascade`,
     finds: {
       schema: ['In the column secrets.key_id, "not null" is no and should be yes.'],
       seals: ['The seal of secrets without a key is not valid.'],

@@ -33,13 +33,15 @@ export interface Receiver {
   /** Host and port, for the list of allowed hosts. */
   readonly host: string;
   readonly url: string;
-  /** What came, in its order. */
+  /** What came to `url`, in its order. */
   readonly received: Received[];
   /** How many connections were made, those without a request included. */
   connections(): number;
   answer(answers: Answers): void;
   /** Cuts off the connections that are open. */
   drop(): void;
+  /** Forgets what came, and takes another address: attempts that were under way are not those of the next test. */
+  renew(): void;
   /** Waits until this many requests came. */
   until(count: number): Promise<void>;
   close(): Promise<void>;
@@ -50,10 +52,13 @@ export const startReceiver = async (address = '127.0.0.1'): Promise<Receiver> =>
   let answers: Answers = answerWith(204);
   let connections = 0;
   const received: Received[] = [];
+  let path = '/hook';
+  let renewals = 0;
   const server = createServer(async (request, response) => {
     const body = await read(request).catch(() => '');
     const one = { path: request.url ?? '', headers: request.headers, body };
-    received.push(one);
+    const isOfEarlierTest = one.path !== path && /^\/hook(\/\d+)?$/.test(one.path);
+    if (!isOfEarlierTest) received.push(one);
     answers(request, response, one);
   });
   server.on('connection', () => {
@@ -65,13 +70,20 @@ export const startReceiver = async (address = '127.0.0.1'): Promise<Receiver> =>
   return {
     port,
     host,
-    url: `http://${host}/hook`,
+    get url() {
+      return `http://${host}${path}`;
+    },
     received,
     connections: () => connections,
     answer: (next) => {
       answers = next;
     },
     drop: () => server.closeAllConnections(),
+    renew: () => {
+      renewals += 1;
+      path = `/hook/${renewals}`;
+      received.length = 0;
+    },
     until: (count) =>
       vi.waitFor(
         () => {

@@ -51,7 +51,7 @@ export const useWebhookWorld = (
     for (const one of [world.receiver, world.other]) {
       one.answer(answerWith(204));
       one.drop();
-      one.received.length = 0;
+      one.renew();
     }
     world.ada = await world.newPerson();
   });
