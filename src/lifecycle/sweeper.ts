@@ -47,19 +47,26 @@ export const createSweeper = ({ db, clock, clocks, hold, watchClock, sweeps, log
   const complaints = new Map<string, string>();
 
   /** The earlier of the two clocks: nothing happens early because one of them is ahead. */
-  const earlier = async (tx: Tx): Promise<Date> => {
-    const [ours, theirs] = [clock.now(), await clocks.databaseNow(tx)];
+  const earlier = async (tx: Tx, ours: Date): Promise<Date> => {
+    const theirs = await clocks.databaseNow(tx);
     return ours.getTime() <= theirs.getTime() ? ours : theirs;
   };
 
   const isHeld = async (tx: Tx, sweep: Sweep<Tx>): Promise<boolean> =>
     (await hold.isClockHeld(tx)) || (sweep.isFinal && (await hold.isHeld(tx)));
 
-  const batch = (sweep: Sweep<Tx>, after: string | null): Promise<SweepBatch> =>
-    inTransaction(db, async (tx) => {
+  /**
+   * The clock is read before the watch looks at it. If it was set ahead before this batch, even in the middle of a look, the
+   * watch notices, and the batch is held. A jump that cannot be noted fails the batch.
+   */
+  const batch = async (sweep: Sweep<Tx>, after: string | null): Promise<SweepBatch> => {
+    const ours = clock.now();
+    await watchClock();
+    return await inTransaction(db, async (tx) => {
       if (!(await isOurTurn(tx, sweep.name)) || (await isHeld(tx, sweep))) return nothing;
-      return await sweep.step(tx, await earlier(tx), after, batchSize);
+      return await sweep.step(tx, await earlier(tx, ours), after, batchSize);
     });
+  };
 
   const run = async (sweep: Sweep<Tx>): Promise<void> => {
     let after: string | null = null;
@@ -84,9 +91,6 @@ export const createSweeper = ({ db, clock, clocks, hold, watchClock, sweeps, log
   };
 
   const look = async (): Promise<void> => {
-    await orComplain('clock', watchClock);
-    // A jump that could not be noted must not go unnoticed.
-    if (complaints.has('clock')) return;
     for (const sweep of sweeps) if (!stopping) await orComplain(sweep.name, () => run(sweep));
   };
 

@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { type Audit, type AuditEntry, systemActor } from '../audit/index.ts';
 import { idsOf, type SecretId } from '../core/ids.ts';
 import { afterIds } from '../core/purge.ts';
@@ -58,8 +58,13 @@ export const createDue = ({ seals, audit, reminderDays, deletedMs }: Deps) => {
       on conflict (secret_id, kind) do update set due_at = excluded.due_at, step = excluded.step`.execute(tx);
   };
 
-  /** Ids of secrets whose last passed step has not been told; broken rows among them. */
-  const dueIds = async (tx: Tx, kind: Kind, now: Date, after: string | null, limit: number): Promise<SecretId[]> => {
+  /** Ids of secrets, of those chosen, whose last passed step has not been told; broken rows among them. */
+  const dueIds = async (
+    tx: Tx,
+    kind: Kind,
+    now: Date,
+    { chosen, limit }: { readonly chosen: RawBuilder<unknown>; readonly limit: number },
+  ): Promise<SecretId[]> => {
     const due = sql.ref(`s.${columnOf[kind]}`);
     const until = new Date(now.getTime() + Math.max(...steps) * dayMs);
     const passed = sql`(select min(step) from unnest(${steps}::int[]) as step
@@ -67,19 +72,31 @@ export const createDue = ({ seals, audit, reminderDays, deletedMs }: Deps) => {
     const { rows } = await sql<{ id: unknown }>`select s.id from public.secrets as s
       left join public.reminders as r on r.secret_id = s.id and r.kind = ${kind} and r.due_at = ${due}
       where ${due} <= ${until}::timestamptz and ${due} > ${new Date(now.getTime() - tooOldMs)}::timestamptz
-        and s.deleted_at is null and s.is_active and s.id > ${after ?? start}
+        and s.deleted_at is null and s.is_active and ${chosen}
         and ${due} - ${passed} * interval '24 hours' > s.created_at and (r.step is null or r.step > ${passed})
       order by s.id limit ${sql.lit(limit)}`.execute(tx);
     return idsOf<SecretId>(rows.map((row) => row.id));
+  };
+
+  /**
+   * As `dueIds`, of those of these secrets that are not being changed, locked. Whoever sets another date notes the steps that
+   * have passed, which must be seen here and not be overwritten.
+   */
+  const lockDue = async (tx: Tx, kind: Kind, now: Date, ids: readonly SecretId[]): Promise<SecretId[]> => {
+    const { rows } = await sql<{ id: unknown }>`select id from public.secrets where id = any(${ids}::uuid[])
+      order by id for share skip locked`.execute(tx);
+    const locked = idsOf<SecretId>(rows.map((row) => row.id));
+    return await dueIds(tx, kind, now, { chosen: sql`s.id = any(${locked}::uuid[])`, limit: ids.length });
   };
 
   const remind = (kind: Kind): Sweep<Tx> => ({
     name: `reminders-${kind}`,
     isFinal: false,
     step: async (tx, now, after, limit) => {
-      const ids = await dueIds(tx, kind, now, after, limit);
+      const ids = await dueIds(tx, kind, now, { chosen: sql`s.id > ${after ?? start}`, limit });
+      const locked = ids.length === 0 ? [] : await lockDue(tx, kind, now, ids);
       const rows =
-        ids.length === 0 ? [] : await seals.load(tx, 'secrets', { id: ids }, { except: ['encrypted_value'] });
+        locked.length === 0 ? [] : await seals.load(tx, 'secrets', { id: locked }, { except: ['encrypted_value'] });
       const due = rows.flatMap((row) => {
         const reminder = reminderOf(row, kind, now);
         return reminder ? [{ row, reminder }] : [];

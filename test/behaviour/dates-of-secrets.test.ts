@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { operator } from '../../src/core/caller.ts';
 import { startApp, type TestApp } from '../support/app.ts';
 import { settableClock } from '../support/clock.ts';
+import { until } from '../support/deadlines.ts';
 import { expectStatus, logIn, logInAdmin, type Person, people, uniqueName } from '../support/people.ts';
 
 const dayMs = 24 * 3_600_000;
@@ -42,6 +43,13 @@ const told = async (id: string): Promise<string[]> => {
   );
   expect(rows.every((row) => row.user_id === ada.id)).toBe(true);
   return rows.map(({ type, days: step }) => (step === null ? type : `${type} ${step}`));
+};
+
+/** How many statements wait for a lock. */
+const waiting = async (on: TestApp): Promise<number> => {
+  const { rows } = await on.database.client.query(`select count(*)::int as count from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'`);
+  return rows[0].count;
 };
 
 describe('the owner of a secret that expires', () => {
@@ -96,6 +104,34 @@ describe('the owner of a secret that expires', () => {
     expectStatus(await ada.call('PATCH', `/secrets/${id}`, { body: { expires_at: inDays(30) } }), 200);
     await days(16);
     expect(await told(id)).toEqual(['secret.expiring 3', 'secret.expiring 14']);
+  });
+
+  it('is not reminded of steps that had passed when they changed the date in the middle of a reminder', async () => {
+    const first = inDays(20);
+    const id = await create({ expires_at: first });
+    app.clock.advance(17.5 * dayMs);
+    await again();
+    // The reminder of the first date waits while it is written.
+    await app.database.client.query(`create function wait_here() returns trigger language plpgsql as $$ begin
+        perform pg_catalog.pg_advisory_xact_lock(42); return new; end $$;
+      create trigger wait_here before insert on reminders for each row when (new.due_at = '${first}')
+        execute function wait_here();
+      select pg_advisory_lock(42)`);
+    const looking = app.app.sweeper.nudge();
+    await until('the reminder waits', 5000, async () => (await waiting(app)) === 1);
+    const second = inDays(2);
+    let isChanged = false;
+    const changing = ada.call('PATCH', `/secrets/${id}`, { body: { expires_at: second } }).finally(() => {
+      isChanged = true;
+    });
+    await until('the change waits or is done', 5000, async () => isChanged || (await waiting(app)) === 2);
+    await app.database.client.query('select pg_advisory_unlock(42)');
+    expectStatus(await changing, 200);
+    await looking;
+    await days(0);
+    expect(await told(id)).toEqual(['secret.expiring 3']);
+    await days(1);
+    expect(await told(id)).toEqual(['secret.expiring 3', 'secret.expiring 1']);
   });
 
   it('is reminded of the date of rotation as well, and told on the day', async () => {
@@ -224,6 +260,36 @@ describe('a clock that is wrong', () => {
     await jumping.app.domains.lifecycle.hold.release(operator('restore --release'));
     await jumping.app.sweeper.nudge();
     expect(await isKept(jumping, id)).toBe(false);
+    await jumping.close();
+  });
+
+  it('and goes ahead in the middle of a look makes the rest of it wait', async () => {
+    let elapsed = 0;
+    const clock = settableClock(new Date(Date.now() + 3_600_000));
+    const jumping = await startApp({ clock, movesDatabaseClock: true, elapsedMs: () => elapsed });
+    const id = await deleted(jumping, await logInAdmin(jumping));
+    const whileLooking = async (work: () => void): Promise<void> => {
+      await jumping.database.client.query('begin; lock table sessions in access exclusive mode');
+      const looking = jumping.app.sweeper.nudge();
+      await until('the first sweep waits', 5000, async () => (await waiting(jumping)) > 0);
+      work();
+      await jumping.database.client.query('commit');
+      await looking;
+    };
+    await whileLooking(() => clock.advance(40 * dayMs));
+    expect(await isKept(jumping, id)).toBe(true);
+    await jumping.app.domains.lifecycle.hold.release(operator('restore --release'));
+    await jumping.app.sweeper.nudge();
+    expect(await isKept(jumping, id)).toBe(false);
+
+    const next = await deleted(jumping, await logInAdmin(jumping));
+    // Time that has really passed is no jump.
+    await whileLooking(() => {
+      clock.advance(40 * dayMs);
+      elapsed += 40 * dayMs;
+    });
+    await jumping.app.sweeper.nudge();
+    expect(await isKept(jumping, next)).toBe(false);
     await jumping.close();
   });
 });
