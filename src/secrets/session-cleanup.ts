@@ -2,10 +2,13 @@ import { sql } from 'kysely';
 import { type Audit, type AuditEntry, systemActor } from '../audit/index.ts';
 import type { Clock } from '../core/clock.ts';
 import { idsOf, type SecretId, type SessionId } from '../core/ids.ts';
+import { afterIds } from '../core/purge.ts';
 import type { Sweep } from '../core/sweep.ts';
 import type { Tx } from '../db/database.ts';
 import type { SecretRow, SessionRow } from '../db/tables/index.ts';
 import type { Seals } from '../keys/index.ts';
+
+const start = '00000000-0000-0000-0000-000000000000';
 
 interface Deps {
   readonly clock: Clock;
@@ -30,30 +33,38 @@ export const createSessionCleanup = ({ clock, seals, audit }: Deps): Sweep<Tx> =
     return isDue ? row : 'broken';
   };
 
-  const erase = async (tx: Tx, session: SessionRow, limit: number): Promise<{ erased: number; more: boolean }> => {
-    const found = await sql<{ id: unknown }>`select id from public.secrets where session_id = ${session.id}::text
-      order by id limit ${sql.lit(limit)} for update`.execute(tx);
-    const ids = idsOf<SecretId>(found.rows.map((row) => row.id));
-    if (ids.length === 0) return { erased: 0, more: false };
-    const asked = { id: ids, scope: 'session', session_id: session.id } as const;
-    const rows = await seals.load(tx, 'secrets', asked, { lock: 'update', orderBy: sql`id` });
+  /** The next secrets in the session, intact ones, locked. What is broken stays, and is passed by however much it is. */
+  const nextSecrets = async (tx: Tx, session: SessionRow, limit: number): Promise<SecretRow[]> => {
+    for (let after: string | null = start; after !== null; ) {
+      const found = await sql<{ id: unknown }>`select id from public.secrets where session_id = ${session.id}::text
+        and id > ${after} order by id limit ${sql.lit(limit)} for update`.execute(tx);
+      const ids: SecretId[] = idsOf<SecretId>(found.rows.map((row) => row.id));
+      const asked = { id: ids, scope: 'session', session_id: session.id } as const;
+      const rows = ids.length === 0 ? [] : await seals.load(tx, 'secrets', asked, { lock: 'update', orderBy: sql`id` });
+      if (rows.length > 0) return rows;
+      after = afterIds(ids, limit);
+    }
+    return [];
+  };
+
+  const erase = async (tx: Tx, session: SessionRow, limit: number): Promise<number> => {
+    const rows = await nextSecrets(tx, session, limit);
     await seals.remove(tx, 'secrets', rows);
     for (const row of rows) await audit.record(tx, systemActor('session-cleanup'), erasedEntry(row));
-    // What is broken stays, and must not keep the session from being done.
-    return { erased: rows.length, more: rows.length > 0 && ids.length === limit };
+    return rows.length;
   };
 
   return {
     name: 'session-cleanup',
     isFinal: true,
     step: async (tx, now, after, limit) => {
-      const from = after ?? '00000000-0000-0000-0000-000000000000';
+      const from = after ?? start;
       const session = await nextSession(tx, now, from);
       if (session === null) return { done: 0, after: null };
       if (session === 'broken') return { done: 0, after: await skipped(tx, now, from) };
-      const { erased, more } = await erase(tx, session, limit);
-      // The same session again, or the one after it.
-      if (more) return { done: erased, after: from };
+      const erased = await erase(tx, session, limit);
+      // The same session again, until nothing is left that can be erased, and then the one after it.
+      if (erased > 0) return { done: erased, after: from };
       await seals.update(tx, 'sessions', session, { cleaned_up_at: clock.now() });
       await audit.record(tx, systemActor('session-cleanup'), cleanedUpEntry(session));
       return { done: erased, after: session.id };

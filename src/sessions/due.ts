@@ -59,7 +59,8 @@ export const createSessionSweeps = ({ seals, audit, queries, end, told }: Deps):
       await over(tx, session, at);
       return true;
     }),
-    // Sessions that ended under a version without a grace period: it begins when their participants are told.
+    // Sessions that ended with their erased owner, by a restore or under a version without a grace period: it begins when
+    // their participants are told.
     sweep(
       'sessions-without-grace',
       () => endedWithoutGrace,
@@ -72,8 +73,9 @@ export const createSessionSweeps = ({ seals, audit, queries, end, told }: Deps):
   ];
 };
 
+/** Nothing is added to what a row holds, since a time that somebody else wrote could then be out of range. */
 const lapsed = (now: Date): RawBuilder<unknown> => sql`status = 'active' and (expires_at <= ${now}::timestamptz
-  or last_active_at + idle_after * interval '1 second' <= ${now}::timestamptz)`;
+  or last_active_at <= ${now}::timestamptz - idle_after * interval '1 second')`;
 
 const endedWithoutGrace = sql`status = 'ended' and cleaned_up_at is null and erase_after is null`;
 

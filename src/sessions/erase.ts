@@ -6,14 +6,13 @@ import type { Db, Tx } from '../db/database.ts';
 import { lockRows } from '../db/lock-rows.ts';
 import type { Now } from '../db/time.ts';
 import type { Seals } from '../keys/index.ts';
-import type { End } from './ending.ts';
+import { endWithoutGrace } from './ending.ts';
 import type { SessionQueries } from './queries.ts';
 
 interface Deps {
   readonly now: Now;
   readonly seals: Seals;
   readonly queries: SessionQueries;
-  readonly end: End;
 }
 
 /** A running session of a user, and the others who are present in it. */
@@ -29,7 +28,7 @@ const start = '00000000-0000-0000-0000-000000000000';
 const isLeft = sql`(status = 'active' or title is not null or metadata <> '{}'::jsonb)`;
 
 /** What a user who is being erased leaves in sessions. Rows that are broken are passed by. */
-export const createErasing = ({ now, seals, queries, end }: Deps) => {
+export const createErasing = ({ now, seals, queries }: Deps) => {
   /** Ends the user's sessions, and deletes what they wrote about these. */
   const purgeOwned: Purge<Tx, UserId> = async (tx, owner_id, { after, limit, locked }) => {
     const where = sql`owner_id = ${owner_id} and id > ${after ?? start} and ${isLeft}`;
@@ -39,8 +38,8 @@ export const createErasing = ({ now, seals, queries, end }: Deps) => {
     const moment = await now(tx);
     const owned = ids.length === 0 ? [] : await queries.lockOwned(tx, owner_id, ids);
     for (const row of owned) {
-      // The others have their grace period, as after every end.
-      const over = row.status === 'active' ? end(row, moment) : { updated_at: moment };
+      // The others have their grace period, which begins when a sweep tells them of the end (due.ts).
+      const over = row.status === 'active' ? endWithoutGrace(row, moment) : { updated_at: moment };
       await seals.update(tx, 'sessions', row, { ...over, title: null, metadata: {} });
     }
     const counts = { sessions: owned.filter((row) => row.status === 'active').length };

@@ -41,10 +41,9 @@ export const createHandOver = ({ clock, now, seals, audit, users, queries, end: 
   };
 
   const end = async (tx: Tx, caller: Caller, session: SessionRow): Promise<Outcome<void>> => {
-    const moment = await now(tx);
-    await takeOut(tx, session, 'owner');
-    const changes = endOf(session, moment);
+    const changes = endOf(session, await now(tx));
     const tells = [await told.end(tx, session, changes)];
+    await takeOut(tx, session, 'owner');
     await seals.update(tx, 'sessions', session, changes);
     await audit.allow(tx, caller, 'session.end', { target: targetOf(session), details: {}, tells });
     return { ok: undefined };

@@ -90,7 +90,7 @@ export const createSessions = (deps: Deps) => {
     findOrStart: createFindOrStart({ callerState, queries, insertSession }),
     /** How long after its end the secrets in a session are erased. */
     graceSeconds: Math.round(graceMs / 1000),
-    erasing: createErasing({ now, seals, queries, end }),
+    erasing: createErasing({ now, seals, queries }),
     sweeps: createSessionSweeps({ seals, audit, queries, end, told }),
   };
 };

@@ -54,10 +54,13 @@ export const createTold = ({ queries }: Deps) => {
       return byThemselves ? [others] : [others, { type: 'session.removed', to: [userId], sessionId }];
     },
 
-    /** The end of a session, for those who are present and those who have a secret in it, which they may take out until then. */
+    /**
+     * The end of a session, for those who are present and those who have a secret in it, which they may take out until then. An
+     * owner who was erased is neither.
+     */
     end: async (tx: Tx, session: SessionRow, { erase_after }: Partial<SessionRow>): Promise<NewEvent> => ({
       type: 'session.ended',
-      to: [session.owner_id, ...(await present(tx, session)), ...(await ownersOfSecretsIn(tx, session))],
+      to: [...(await present(tx, session)), ...(await ownersOfSecretsIn(tx, session))],
       sessionId: session.id,
       details: { erase_after: erase_after?.toISOString() ?? null },
     }),

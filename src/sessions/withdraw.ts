@@ -42,6 +42,6 @@ export const createSessionWithdrawals = ({ seals, now }: Deps) => {
       if (changes) await seals.update(tx, 'session_participants', row, changes);
       return true;
     },
-    erasing: createErasing({ now, seals, queries, end: endWithoutGrace }),
+    erasing: createErasing({ now, seals, queries }),
   };
 };

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.ts';
 import { settableClock } from '../support/clock.ts';
-import { expectStatus, logIn, logInAdmin, type Person, people, uniqueName } from '../support/people.ts';
+import { expectStatus, logIn, logInAdmin, type Person, people, startSession, uniqueName } from '../support/people.ts';
 import { storeAs } from '../support/stored-rows.ts';
 import { tableContents } from '../support/table-contents.ts';
 
@@ -165,6 +165,41 @@ describe('after a session’s end', () => {
     const { rows } = await app.database.client.query('select id from secrets');
     expect(rows).toEqual([{ id: kept }]);
   });
+
+  it('more broken rows than a batch has keep no other secret of the session', async () => {
+    const session = await start();
+    const items = Array.from({ length: 103 }, () => ({
+      ...{ name: uniqueName(), type: 'password', value: 'v' },
+      ...{ scope: 'session', session_id: session },
+    }));
+    expectStatus(await grace.call('POST', '/secrets/import', { body: { items, on_conflict: 'fail' } }), 201);
+    await app.database.client.query(`update secrets set description = 'changed' where id in
+      (select id from secrets order by id limit 101)`);
+    await end(session);
+    await hours(25);
+    const { rows } = await app.database.client.query(
+      'select count(*)::int as count, count(description)::int as broken from secrets',
+    );
+    expect(rows).toEqual([{ count: 101, broken: 101 }]);
+  });
+
+  it('of its erased owner, the others are told, and have the grace period from then on', async () => {
+    const admin = await logInAdmin(app);
+    const { dora } = await people(app, admin, 'dora');
+    const { id: session } = await startSession(dora, [grace]);
+    const id = await lend(grace, session, 'a');
+    expectStatus(await admin.call('DELETE', `/users/${dora.id}`), 200);
+    await hours(0);
+    expect(await told('session.ended')).toEqual({ grace: 1 });
+    const shown = expectStatus(await grace.call('GET', `/sessions/${session}`), 200).body;
+    expect(shown.erase_after).toBe(new Date(app.clock.now().getTime() + 24 * hourMs).toISOString());
+    await hours(23.9);
+    expect(await exists(id)).toBe(true);
+    await hours(0.1);
+    expect(await exists(id)).toBe(false);
+    const { rows } = await app.database.client.query('select type from events where user_id = $1', [dora.id]);
+    expect(rows).toEqual([]);
+  });
 });
 
 describe('a session that ends by itself', () => {
@@ -194,6 +229,17 @@ describe('a session that ends by itself', () => {
     expect([await statusOf(session), await statusOf(idle)]).toEqual(['active', 'ended']);
     await hours(3);
     expect(await statusOf(session)).toBe('ended');
+  });
+
+  it('ends also beside one in which somebody wrote an impossible time of activity', async () => {
+    const [broken, session] = [await start({ idle_after: 7200 }), await start({ idle_after: 7200 })];
+    await app.database.client.query(
+      `update sessions set last_active_at = '294276-12-31T23:59:59Z', idle_after = 2147483647 where id = $1`,
+      [broken],
+    );
+    await hours(3);
+    const { rows } = await app.database.client.query('select status from sessions where id = $1', [session]);
+    expect(rows).toEqual([{ status: 'ended' }]);
   });
 
   it('does not end by idleness unless its owner wants it, or after they no longer do', async () => {
