@@ -23,7 +23,12 @@ export const openEventSink = (reply: FastifyReply): Sink => {
     drained: () =>
       new Promise((resolve) => {
         if (isOver() || !raw.writableNeedDrain) return resolve();
-        raw.once('drain', resolve).once('close', resolve);
+        // Neither listener outlives the wait: a long stream waits many times.
+        const done = (): void => {
+          raw.off('drain', done).off('close', done);
+          resolve();
+        };
+        raw.once('drain', done).once('close', done);
       }),
     end: () => {
       raw.end();

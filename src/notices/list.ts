@@ -33,7 +33,9 @@ export const createNoticeList = ({ db, clock, audit, mutate, queries, telling, s
     const viewer = viewerOf(caller);
     const mark = await queries.mark(db, userId);
     const since = new Date(clock.now().getTime() - keptMs);
-    const { items, next_cursor } = await queries.notices(db, userId, { since, after: unread ? mark : 0, page: at });
+    // Chosen here and not only when it is decided, so that no cursor tells of what happened elsewhere.
+    const filter = { since, within: viewer.boundTo, after: unread ? mark : 0, page: at };
+    const { items, next_cursor } = await queries.notices(db, userId, filter);
     const decided = await telling.tell(
       db,
       items.map((row) => ({ row, viewer })),

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { nobody } from '../core/caller.ts';
-import { idsOf, type UserId } from '../core/ids.ts';
+import { idsOf, type SessionId, type UserId } from '../core/ids.ts';
 import { type Page, type Paged, pageOf } from '../core/page.ts';
 import type { Db } from '../db/database.ts';
 import type { RawRow } from '../db/json-rows.ts';
@@ -23,6 +23,8 @@ export interface Span {
 
 export interface NoticeFilter {
   readonly since: Date;
+  /** Only what happened in this session; null for everything. */
+  readonly within: SessionId | null;
   /** Only what comes after this position. */
   readonly after: number;
   /** The cursor is the id of an event. */
@@ -61,14 +63,18 @@ export const createQueries = (seals: Seals) => {
     },
 
     /** A page of what the user was told of that others did, or agents; newest first. Broken rows are left out of it. */
-    notices: async (db: Db, user_id: UserId, { since, after, page }: NoticeFilter): Promise<Paged<EventRow>> => {
+    notices: async (
+      db: Db,
+      user_id: UserId,
+      { since, within, after, page }: NoticeFilter,
+    ): Promise<Paged<EventRow>> => {
       const earlier =
         page.cursor === null
           ? sql``
           : sql`and position < (select min(b.position) from public.events as b
               where b.user_id = ${user_id} and b.event_id = ${page.cursor})`;
       const { rows } = await sql<RawRow>`select * from public.events where user_id = ${user_id}
-        and position > ${after} and created_at > ${since}
+        and position > ${after} and created_at > ${since} ${within === null ? sql`` : sql`and session_id = ${within}`}
         and (actor_id is distinct from ${user_id}::uuid or agent is not null) ${earlier}
         order by position desc limit ${sql.lit(page.limit + 1)}`.execute(db);
       const { items, next_cursor } = pageOf(rows, page.limit, (row) => String(row['event_id']));

@@ -68,8 +68,10 @@ export const createStreams = (deps: Deps): Streams => {
 
   /** What is new for each live stream; the others only have their callers asked about. Resolves to whether there is more. */
   const look = async (): Promise<boolean> => {
-    const live = [...all].filter((stream) => stream.isLive);
-    const others = [...all].filter((stream) => !stream.isLive);
+    // One that is over stays until its reader has taken the end, and must hold up nobody.
+    const open = [...all].filter((stream) => !stream.isOver);
+    const live = open.filter((stream) => stream.isLive);
+    const others = open.filter((stream) => !stream.isLive);
     const from = Math.min(...live.map((stream) => stream.at));
     const users = [...new Set(live.map(({ viewer }) => viewer.userId))];
     const { last } = live.length === 0 ? { last: from } : await queries.log(db);

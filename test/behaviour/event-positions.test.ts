@@ -6,6 +6,8 @@ import { type Database, inTransaction, type Tx } from '../../src/db/database.ts'
 import { createPositions } from '../../src/events/index.ts';
 import { createSeals } from '../../src/keys/index.ts';
 import { startApp, type TestApp } from '../support/app.ts';
+import { untilTold } from '../support/event-stream.ts';
+import { expectStatus, keepSecret, logInAdmin, people } from '../support/people.ts';
 
 let app: TestApp;
 let database: Database;
@@ -77,4 +79,24 @@ it('a reader by position meets every committed event once, and a late one after 
   await give();
   expect(told).toEqual([soon, late]);
   expect(positions).toEqual([...new Set(positions)].toSorted((a, b) => a - b));
+});
+
+it('rows that cannot be read hold up no other event', async () => {
+  const { ada, grace } = await people(app, await logInAdmin(app), 'ada', 'grace');
+  await keepSecret(ada);
+  const plant = (fields: { readonly revision?: string; readonly details?: string; readonly created_at?: string }) =>
+    app.database.client.query(
+      `insert into events (id, event_id, user_id, lead, type, revision, details, created_at, seal)
+        select gen_random_uuid(), event_id, user_id, lead, type, $2, $3, $4, seal from events where user_id = $1 limit 1`,
+      [ada.id, fields.revision ?? '1', fields.details ?? '{}', fields.created_at ?? '2026-01-01'],
+    );
+  await plant({ revision: '9223372036854775807' });
+  await plant({ details: `{"number": ${'1'.repeat(400)}}` });
+  await plant({ details: `${'['.repeat(3000)}${']'.repeat(3000)}` });
+  for (const created_at of ['infinity', '-infinity', '294276-12-31', '4713-01-01 BC']) await plant({ created_at });
+  const secret = await keepSecret(ada, { scope: 'shared', shared_with: [grace.id] });
+  await untilTold(app);
+  for (const who of [ada, grace]) expectStatus(await who.call('GET', '/notices'), 200);
+  const { notices } = (await grace.call('GET', '/notices')).body;
+  expect(notices.map((one: any) => one.secret.id)).toEqual([secret.id]);
 });

@@ -134,6 +134,8 @@ it('a stream ends with the logout, with the expiry of its token and when its use
 it('a stream that is bound to a session ends when its user leaves that session', async () => {
   const session = await startSession(ada, [grace]);
   const { person } = await tokenOf(grace, { session_id: session.id });
+  // The invitation is told before the streams begin.
+  await untilTold(app);
   const [bound, free] = [await streamOf(person), await streamOf(grace)];
   const inside = await keepSecret(ada, { scope: 'session', session_id: session.id });
   await shareWithGrace();
