@@ -30,6 +30,11 @@ interface Deps {
   readonly log: SweeperLog;
 }
 
+interface SizedBatch extends SweepBatch {
+  /** How many rows it was for at most. */
+  readonly size: number;
+}
+
 const lookMs = 30_000;
 const batchSize = 100;
 /** How long it rests after a batch, in times that the batch took, so that requests have most of the machine. */
@@ -59,20 +64,31 @@ export const createSweeper = ({ db, clock, clocks, hold, watchClock, sweeps, log
    * The clock is read before the watch looks at it. If it was set ahead before this batch, even in the middle of a look, the
    * watch notices, and the batch is held. A jump that cannot be noted fails the batch.
    */
-  const batch = async (sweep: Sweep<Tx>, after: string | null): Promise<SweepBatch> => {
+  const batch = async (sweep: Sweep<Tx>, after: string | null, size: number): Promise<SweepBatch> => {
     const ours = clock.now();
     await watchClock();
     return await inTransaction(db, async (tx) => {
       if (!(await isOurTurn(tx, sweep.name)) || (await isHeld(tx, sweep))) return nothing;
-      return await sweep.step(tx, await earlier(tx, ours), after, batchSize);
+      return await sweep.step(tx, await earlier(tx, ours), after, size);
     });
+  };
+
+  /** A batch that fails may be too large for the time that it has, or hold one row that fails: it is tried again with fewer. */
+  const batchOrSmaller = async (sweep: Sweep<Tx>, after: string | null, size: number): Promise<SizedBatch> => {
+    try {
+      return { ...(await batch(sweep, after, size)), size };
+    } catch (error) {
+      if (size === 1 || stopping) throw error;
+      return await batchOrSmaller(sweep, after, Math.ceil(size / 10));
+    }
   };
 
   const run = async (sweep: Sweep<Tx>): Promise<void> => {
     let after: string | null = null;
+    let size = batchSize;
     do {
       const startedMs = performance.now();
-      ({ after } = await batch(sweep, after));
+      ({ after, size } = await batchOrSmaller(sweep, after, size));
       if (after !== null) await setTimeout(Math.min(maxRestMs, restFactor * (performance.now() - startedMs)));
     } while (after !== null && !stopping);
   };

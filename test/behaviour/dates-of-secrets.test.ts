@@ -214,6 +214,25 @@ describe('many secrets that are due at the same time', () => {
   });
 });
 
+it('secrets that are too much for one batch are erased in smaller ones', async () => {
+  const items = Array.from({ length: 15 }, () => ({ name: uniqueName(), type: 'password', value: 'pw' }));
+  expectStatus(await ada.call('POST', '/secrets/import', { body: { items, on_conflict: 'fail' } }), 201);
+  const { rows: made } = await app.database.client.query('select id from secrets order by id limit 14');
+  for (const { id } of made) expectStatus(await ada.call('DELETE', `/secrets/${id}`), 204);
+  // As if each erasure took so long that the database cancels a statement with more than ten of them.
+  await app.database.client.query(`create function limited() returns trigger language plpgsql as $$
+    declare deleted int := coalesce(nullif(pg_catalog.current_setting('test.deleted', true), ''), '0')::int + 1;
+    begin
+      if deleted > 10 then raise exception using errcode = 'query_canceled'; end if;
+      perform pg_catalog.set_config('test.deleted', deleted::text, true);
+      return old;
+    end $$;
+    create trigger limited before delete on secrets for each row execute function limited()`);
+  await days(31);
+  const { rows } = await app.database.client.query('select count(*)::int as count from secrets');
+  expect(rows).toEqual([{ count: 1 }]);
+});
+
 describe('a clock that is wrong', () => {
   const deleted = async (on: TestApp, person: Person): Promise<string> => {
     const body = { name: uniqueName(), type: 'password', value: 'pw' };
