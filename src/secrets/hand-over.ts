@@ -32,6 +32,12 @@ export interface HandOver {
 
 type Offer<T> = (locked: LockedSecret<'handover.offer'>) => Promise<Outcome<T>>;
 
+/**
+ * How much of encrypted values is read for one batch, in characters, after its last secret. It keeps a batch far below the
+ * time that a transaction is given, however large the values are.
+ */
+const maxBatchLength = 4 * 1024 * 1024;
+
 const start = '00000000-0000-0000-0000-000000000000';
 
 /** Gives secrets another owner. Who may do so is for the handovers domain to check. */
@@ -120,8 +126,8 @@ export const createHandOver = ({ clock, seals, audit, ownerKeys, changes }: Deps
     move,
 
     /**
-     * Gives away at most `limit` of a user's secrets, in the order of their ids after `after`. A name that the new owner uses
-     * already gets a number. What is broken stays, and is counted.
+     * Gives away at most `limit` of a user's secrets, and fewer where their values are large, in the order of their ids after
+     * `after`. A name that the new owner uses already gets a number. What is broken stays, and is counted.
      */
     moveAll: async (
       tx: Tx,
@@ -130,9 +136,7 @@ export const createHandOver = ({ clock, seals, audit, ownerKeys, changes }: Deps
       how: HandOver,
       { after, limit }: { readonly after: string | null; readonly limit: number },
     ): Promise<{ readonly moved: readonly SecretId[]; readonly failed: number; readonly after: string | null }> => {
-      const found = await sql<{ id: unknown }>`select id from public.secrets where owner_id = ${owner_id}
-        and id > ${after ?? start} order by id limit ${sql.lit(limit)} for update`.execute(tx);
-      const ids = idsOf<SecretId>(found.rows.map((row) => row.id));
+      const { ids, more } = await nextOf(tx, owner_id, after, limit);
       const rows =
         ids.length === 0
           ? []
@@ -142,7 +146,7 @@ export const createHandOver = ({ clock, seals, audit, ownerKeys, changes }: Deps
         const name = await nameFor(tx, row, how.to);
         if ('ok' in (await move(tx, actor, row, { ...how, name }))) moved.push(row.id);
       }
-      return { moved, failed: ids.length - moved.length, after: ids.length < limit ? null : (ids.at(-1) ?? null) };
+      return { moved, failed: ids.length - moved.length, after: more ? (ids.at(-1) ?? null) : null };
     },
 
     /** How many secrets a user owns, deleted and broken ones included. */
@@ -152,6 +156,23 @@ export const createHandOver = ({ clock, seals, audit, ownerKeys, changes }: Deps
       return Number(rows[0]?.count ?? 0);
     },
   };
+};
+
+/** The next secrets of a user, locked: as many as are not too large together, and one at least. */
+const nextOf = async (tx: Tx, owner: UserId, after: string | null, limit: number) => {
+  const { rows } = await sql<{ id: unknown; length: unknown }>`select id, octet_length(encrypted_value)
+      + (select coalesce(sum(octet_length(v.encrypted_value)), 0) from public.secret_versions as v
+        where v.secret_id = s.id) as length
+    from public.secrets as s where owner_id = ${owner} and id > ${after ?? start}
+    order by id limit ${sql.lit(limit)} for update of s`.execute(tx);
+  let length = 0;
+  const fitting = rows.findIndex((row) => {
+    length += Number(row.length);
+    return length >= maxBatchLength;
+  });
+  const chosen = fitting === -1 ? rows : rows.slice(0, fitting + 1);
+  const more = chosen.length < rows.length || rows.length === limit;
+  return { ids: idsOf<SecretId>(chosen.map((row) => row.id)), more };
 };
 
 /** The secret's name, or another one where its new owner uses that already. */

@@ -315,6 +315,26 @@ describe('handing over everything of a disabled user', () => {
     const handover = await offerAll();
     await later(25);
     expectStatus(await grace.call('POST', `/handovers/${handover}/accept`), 200);
+    await untilOwnedByGrace(180);
+  });
+
+  it('goes on as a job where they are large, so that accepting them does not take too long', async () => {
+    const value = 'v'.repeat(65_536);
+    await Promise.all(Array.from({ length: 60 }, () => create(ada, { value })));
+    await setStatus('disabled');
+    const handover = await offerAll();
+    await later(25);
+    expectStatus(await grace.call('POST', `/handovers/${handover}/accept`), 200);
+    const { rows } = await app.database.client.query(
+      `select details->>'job_id' is not null as job, (details->>'secrets')::int between 1 and 59 as some
+        from audit_log where action = 'handover.accept' and details->>'handover_id' = $1 and outcome = 'allowed'`,
+      [handover],
+    );
+    expect(rows).toEqual([{ job: true, some: true }]);
+    await untilOwnedByGrace(60);
+  });
+
+  const untilOwnedByGrace = async (count: number): Promise<void> => {
     const owners = async () =>
       (
         await app.database.client.query(
@@ -322,11 +342,11 @@ describe('handing over everything of a disabled user', () => {
           [[ada.id, grace.id]],
         )
       ).rows;
-    await vi.waitFor(async () => expect(await owners()).toEqual([{ owner_id: grace.id, count: 180 }]), {
+    await vi.waitFor(async () => expect(await owners()).toEqual([{ owner_id: grace.id, count }]), {
       timeout: 120_000,
       interval: 200,
     });
-  });
+  };
 });
 
 it('erasing a user ends what was offered by them and to them, and is told by the preview', async () => {
