@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import type { SecretId } from '../core/ids.ts';
 import type { Tx } from '../db/database.ts';
 import type { HandoverRow } from '../db/tables/index.ts';
-import type { Seals } from '../keys/index.ts';
+import type { Seals, Unsealed } from '../keys/index.ts';
 
 interface Deps {
   readonly clock: Clock;
@@ -54,5 +54,11 @@ export const targetOf = (row: HandoverRow) =>
 export const toldOf = (type: 'handover.accepted' | 'handover.cancelled', row: HandoverRow) => ({
   type,
   to: [row.from_user, row.to_user, row.requested_by],
-  details: { handover_id: row.id, kind: row.kind },
+  details: toldDetails(row),
+});
+
+/** What everybody whom a hand-over concerns may know of it. Whose it is, and names, they see in the list of hand-overs. */
+export const toldDetails = ({ id, kind, secret_id, from_user, to_user }: Unsealed<'handovers'>) => ({
+  ...{ handover_id: id, kind, from: from_user, to: to_user },
+  ...(secret_id === null ? {} : { secret_id }),
 });

@@ -11,6 +11,7 @@ import type { Idempotency, IdempotentRequest } from '../idempotency/index.ts';
 import type { Seals, Unsealed } from '../keys/index.ts';
 import type { Secrets } from '../secrets/index.ts';
 import type { UserReference, Users } from '../users/index.ts';
+import { toldDetails } from './close.ts';
 import { notDisabled } from './handover.ts';
 import type { HandoverQueries } from './queries.ts';
 
@@ -77,9 +78,8 @@ export const createOffers = (deps: Deps) => {
       if (await queries.isPending(tx, about)) return await locked.refuse(pending());
       const row = newRow({ ...about, to_user: receiver.id, requested_by: caller.userId, keep_sharing: keepSharing }, 0);
       await seals.insert(tx, 'handovers', row);
-      const told = { handover_id: row.id, kind: 'secret', secret_id: id };
       await locked.record({ handover_id: row.id, to: receiver.id }, [
-        { type: 'handover.offered', to: [receiver.id, secret.owner_id], details: told },
+        { type: 'handover.offered', to: [receiver.id, secret.owner_id], details: toldDetails(row) },
       ]);
       return { ok: [row.id] };
     });
@@ -115,7 +115,7 @@ export const createOffers = (deps: Deps) => {
         {
           type: 'handover.offered',
           to: [receiver.id, from, ...(await users.administrators(tx))],
-          details: { handover_id: row.id, kind: 'user', ready_at },
+          details: { ...toldDetails(row), ready_at },
         },
       ],
     });

@@ -53,4 +53,5 @@ export const createShowEvents =
     }));
   };
 
-const concernedIn = ({ user_id }: JsonObject): UserId | null => idsOf<UserId>([user_id])[0] ?? null;
+/** `to` is the new owner, where something is handed over. */
+const concernedIn = ({ user_id, to }: JsonObject): UserId | null => idsOf<UserId>([user_id ?? to])[0] ?? null;

@@ -91,7 +91,8 @@ export const createAudience = ({ sessions }: Deps): Audience => {
   };
 };
 
-const inSessionOf = (session: string | null) => (session === null ? {} : { sessionId: session as SessionId });
+/** Where an event about a secret happened. */
+export const inSessionOf = (session: string | null) => (session === null ? {} : { sessionId: session as SessionId });
 
 /** Whether nothing was changed but what every change leaves behind. */
 const isSame = (before: SecretRow, after: SecretRow): boolean =>

@@ -7,10 +7,12 @@ import type { Tx } from '../db/database.ts';
 import type { ReminderRow, SecretRow } from '../db/tables/index.ts';
 import type { NewEvent } from '../events/index.ts';
 import type { Seals } from '../keys/index.ts';
+import { type Audience, inSessionOf } from './audience.ts';
 
 interface Deps {
   readonly seals: Seals;
   readonly audit: Audit;
+  readonly audience: Pick<Audience, 'of'>;
   /** How many days before a date its owner is reminded, 24 hours each. */
   readonly reminderDays: readonly number[];
   /** How long a deleted secret can be recovered. */
@@ -32,7 +34,7 @@ const tooOldMs = 30 * dayMs;
 export type SecretsDue = ReturnType<typeof createDue>;
 
 /** What time makes due of secrets: reminders of their dates, and the end of those that were deleted. */
-export const createDue = ({ seals, audit, reminderDays, deletedMs }: Deps) => {
+export const createDue = ({ seals, audit, audience, reminderDays, deletedMs }: Deps) => {
   const steps = [...new Set([...reminderDays, 0])].sort((a, b) => a - b);
 
   /** The last step before the date that has passed; null when none has. */
@@ -49,6 +51,22 @@ export const createDue = ({ seals, audit, reminderDays, deletedMs }: Deps) => {
     const step = stepAt(due_at, now);
     // What had passed when the secret was made was known to whoever made it.
     return step === null || isTooEarly(row, due_at, step) ? null : { secret_id: row.id, kind, due_at, step };
+  };
+
+  /** The owner is reminded. The end concerns everybody who had access until then. */
+  const eventOf = async (tx: Tx, row: SecretRow, { kind, due_at, step }: ReminderRow): Promise<NewEvent> => {
+    const common = { to: [row.owner_id], secret: { id: row.id, revision: row.revision } };
+    const details = { due_at: due_at.toISOString(), days: step };
+    if (kind === 'rotate') return { ...common, type: 'secret.rotation_due', details };
+    if (step > 0) return { ...common, type: 'secret.expiring', details };
+    const to = await audience.of(tx, row);
+    return {
+      ...common,
+      ...inSessionOf(row.session_id),
+      type: 'secret.expired',
+      to,
+      details: { due_at: details.due_at },
+    };
   };
 
   const remember = async (tx: Tx, reminders: readonly ReminderRow[]): Promise<void> => {
@@ -106,7 +124,8 @@ export const createDue = ({ seals, audit, reminderDays, deletedMs }: Deps) => {
           tx,
           due.map(({ reminder }) => reminder),
         );
-        const tells = due.map(({ row, reminder }) => eventOf(row, reminder));
+        const tells: NewEvent[] = [];
+        for (const { row, reminder } of due) tells.push(await eventOf(tx, row, reminder));
         await audit.record(tx, systemActor(`reminders-${kind}`), {
           action: 'secret.remind',
           outcome: 'allowed',
@@ -151,14 +170,6 @@ export const createDue = ({ seals, audit, reminderDays, deletedMs }: Deps) => {
       await remember(tx, passed);
     },
   };
-};
-
-const eventOf = (row: SecretRow, { kind, due_at, step }: ReminderRow): NewEvent => {
-  const common = { to: [row.owner_id], secret: { id: row.id, revision: row.revision } };
-  const details = { due_at: due_at.toISOString(), days: step };
-  if (kind === 'rotate') return { ...common, type: 'secret.rotation_due', details };
-  if (step === 0) return { ...common, type: 'secret.expired', details: { due_at: details.due_at } };
-  return { ...common, type: 'secret.expiring', details };
 };
 
 const purged = ({ id, owner_id, revision }: SecretRow): AuditEntry => ({

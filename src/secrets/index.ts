@@ -71,7 +71,7 @@ export const createSecrets = (deps: SecretsDeps) => {
   const audience = createAudience({ sessions });
   const changes = createChanges({ clock, seals, audit, mutate, load, audience });
   const placement = createPlacement({ sessions, users });
-  const due = createDue({ seals, audit, reminderDays, deletedMs });
+  const due = createDue({ seals, audit, audience, reminderDays, deletedMs });
   const newSecrets = createNewSecrets({ clock, audit, audience });
   const createBatched = createCreateBatched({ db, clock, ownerKeys, newSecrets });
   const writer = createImportWriter({ ownerKeys, newSecrets });

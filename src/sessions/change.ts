@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { invalid } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
+import type { SessionRow } from '../db/tables/index.ts';
 import type { Now } from '../db/time.ts';
 import type { Seals } from '../keys/index.ts';
 import type { End } from './ending.ts';
@@ -40,10 +42,8 @@ export const createChanges = ({ clock, now, seals, audit, mutateSession, show, e
         return await audit.refuse(tx, caller, 'session.update', { target, error: expiresInThePast() });
       const active = change.idle_after === undefined ? {} : { last_active_at: clock.now() };
       const changed = await seals.update(tx, 'sessions', session, { ...change, ...active, updated_at: clock.now() });
-      const expiry = change.expires_at === undefined ? {} : { expires_at: change.expires_at?.toISOString() ?? null };
-      const details = { fields: Object.keys(change), ...expiry };
-      const tells = [await told.present(tx, session, 'session.updated')];
-      await audit.allow(tx, caller, 'session.update', { target, details, tells });
+      const tells = isChanged(session, change) ? [await told.present(tx, session, 'session.updated')] : [];
+      await audit.allow(tx, caller, 'session.update', { target, details: recorded(change), tells });
       return { ok: await show.one(tx, changed, caller.userId) };
     }),
 
@@ -64,5 +64,14 @@ export const createChanges = ({ clock, now, seals, audit, mutateSession, show, e
       return { ok: await show.one(tx, ended, caller.userId) };
     }),
 });
+
+/** What the record of a change says: which fields, and the new end. */
+const recorded = (change: ChangeSession) => ({
+  fields: Object.keys(change),
+  ...(change.expires_at === undefined ? {} : { expires_at: change.expires_at?.toISOString() ?? null }),
+});
+
+const isChanged = (session: SessionRow, change: ChangeSession): boolean =>
+  !isDeepStrictEqual({ ...session, ...change }, session);
 
 const expiresInThePast = () => invalid('expires_at', 'must be in the future. To end the session now, use POST …/end.');

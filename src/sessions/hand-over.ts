@@ -54,7 +54,8 @@ export const createHandOver = ({ clock, now, seals, audit, users, queries, end: 
     await seals.update(tx, 'session_participants', to, { role: 'owner' });
     await seals.update(tx, 'sessions', session, { owner_id: to.user_id, updated_at: clock.now() });
     const details = { from: session.owner_id, to: to.user_id };
-    const tells = [await told.present(tx, session, 'session.handed_over', [session.owner_id, to.user_id])];
+    const present = await told.present(tx, session, 'session.handed_over', [session.owner_id, to.user_id]);
+    const tells = [{ ...present, details }];
     await audit.allow(tx, caller, 'session.hand_over', { target: targetOf(session), details, tells });
     return { ok: undefined };
   };

@@ -6,6 +6,7 @@ import type { JsonObject } from '../core/json.ts';
 import type { Tx } from '../db/database.ts';
 import { violatedIndex } from '../db/postgres-errors.ts';
 import type { ParticipantRow } from '../db/tables/index.ts';
+import type { NewEvent } from '../events/index.ts';
 import { notWritten, type Seals, type Unsealed } from '../keys/index.ts';
 
 /** A session to be started. Its owner is present from the start; the `others` are invited. */
@@ -50,7 +51,7 @@ export const createInsertSession =
       details: { participants: [ownerId, ...others] },
       tells: [
         { type: 'session.started', to: [ownerId], sessionId: id },
-        ...(others.length === 0 ? [] : [{ type: 'invitation.received', to: others, sessionId: id } as const]),
+        ...others.map((user_id) => invitationEvent(id, user_id)),
       ],
     } as const;
     const rows = [
@@ -60,6 +61,14 @@ export const createInsertSession =
     await audit.insert(tx, rows, [{ actor: caller, entry }]);
     return id;
   };
+
+/** What a user is told who is invited. */
+export const invitationEvent = (sessionId: SessionId, user_id: UserId): NewEvent => ({
+  type: 'invitation.received',
+  to: [user_id],
+  sessionId,
+  details: { user_id },
+});
 
 const never = { left_at: null, removed_at: null, named_since: null } as const;
 

@@ -8,7 +8,7 @@ import type { SessionRow } from '../db/tables/index.ts';
 import type { Idempotency, IdempotentRequest } from '../idempotency/index.ts';
 import { integrityBroken, type Seals } from '../keys/index.ts';
 import type { UserReference, Users } from '../users/index.ts';
-import { insertParticipant, invitedParticipant } from './insert.ts';
+import { insertParticipant, invitationEvent, invitedParticipant } from './insert.ts';
 import { changesOnInviting } from './joining.ts';
 import type { MutateSession } from './mutate-session.ts';
 import type { SessionQueries } from './queries.ts';
@@ -53,8 +53,7 @@ export const createInviting = (deps: Deps) => {
     const user = await users.lockActive(tx, who);
     if (!user) return await audit.refuse(tx, caller, inviting, { target, error: unknownUser(who) });
     const isNew = await write(tx, caller, session, user.id);
-    const invited = { type: 'invitation.received', to: [user.id], sessionId: session.id } as const;
-    const tells = isNew ? [invited] : [];
+    const tells = isNew ? [invitationEvent(session.id, user.id)] : [];
     await audit.allow(tx, caller, inviting, { target, details: { user_id: user.id }, tells });
     return { ok: [session.id] };
   };

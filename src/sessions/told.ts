@@ -30,7 +30,10 @@ export const createTold = ({ queries }: Deps) => {
       sessionId: session.id,
     }),
 
-    /** Somebody's leaving, by what they were: those who are there are told of one who was, the inviter of a refusal. */
+    /**
+     * Somebody's leaving, by what they were. Those who are present are told of one who was, and so is whoever was removed; the
+     * session's owner is told of an invitation that was declined, and its user of one that was withdrawn.
+     */
     leaving: async (
       tx: Tx,
       session: SessionRow,
@@ -38,20 +41,20 @@ export const createTold = ({ queries }: Deps) => {
       { byThemselves, before }: { readonly byThemselves: boolean; readonly before: ParticipantState },
     ): Promise<NewEvent[]> => {
       const sessionId = session.id;
+      const details = { user_id: userId };
       if (before === 'left') return [];
       if (before === 'invited')
         return [
           byThemselves
-            ? { type: 'invitation.declined', to: [session.owner_id], sessionId }
-            : { type: 'invitation.withdrawn', to: [userId], sessionId },
+            ? { type: 'invitation.declined', to: [session.owner_id], sessionId, details }
+            : { type: 'invitation.withdrawn', to: [userId], sessionId, details },
         ];
-      const others = {
-        type: 'session.left',
-        to: [session.owner_id, ...(await present(tx, session))],
-        sessionId,
-        details: { user_id: userId },
-      } as const;
-      return byThemselves ? [others] : [others, { type: 'session.removed', to: [userId], sessionId }];
+      const others = [session.owner_id, ...(await present(tx, session))];
+      return [
+        byThemselves
+          ? { type: 'session.left', to: others, sessionId, details }
+          : { type: 'session.removed', to: [userId, ...others], sessionId, details },
+      ];
     },
 
     /**

@@ -29,7 +29,13 @@ export const createEndHandovers =
         target: { type: 'user', id },
         outcome: 'allowed',
         details,
-        tells: [{ type: 'handover.cancelled', to: [id, row.to_user, row.requested_by], details }],
+        tells: [
+          {
+            type: 'handover.cancelled',
+            to: [id, row.to_user, row.requested_by],
+            details: { ...details, from: id, to: row.to_user },
+          },
+        ],
       });
     }
   };

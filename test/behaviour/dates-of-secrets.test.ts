@@ -3,7 +3,7 @@ import { operator } from '../../src/core/caller.ts';
 import { startApp, type TestApp } from '../support/app.ts';
 import { settableClock } from '../support/clock.ts';
 import { until } from '../support/deadlines.ts';
-import { expectStatus, logIn, logInAdmin, type Person, people, uniqueName } from '../support/people.ts';
+import { expectStatus, expectStatus, logIn, logIn, logInAdmin, logInAdmin, type Person, type Person, people, people, startSession, uniqueName, uniqueName } from '../support/people.ts';
 
 const dayMs = 24 * 3_600_000;
 
@@ -90,6 +90,28 @@ describe('the owner of a secret that expires', () => {
     const id = await create({ expires_at: inDays(20) });
     await days(21);
     expect(await told(id)).toEqual(['secret.expired']);
+  });
+
+  it('is not alone in being told of the end: those who had access are, and were not reminded', async () => {
+    const { grace, linus } = await people(app, await logInAdmin(app), 'grace', 'linus');
+    const shared = await create({ expires_at: inDays(2), scope: 'shared', shared_with: [grace.id] });
+    const session = await startSession(ada, [linus]);
+    const lent = await create({ expires_at: inDays(2), scope: 'session', session_id: session.id });
+    await days(1);
+    await days(1);
+    const toldOf = async (id: string) => {
+      const { rows } = await app.database.client.query(
+        'select type, user_id from events where secret_id = $1 and type <> $2 order by type, user_id',
+        [id, 'secret.created'],
+      );
+      return rows.map(({ type, user_id }) => [type, user_id]);
+    };
+    const expected = (...others: string[]) => [
+      ...[ada.id, ...others].sort().map((id) => ['secret.expired', id]),
+      ['secret.expiring', ada.id],
+    ];
+    expect(await toldOf(shared)).toEqual(expected(grace.id));
+    expect(await toldOf(lent)).toEqual(expected(linus.id));
   });
 
   it('is reminded of the new date when it is changed, and not of the old one', async () => {

@@ -3,7 +3,7 @@ import { startCommand } from '../support/command.ts';
 import { until } from '../support/deadlines.ts';
 import { commandLine, startWithCommandLines } from '../support/keyhold-cli.ts';
 import { runKeyhold } from '../support/keyhold-process.ts';
-import { expectStatus, keepSecret, password } from '../support/people.ts';
+import { expectStatus, keepSecret, password, startSession } from '../support/people.ts';
 import { startServiceProxy } from '../support/service-proxy.ts';
 
 let world: Awaited<ReturnType<typeof startWithCommandLines<'ada' | 'grace'>>>;
@@ -40,6 +40,42 @@ it('notices are shown once by "keyhold notices", and again with --all', async ()
     ['secret.created', false],
     ['secret.unshared', false],
   ]);
+});
+
+it('notices name those whom they are about, and the commands that are advised work', async () => {
+  const { ada, grace } = world;
+  const untilTold = (who: typeof grace, type: string) =>
+    until(`${who.person.username} is told of ${type}`, 5000, async () => {
+      const { body } = expectStatus(await who.person.call('GET', '/notices?unread=true'), 200);
+      return body.notices.some((one: { type: string }) => one.type === type);
+    });
+  const path = ({ id }: { id: string }, who: typeof grace) => `/sessions/${id}/participants/${who.person.id}`;
+  const removed = await startSession(ada.person, [grace.person], { external_id: 'told-1' });
+  expectStatus(await ada.person.call('DELETE', path(removed, grace)), 204);
+  const given = await startSession(ada.person, [grace.person], { title: 'Given' });
+  expectStatus(await ada.person.call('DELETE', path(given, ada)), 204);
+  const secret = await keepSecret(ada.person, { name: 'OFFERED' });
+  const body = { to: grace.person.id };
+  expectStatus(await ada.person.call('POST', `/secrets/${secret.id}/handover`, { body }), 201);
+  await untilTold(grace, 'handover.offered');
+  const { out } = await grace.run(['notices']);
+  const advice = /: keyhold (handover accept \S+)$/m.exec(out)?.[1] ?? '';
+  expect(out.replaceAll(/^.{16} {2}/gm, '').split('\n')).toEqual([
+    `ada offered you the secret ${secret.id}. To accept it: keyhold ${advice}`,
+    'ada handed the session "Given" over to you.',
+    'ada invited you to the session "Given".',
+    `ada removed you from the session ${removed.id}.`,
+    '',
+  ]);
+  expect((await grace.run(advice.split(' '))).code).toBe(0);
+  const added = await ada.run(['session', 'add', 'told-1', 'grace']);
+  const again = /"keyhold (session join \S+)"/.exec(added.err)?.[1] ?? '';
+  expect((await grace.run(again.split(' '))).code).toBe(0);
+  await untilTold(ada, 'handover.accepted');
+  const lines = (await ada.run(['notices'])).out.replaceAll(/^.{16} {2}/gm, '').split('\n');
+  expect(lines).toContain(`grace joined the session ${removed.id}.`);
+  expect(lines).toContain(`grace accepted the hand-over ${advice.split(' ').at(-1)}.`);
+  expect((await grace.run(['notices'])).code).toBe(0);
 });
 
 it('a login shows what was not read yet, once', async () => {

@@ -6,8 +6,6 @@ type EventType = Event['type'];
 interface Words {
   /** Who did it, at the beginning of the sentence. */
   readonly who: string;
-  /** `have` or `has`, as it goes with `who`. */
-  readonly have: string;
   readonly secret: string;
   readonly session: string;
   /** The user whom it concerns. */
@@ -15,12 +13,22 @@ interface Words {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
-const at = (details: Words['details'], name: string): string => {
-  const value = details[name];
-  return typeof value === 'string' ? ` at ${value}` : '';
-};
+/** The date of a reminder, to the minute. */
+const due = ({ due_at }: Words['details']): string =>
+  typeof due_at === 'string' ? ` on ${due_at.slice(0, 16).replace('T', ' at ')}` : '';
 
 const owned = (whom: string): string => (whom === 'you' ? 'your' : `${whom}’s`);
+
+const named = (id: unknown): string => (typeof id === 'string' ? ` ${id}` : '');
+
+const offeredThing = ({ details }: Words): string =>
+  details['kind'] === 'user' ? 'everything that a disabled user owns' : `the secret${named(details['secret_id'])}`;
+
+const howToAccept = ({ whom, details }: Words): string => {
+  if (whom !== 'you') return '';
+  const when = typeof details['ready_at'] === 'string' ? `, from ${details['ready_at']} on` : '';
+  return ` To accept it${when}: keyhold handover accept${named(details['handover_id'])}`;
+};
 
 const sentences: Readonly<Record<EventType, (words: Words) => string>> = {
   'secret.created': ({ who, secret }) => `${who} stored ${secret}.`,
@@ -28,9 +36,9 @@ const sentences: Readonly<Record<EventType, (words: Words) => string>> = {
   'secret.shared': ({ who, secret, whom }) => `${who} shared ${secret} with ${whom}.`,
   'secret.unshared': ({ who, secret, whom }) => `${who} took ${whom} off ${secret}.`,
   'secret.moved': ({ who, secret }) => `${who} moved ${secret} to another scope.`,
-  'secret.expiring': ({ secret, details }) => `Soon to expire: ${secret}${at(details, 'expires_at')}.`,
-  'secret.rotation_due': ({ secret }) => `Due for a new value: ${secret}.`,
-  'secret.expired': ({ secret }) => `Expired: ${secret}.`,
+  'secret.expiring': ({ secret, details }) => `${capital(secret)} expires${due(details)}.`,
+  'secret.rotation_due': ({ secret, details }) => `${capital(secret)} is due for a new value${due(details)}.`,
+  'secret.expired': ({ secret }) => `${capital(secret)} has expired.`,
   'secret.deactivated': ({ who, secret }) => `${who} deactivated ${secret}.`,
   'secret.activated': ({ who, secret }) => `${who} activated ${secret}.`,
   'secret.deleted': ({ who, secret }) => `${who} deleted ${secret}.`,
@@ -57,9 +65,9 @@ const sentences: Readonly<Record<EventType, (words: Words) => string>> = {
   'account.enabled': ({ who, whom }) => `${who} enabled ${owned(whom)} account.`,
   'integrity.broken': ({ details }) =>
     `A row of ${String(details['table'])} was changed outside of Keyhold. Ask your operator to run "keyhold doctor".`,
-  'handover.offered': ({ who, whom }) => `${who} offered ${whom} a hand-over.`,
-  'handover.accepted': ({ who, have }) => `${who} ${have} accepted a hand-over.`,
-  'handover.cancelled': ({ who, have }) => `${who} ${have} called off a hand-over.`,
+  'handover.offered': (words) => `${words.who} offered ${words.whom} ${offeredThing(words)}.${howToAccept(words)}`,
+  'handover.accepted': ({ who, details }) => `${who} accepted the hand-over${named(details['handover_id'])}.`,
+  'handover.cancelled': ({ who, details }) => `${who} called off the hand-over${named(details['handover_id'])}.`,
   'webhook.disabled': () => 'A webhook of yours was switched off, because its receiver refused it.',
 };
 
@@ -75,7 +83,6 @@ const wordsOf = ({ actor, agent, user, secret, session, details }: Event, me: st
   const who = name === 'you' || actor === null || actor.username === null ? capital(name) : name;
   return {
     who: agent === null ? who : `${who} (by the agent ${agent})`,
-    have: name === 'you' ? 'have' : 'has',
     secret: secret?.name ? `the secret ${secret.name}` : `the secret ${secret?.id ?? ''}`.trim(),
     session: session?.title ? `the session "${session.title}"` : `the session ${session?.id ?? ''}`.trim(),
     whom: user === null ? 'somebody' : nameOf(user, me),

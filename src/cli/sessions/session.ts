@@ -143,6 +143,12 @@ export const add = async (context: CliContext, name: string, users: readonly str
   }
   if (session === null) return;
   context.out.note(`Participants of session ${labelOf(session)}: ${printable(participantsOf(session))}.`);
+  for (const { user_id, username, state } of session.participants) {
+    if (state !== 'left' || !ids.includes(user_id)) continue;
+    context.out.note(
+      `${printable(username ?? user_id)} has left it, and is in it again after running "keyhold session join ${id}".`,
+    );
+  }
   await context.out.result(session, () => null);
 };
 
