@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { adminPassword } from '../support/app.ts';
 import { send } from '../support/http.ts';
 import { startWithCommandLines } from '../support/keyhold-cli.ts';
 import { type Ran, runKeyhold } from '../support/keyhold-process.ts';
@@ -73,4 +74,18 @@ it('the preview of an erasure advises a hand-over, and following it keeps the se
   const byMember = await keyhold('grace', ['handover', 'user', 'ada', '--to', 'grace']);
   expect(byMember).toMatchObject({ code: 4, err: expect.stringContaining('admin') });
   expect(early).toMatchObject({ code: 6, err: expect.stringContaining('Accept it after that.') });
+});
+
+it('an administrator hands over by their password what their stored login may not, and calls it off', async () => {
+  const env = { KEYHOLD_CLI_CONFIG_DIR: `${world.directory}/admin`, KEYHOLD_CLI_KEYRING: 'off' };
+  const asAdmin = (...args: string[]) => runKeyhold([...args, '--password-stdin'], { env, input: adminPassword });
+  expect((await asAdmin('login', world.service.url, '-u', 'admin')).code).toBe(0);
+  await done('ada', ['set', 'LEFT_BY_ADA'], 'kept');
+  expect((await runKeyhold(['admin', 'user', 'disable', 'ada'], { env: world.serviceEnv })).code).toBe(0);
+  const offered = await asAdmin('handover', 'user', 'ada', '--to', 'grace');
+  expect(offered, offered.err).toMatchObject({ code: 0, err: expect.stringContaining('all secrets of ada') });
+  const id = offered.out.trim();
+  expect((await asAdmin('handover', 'list', '--admin')).out).toContain(id);
+  expect(await asAdmin('handover', 'cancel', id, '--admin')).toMatchObject({ code: 0 });
+  expect((await keyhold('grace', ['handover', 'accept', id])).code).toBe(6);
 });

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import { argumentFrom, optionFrom } from '../completion/sources.ts';
 import type { CliContext } from '../context.ts';
+import type { PasswordOptions } from '../keys/administrator.ts';
+import type { AdminOptions } from '../secrets/handover.ts';
 import { examples, type Registration } from './registration.ts';
 
 const load = () => import('../secrets/handover.ts');
@@ -20,8 +22,10 @@ export const register = ({ program, context }: Registration): void => {
   handover
     .command('list')
     .description('list what you give, get or have asked for, newest first')
-    .addHelpText('after', examples('keyhold handover list', 'keyhold handover list --json'))
-    .action(async () => (await load()).list(context));
+    .option(...asAdmin)
+    .option(...passwordStdin)
+    .addHelpText('after', examples('keyhold handover list', 'keyhold handover list --admin'))
+    .action(async (options: AdminOptions) => (await load()).list(context, options));
   handover
     .command('accept')
     .description('accept what is offered to you; it is yours from then on')
@@ -39,9 +43,22 @@ export const register = ({ program, context }: Registration): void => {
     .command('cancel')
     .description('call an offer off, or decline it')
     .argument('<id>', 'its id, from "keyhold handover list"')
+    .option(...asAdmin)
+    .option(...passwordStdin)
     .addHelpText('after', examples('keyhold handover cancel 0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e50'))
-    .action(async (id: string) => (await load()).cancel(context, id));
+    .action(async (id: string, options: AdminOptions) => (await load()).cancel(context, id, options));
 };
+
+const asAdmin = [
+  '--admin',
+  'as an administrator, also what is handed over of users; you are asked for your password',
+] as const;
+const passwordStdin = ['--password-stdin', 'read the password of an administrator from stdin'] as const;
+
+const helpOfUser = `
+What "keyhold login" stores may not administer, so you are asked for your password; KEYHOLD_CLI_TOKEN may hold a token
+with the permission admin instead.
+${examples('keyhold handover user ada --to grace')}`;
 
 const keepSharing = 'those with whom it is shared keep their access';
 
@@ -62,8 +79,9 @@ const registerOffers = (handover: Command, context: CliContext): void => {
     .addArgument(argumentFrom('users', '<user>', 'their username or id'))
     .addOption(optionFrom('users', '--to <user>', 'the new owner, by username or id').makeOptionMandatory())
     .option('--keep-sharing', keepSharing)
-    .addHelpText('after', examples('keyhold handover user ada --to grace'))
-    .action(async (user: string, options: { to: string; keepSharing?: boolean }) =>
+    .option(...passwordStdin)
+    .addHelpText('after', helpOfUser)
+    .action(async (user: string, options: PasswordOptions & { to: string; keepSharing?: boolean }) =>
       (await load()).offerAll(context, user, options),
     );
 };

@@ -1,11 +1,17 @@
 import { type Client, dataOf, type Handover, pages } from '../../client/index.ts';
 import type { CliContext } from '../context.ts';
+import { asAdministrator, type PasswordOptions } from '../keys/administrator.ts';
 import { printable } from '../printable.ts';
 import { userIdOf } from './people.ts';
 import { resolveSecret } from './resolve.ts';
 
 interface OfferOptions {
   readonly keepSharing?: boolean;
+}
+
+/** Administrators see and call off what is handed over of users. */
+export interface AdminOptions extends PasswordOptions {
+  readonly admin?: boolean;
 }
 
 const nameOf = ({ username, id }: Handover['from']): string => username ?? id;
@@ -26,12 +32,14 @@ export const offer = async (context: CliContext, name: string, user: string, opt
 export const offerAll = async (
   context: CliContext,
   user: string,
-  options: OfferOptions & { readonly to: string },
+  options: OfferOptions & PasswordOptions & { readonly to: string },
 ): Promise<void> => {
-  const client = await context.client({ session: null });
-  const id = await userIdOf(client, user);
-  const body = { to: options.to, keep_sharing: options.keepSharing ?? false };
-  const handover = await dataOf(client.POST('/api/v1/users/{id}/handover', { params: { path: { id } }, body }));
+  const handover = await asAdministrator(context, options, async (administrator) => {
+    const client = await administrator.client();
+    const id = await userIdOf(client, user);
+    const body = { to: options.to, keep_sharing: options.keepSharing ?? false };
+    return await dataOf(client.POST('/api/v1/users/{id}/handover', { params: { path: { id } }, body }));
+  });
   context.out.note(`It can be called off until ${handover.ready_at}.`);
   await offered(context, handover);
 };
@@ -44,15 +52,24 @@ const offered = async (context: CliContext, handover: Handover): Promise<void> =
   await context.out.result(handover, () => `${handover.id}\n`);
 };
 
+/** Runs `work` with the stored login, or as an administrator where that is asked for. */
+const asAsked = async <T>(
+  context: CliContext,
+  options: AdminOptions,
+  work: (client: Client) => Promise<T>,
+): Promise<T> =>
+  options.admin || options.passwordStdin
+    ? await asAdministrator(context, options, async ({ client }) => await work(await client()))
+    : await work(await context.client({ session: null }));
+
 /** `handover list` */
-export const list = async (context: CliContext): Promise<void> => {
-  const client = await context.client({ session: null });
-  const found = await allOf(client);
+export const list = async (context: CliContext, options: AdminOptions): Promise<void> => {
+  const found = await asAsked(context, options, allOf);
   await context.out.result(found, () => {
     if (found.length === 0) context.out.note('No hand-overs found.');
     if (found.length === 0) return null;
     return context.out.table(
-      ['WHAT', 'FROM', 'TO', 'STATE', 'FROM WHEN', 'ID'],
+      ['WHAT', 'FROM', 'TO', 'STATE', 'READY AT', 'ID'],
       found.map((one) => [whatOf(one), nameOf(one.from), nameOf(one.to), one.state, one.ready_at, one.id]),
     );
   });
@@ -78,9 +95,10 @@ export const accept = async (context: CliContext, id: string, { name }: { readon
 };
 
 /** `handover cancel` */
-export const cancel = async (context: CliContext, id: string): Promise<void> => {
-  const client = await context.client({ session: null });
-  const handover = await dataOf(client.POST('/api/v1/handovers/{id}/cancel', { params: { path: { id } } }));
-  context.out.note(`The hand-over of ${printable(whatOf(handover))} is called off.`);
+export const cancel = async (context: CliContext, id: string, options: AdminOptions): Promise<void> => {
+  const handover = await asAsked(context, options, (client) =>
+    dataOf(client.POST('/api/v1/handovers/{id}/cancel', { params: { path: { id } } })),
+  );
+  context.out.note(`The hand-over of ${printable(whatOf(handover))} was called off.`);
   await context.out.result(handover, () => null);
 };
