@@ -262,7 +262,8 @@ describe.concurrent('a session', () => {
     await done('ada', ['set', 'KEY', '--session', 'chat-1'], { input: 'of the session' });
     expect(await done('grace', ['get', 'KEY', '--session', 'chat-1'])).toBe('of the session');
     const outside = await keyhold('ada', ['get', 'KEY']);
-    expect(outside).toMatchObject({ code: 3, err: expect.stringContaining(id) });
+    expect(outside).toMatchObject({ code: 3, err: expect.stringContaining(`in session ${id}`) });
+    const [, keyId = ''] = /^ {2}(\S+) in session/m.exec(outside.err) ?? [];
     await done('ada', ['session', 'add', 'chat-1', 'linus']);
     const shown = await asJson('ada', ['session', 'show', 'chat-1']);
     expect(shown.participants.map((one: { username: string }) => one.username)).toEqual(['ada', 'grace', 'linus']);
@@ -274,6 +275,11 @@ describe.concurrent('a session', () => {
     const { err } = await keyhold('ada', ['session', 'end', 'chat-1', '--yes']);
     expect(err).toContain('KEY  yours');
     expect((await keyhold('ada', ['ls', '--session', 'chat-1'])).code).toBe(4);
+    // What was said while the session was active still works after its end.
+    expect((await keyhold('ada', ['get', 'KEY'])).err).toContain(keyId);
+    expect(await done('ada', ['get', keyId])).toBe('of the session');
+    await done('ada', ['transfer', 'KEY', '--to-user']);
+    expect(await done('ada', ['get', 'KEY'])).toBe('of the session');
   });
 
   it('a secret goes into a session only when this command line says so, not by the environment alone', async () => {

@@ -127,12 +127,12 @@ export const nothingNamed = async (
 ): Promise<CliFailure> => {
   const own = await secretsNamed(client, name, { ...filter, owner: 'me' });
   const inSessions = own.filter((secret) => secret.session_id !== null);
-  const sessions = inSessions.map((secret) => `--session ${secret.session_id} (${secret.id})`).join(', ');
+  const places = inSessions.map(({ id, session_id }) => `\n  ${id} in session ${session_id}`).join('');
   const kind = filter.state === 'deleted' ? 'Deleted secret' : 'Secret';
   const where = context.session === null ? '' : ' in this session';
   const hint =
     inSessions.length > 0
-      ? `You have one of that name in a session: ${sessions}.`
+      ? `You have one of that name in a session. Use its id instead of its name, or move it out with "keyhold transfer":${places}`
       : '"keyhold ls" lists the secrets that you can access.';
   return new CliFailure(
     exitCodes.notFound,
