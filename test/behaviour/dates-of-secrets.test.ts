@@ -178,6 +178,24 @@ describe('the owner of a secret that expires', () => {
   });
 });
 
+it('dates that are months or thousands of years away set no timer, and nothing is due before its time', async () => {
+  const warnings: string[] = [];
+  const onWarning = ({ name }: Error): void => void warnings.push(name);
+  process.on('warning', onWarning);
+  const far = '9999-12-31T23:59:59.999Z';
+  const secrets = [await create({ expires_at: inDays(60) }), await create({ expires_at: far, rotate_after: far })];
+  const session = await startSession(ada, [], { expires_at: far, idle_after: 31_536_000 });
+  await days(0);
+  await days(30);
+  expect(await Promise.all(secrets.map(told))).toEqual([[], []]);
+  await again();
+  expectStatus(await ada.call('GET', `/secrets/${secrets[0]}/value`, { session: session.id }), 200);
+  await days(16);
+  expect(await Promise.all(secrets.map(told))).toEqual([['secret.expiring 14'], []]);
+  process.off('warning', onWarning);
+  expect(warnings).not.toContain('TimeoutOverflowWarning');
+});
+
 describe('a deleted secret', () => {
   const rows = async (id: string): Promise<number[]> => {
     const { rows: found } = await app.database.client.query(

@@ -71,15 +71,17 @@ const sentences: Readonly<Record<EventType, (words: Words) => string>> = {
   'webhook.disabled': () => 'A webhook of yours was switched off, because its receiver refused it.',
 };
 
-const nameOf = (user: Event['actor'], me: string): string => {
-  if (user === null) return 'the service';
-  return user.id === me ? 'you' : (user.username ?? 'a former user');
-};
+/** What the service does by itself because its time has come. All else without an actor is the operator's act. */
+const byItself: readonly EventType[] = ['secret.purged', 'session.ended'];
+
+const nameOf = (user: NonNullable<Event['actor']>, me: string): string =>
+  user.id === me ? 'you' : (user.username ?? 'a former user');
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
-const wordsOf = ({ actor, agent, user, secret, session, details }: Event, me: string): Words => {
-  const name = nameOf(actor, me);
+const wordsOf = ({ type, actor, agent, user, secret, session, details }: Event, me: string): Words => {
+  const nobody = byItself.includes(type) ? 'the service' : 'the operator';
+  const name = actor === null ? nobody : nameOf(actor, me);
   const who = name === 'you' || actor === null || actor.username === null ? capital(name) : name;
   return {
     who: agent === null ? who : `${who} (by the agent ${agent})`,

@@ -146,7 +146,7 @@ export const add = async (context: CliContext, name: string, users: readonly str
   for (const { user_id, username, state } of session.participants) {
     if (state !== 'left' || !ids.includes(user_id)) continue;
     context.out.note(
-      `${printable(username ?? user_id)} has left it, and is in it again after running "keyhold session join ${id}".`,
+      `${printable(username ?? user_id)} had left or declined, and can join with "keyhold session join ${id}".`,
     );
   }
   await context.out.result(session, () => null);
