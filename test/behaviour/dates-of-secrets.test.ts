@@ -3,7 +3,7 @@ import { operator } from '../../src/core/caller.ts';
 import { startApp, type TestApp } from '../support/app.ts';
 import { settableClock } from '../support/clock.ts';
 import { until } from '../support/deadlines.ts';
-import { expectStatus, expectStatus, logIn, logIn, logInAdmin, logInAdmin, type Person, type Person, people, people, startSession, uniqueName, uniqueName } from '../support/people.ts';
+import { expectStatus, logIn, logInAdmin, type Person, people, startSession, uniqueName } from '../support/people.ts';
 
 const dayMs = 24 * 3_600_000;
 
