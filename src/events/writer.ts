@@ -3,6 +3,7 @@ import { createComplaints, createLoop } from '../core/loop.ts';
 /** Gives positions to events while the service runs. */
 export interface EventWriter {
   start(): void;
+  /** Stops after the batch under way, however many events wait. Whoever runs next goes on. */
   stop(): Promise<void>;
 }
 
@@ -18,13 +19,21 @@ const pauseMs = 500;
 /** Every half second, gives positions until no committed event waits for one. */
 export const createEventWriter = ({ givePositions, onGiven, log }: Deps): EventWriter => {
   const complaints = createComplaints((message) => log.warn({ message }, 'People are told nothing at the moment.'));
+  let stopping = false;
   const write = async (): Promise<void> => {
     try {
-      while ((await givePositions()) > 0) onGiven();
+      while (!stopping && (await givePositions()) > 0) onGiven();
       complaints.over();
     } catch (error) {
       complaints.about(error);
     }
   };
-  return createLoop(write, pauseMs);
+  const loop = createLoop(write, pauseMs);
+  return {
+    start: loop.start,
+    stop: async () => {
+      stopping = true;
+      await loop.stop();
+    },
+  };
 };
