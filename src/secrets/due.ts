@@ -28,6 +28,12 @@ const columnOf = { expires: 'expires_at', rotate: 'rotate_after' } as const sati
 
 const dueOf = (row: SecretRow, kind: Kind): Date | null => row[columnOf[kind]];
 
+/** A secret with what its owner has to be told of it. */
+interface Due {
+  readonly row: SecretRow;
+  readonly reminder: ReminderRow;
+}
+
 /** Nobody is told of dates that passed longer ago than this, as when an older version is upgraded. */
 const tooOldMs = 30 * dayMs;
 
@@ -107,54 +113,43 @@ export const createDue = ({ seals, audit, audience, reminderDays, deletedMs }: D
     return await dueIds(tx, kind, now, { chosen: sql`s.id = any(${locked}::uuid[])`, limit: ids.length });
   };
 
+  /** The verified rows among these secrets with what their owners have to be told now. */
+  const loadDue = async (tx: Tx, kind: Kind, now: Date, ids: readonly SecretId[]): Promise<readonly Due[]> => {
+    if (ids.length === 0) return [];
+    const rows = await seals.load(tx, 'secrets', { id: ids }, { except: ['encrypted_value'] });
+    return rows.flatMap((row) => {
+      const reminder = reminderOf(row, kind, now);
+      return reminder ? [{ row, reminder }] : [];
+    });
+  };
+
+  const tell = async (tx: Tx, kind: Kind, due: readonly Due[]): Promise<void> => {
+    if (due.length === 0) return;
+    await remember(
+      tx,
+      due.map(({ reminder }) => reminder),
+    );
+    const tells: NewEvent[] = [];
+    for (const { row, reminder } of due) tells.push(await eventOf(tx, row, reminder));
+    const details = { kind, secrets: due.length };
+    const entry = { action: 'secret.remind', outcome: 'allowed', details, tells } as const;
+    await audit.record(tx, systemActor(`reminders-${kind}`), entry);
+  };
+
   const remind = (kind: Kind): Sweep<Tx> => ({
     name: `reminders-${kind}`,
     isFinal: false,
     step: async (tx, now, after, limit) => {
       const ids = await dueIds(tx, kind, now, { chosen: sql`s.id > ${after ?? start}`, limit });
       const locked = ids.length === 0 ? [] : await lockDue(tx, kind, now, ids);
-      const rows =
-        locked.length === 0 ? [] : await seals.load(tx, 'secrets', { id: locked }, { except: ['encrypted_value'] });
-      const due = rows.flatMap((row) => {
-        const reminder = reminderOf(row, kind, now);
-        return reminder ? [{ row, reminder }] : [];
-      });
-      if (due.length > 0) {
-        await remember(
-          tx,
-          due.map(({ reminder }) => reminder),
-        );
-        const tells: NewEvent[] = [];
-        for (const { row, reminder } of due) tells.push(await eventOf(tx, row, reminder));
-        await audit.record(tx, systemActor(`reminders-${kind}`), {
-          action: 'secret.remind',
-          outcome: 'allowed',
-          details: { kind, secrets: due.length },
-          tells,
-        });
-      }
+      const due = await loadDue(tx, kind, now, locked);
+      await tell(tx, kind, due);
       return { done: due.length, after: afterIds(ids, limit) };
     },
   });
 
-  const purge: Sweep<Tx> = {
-    name: 'purge-deleted',
-    isFinal: true,
-    step: async (tx, now, after, limit) => {
-      const before = new Date(now.getTime() - deletedMs);
-      const found = await sql<{ id: unknown }>`select id from public.secrets where deleted_at <= ${before}
-        and id > ${after ?? start} order by id limit ${sql.lit(limit)} for update skip locked`.execute(tx);
-      const ids = idsOf<SecretId>(found.rows.map((row) => row.id));
-      const intact = ids.length === 0 ? [] : await seals.load(tx, 'secrets', { id: ids }, { lock: 'update' });
-      const due = intact.filter(({ deleted_at }) => deleted_at !== null && deleted_at.getTime() <= before.getTime());
-      await seals.remove(tx, 'secrets', due);
-      for (const row of due) await audit.record(tx, systemActor('purge-deleted'), purged(row));
-      return { done: due.length, after: afterIds(ids, limit) };
-    },
-  };
-
   return {
-    sweeps: [remind('expires'), remind('rotate'), purge] as readonly Sweep<Tx>[],
+    sweeps: [remind('expires'), remind('rotate'), purgeDeleted({ seals, audit, deletedMs })] as readonly Sweep<Tx>[],
 
     /**
      * Notes which reminders of a new date have passed already: they are not sent. The caller has changed the row in this
@@ -179,4 +174,21 @@ const purged = ({ id, owner_id, revision }: SecretRow): AuditEntry => ({
   reason: 'due',
   details: { revision },
   tells: [{ type: 'secret.purged', to: [owner_id], secret: { id, revision } }],
+});
+
+/** Erases what was deleted, once it can no longer be recovered. */
+const purgeDeleted = ({ seals, audit, deletedMs }: Pick<Deps, 'seals' | 'audit' | 'deletedMs'>): Sweep<Tx> => ({
+  name: 'purge-deleted',
+  isFinal: true,
+  step: async (tx, now, after, limit) => {
+    const before = new Date(now.getTime() - deletedMs);
+    const found = await sql<{ id: unknown }>`select id from public.secrets where deleted_at <= ${before}
+      and id > ${after ?? start} order by id limit ${sql.lit(limit)} for update skip locked`.execute(tx);
+    const ids = idsOf<SecretId>(found.rows.map((row) => row.id));
+    const intact = ids.length === 0 ? [] : await seals.load(tx, 'secrets', { id: ids }, { lock: 'update' });
+    const due = intact.filter(({ deleted_at }) => deleted_at !== null && deleted_at.getTime() <= before.getTime());
+    await seals.remove(tx, 'secrets', due);
+    for (const row of due) await audit.record(tx, systemActor('purge-deleted'), purged(row));
+    return { done: due.length, after: afterIds(ids, limit) };
+  },
 });

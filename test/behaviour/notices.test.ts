@@ -132,7 +132,7 @@ it('every change of a secret is told with the revision that it made', async () =
     ['secret.activated', 6, both],
     ['secret.deleted', 7, both],
     ['secret.recovered', 8, both],
-    ['secret.moved', 9, [ada.id]],
+    ['secret.moved', 9, both],
     ['secret.purged', 9, [ada.id]],
   ]);
 });
