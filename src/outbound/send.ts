@@ -33,6 +33,8 @@ interface Deps {
 
 const maxHeaderBytes = 16 * 1024;
 const maxAnswerBytes = 64 * 1024;
+/** How long the body of an answer is read, so that a receiver that sends its headers only takes no place until the time limit. */
+const maxAnswerMs = 1000;
 
 export const createSend =
   ({ resolveTarget, timeoutMs, ca }: Deps): Send =>
@@ -109,17 +111,22 @@ const answerTo = (request: ClientRequest, body: Buffer): Promise<IncomingMessage
     request.end(body);
   });
 
-/** Reads the rest of an answer up to the limit. What goes wrong by then changes nothing about its status. */
+/** Reads the rest of an answer up to the limits. What goes wrong by then changes nothing about its status. */
 const drain = (response: IncomingMessage): Promise<void> =>
   new Promise((resolve) => {
     let bytes = 0;
+    const timer = setTimeout(resolve, maxAnswerMs);
     response.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
       if (bytes > maxAnswerBytes) resolve();
     });
     response.once('end', resolve);
     response.once('error', () => resolve());
-    response.once('close', resolve);
+    // Every answer is closed in the end, at the latest when its request is destroyed.
+    response.once('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
   });
 
 const codeOf = (error: unknown): string => {
