@@ -36,10 +36,14 @@ const faultOfText = (text: string): string | null => {
   return /%00/.test(query.join('?')) ? 'must not have an encoded NUL.' : null;
 };
 
+/** What names and addresses consist of. The parser of URLs lets more pass, such as the asterisk of a wildcard. */
+const hostForm = /^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])$/;
+
 const faultOfUrl = (url: URL, text: string): string | null => {
   const authority = text.slice(text.indexOf('//') + 2).split(/[/?]/)[0] ?? '';
   if (authority.includes('@')) return 'must have no username and no password.';
   if (url.hostname.endsWith('.')) return 'must have a host without a dot at its end.';
+  if (!hostForm.test(url.hostname)) return 'must have the name or the address of a host.';
   if (url.port === '0') return 'must not have port 0.';
   if (url.pathname.includes('//')) return 'must have no empty segment in its path.';
   return null;
@@ -58,11 +62,11 @@ const portOf = (url: URL): number => {
   return url.protocol === 'https:' ? 443 : 80;
 };
 
-/** A host with its port as the list of allowed hosts has it; null for anything else. */
+/** A host with its port as the list of allowed hosts has it; null for anything else, wildcards and networks included. */
 export const readAllowedHost = (text: string): string | null => {
   if (!/:\d{1,5}$/.test(text) || /[/?#@\\\s]/.test(text)) return null;
   const url = parse(`http://${text}`);
-  return url === null || url.port === '0' || url.hostname.endsWith('.') ? null : `${url.hostname}:${portOf(url)}`;
+  return url === null || url.port === '0' || !hostForm.test(url.hostname) ? null : `${url.hostname}:${portOf(url)}`;
 };
 
 /**

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readAllowedHost } from '../../src/outbound/index.ts';
 import { startApp } from '../support/app.ts';
 import { expectStatus, logInAdmin } from '../support/people.ts';
 import { type Receiver, startReceiver } from '../support/receiver.ts';
@@ -43,6 +44,7 @@ const malformed = [
   ...['https://\uff11\uff12\uff17.0.0.1/', 'https://public.test/a%2fb', 'https://public.test/%2e%2e/a'],
   ...['https://public.test/a%5Cb', 'https://public.test/%00', 'https://public.test/?a=%00', 'https://public.test//a'],
   ...[`https://public.test/${'a'.repeat(8192)}`, 'public.test', '/hook', 'https://', 'https://public.test/\ta'],
+  ...['https://*.public.test/', 'https://a..public.test/', "https://public.test'/", 'https://public.test,x/'],
 ];
 const allowed = [
   ...['https://93.184.215.14/hook', 'https://[2606:2800:21f:cb07:6820:80da:af6b:8b2c]/', 'https://[2001:db9::1]/'],
@@ -91,6 +93,15 @@ describe('the address of a webhook', () => {
     }
     expect(listener.connections()).toBe(0);
     expect((await ada.call('GET', '/webhooks')).body.webhooks).toHaveLength(1);
+  });
+
+  it('an operator allows hosts one by one, as names or addresses with a port, and in no other form', () => {
+    const hosts = ['hooks.internal:8443', 'Hooks_2.internal:443', '10.0.0.5:80', '[::1]:9000', 'xn--mnchen-3ya:80'];
+    expect(hosts.map(readAllowedHost)).toEqual(hosts.map((host) => host.toLowerCase()));
+    const wide = ['*:443', '*.internal:443', '10.0.0.0/8:443', 'a;b:80'];
+    const unclear = ['hooks.internal', 'hooks.internal:0', 'http://hooks.internal:80', 'hooks.internal.:80', '::1:80'];
+    for (const host of [...wide, ...unclear, 'a:b@hooks.internal:80'])
+      expect([host, readAllowedHost(host)]).toEqual([host, null]);
   });
 
   it('public addresses, names that are not known yet and allowed hosts are accepted', async () => {
