@@ -19,8 +19,8 @@ export type AttemptResult =
       readonly error: string;
       readonly retryAfterMs: number | null;
     }
-  /** The receiver is gone for good. */
-  | { readonly kind: 'gone'; readonly status: number; readonly webhookId: WebhookId }
+  /** The receiver at this address is gone for good. */
+  | { readonly kind: 'gone'; readonly status: number; readonly webhookId: WebhookId; readonly url: string }
   /** There is nobody to be told any more. */
   | { readonly kind: 'cancelled' }
   /** The service is stopping. */
@@ -46,9 +46,9 @@ const userAgent = 'Keyhold';
 const failed = (error: string): AttemptResult => ({ kind: 'failed', status: null, error, retryAfterMs: null });
 
 /** What an answer means. A redirect is a failure, since it is not followed. */
-const resultOf = ({ status, headers }: OutboundAnswer, { id }: WebhookRow, now: Date): AttemptResult => {
+const resultOf = ({ status, headers }: OutboundAnswer, { id, url }: WebhookRow, now: Date): AttemptResult => {
   if (status >= 200 && status < 300) return { kind: 'delivered', status };
-  if (status === gone) return { kind: 'gone', status, webhookId: id };
+  if (status === gone) return { kind: 'gone', status, webhookId: id, url };
   const retryAfterMs = busy.includes(status) ? readRetryAfter(headers['retry-after'], now) : null;
   return { kind: 'failed', status, error: 'status', retryAfterMs };
 };

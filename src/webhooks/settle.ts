@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Audit } from '../audit/index.ts';
 import type { Clock } from '../core/clock.ts';
-import type { DeliveryId, WebhookId } from '../core/ids.ts';
+import type { DeliveryId } from '../core/ids.ts';
 import { type Db, inTransaction } from '../db/database.ts';
 import type { WebhookDeliveryRow } from '../db/tables/index.ts';
 import type { Seals } from '../keys/index.ts';
@@ -17,6 +17,8 @@ interface Deps {
   readonly audit: Audit;
   readonly queries: Pick<WebhookQueries, 'lock'>;
 }
+
+type Gone = Extract<AttemptResult, { kind: 'gone' }>;
 
 type Settle = (row: WebhookDeliveryRow, result: AttemptResult) => Promise<void>;
 
@@ -42,11 +44,11 @@ export const createSettle = ({ db, clock, seals, audit, queries }: Deps) => {
     await write(row, sql`${attempted(row, status, error)}, ${next}`);
   };
 
-  /** Switches a webhook off whose receiver is gone, and tells its owner. */
-  const switchOff = (id: WebhookId, deliveryId: DeliveryId): Promise<void> =>
+  /** Switches a webhook off whose receiver is gone, and tells its owner. One that has another address by now stays on. */
+  const switchOff = ({ webhookId: id, url }: Gone, deliveryId: DeliveryId): Promise<void> =>
     inTransaction(db, async (tx) => {
       const webhook = await queries.lock(tx, id);
-      if (webhook?.state !== 'active') return;
+      if (webhook?.state !== 'active' || webhook.url !== url) return;
       const now = clock.now();
       const changes = { state: 'off', off_reason: 'gone', revision: webhook.revision + 1, updated_at: now } as const;
       await seals.update(tx, 'webhooks', webhook, changes);
@@ -76,7 +78,7 @@ export const createSettle = ({ db, clock, seals, audit, queries }: Deps) => {
       case 'failed':
         return await failed(row, result);
       case 'gone':
-        await switchOff(result.webhookId, row.id);
+        await switchOff(result, row.id);
         return await write(row, sql`${attempted(row, result.status, 'gone')}, state = 'dead'`);
       case 'cancelled':
         return await write(row, sql`state = 'cancelled'`);

@@ -170,6 +170,23 @@ describe('a receiver that fails', () => {
     await untilDeliveries(ada, webhook, 1, isDelivered);
   });
 
+  it('a webhook whose address was changed stays on when the former receiver answers that it is gone', async () => {
+    const { app, ada, receiver, other } = world;
+    const webhook = await addWebhook(ada, receiver.url);
+    let answerGone = (): void => undefined;
+    receiver.answer((_request, response) => {
+      answerGone = () => void response.writeHead(410).end();
+    });
+    await tell(app, eventFor([ada]));
+    await receiver.until(1);
+    expectStatus(await ada.call('PATCH', `/webhooks/${webhook.id}`, { body: { url: other.url } }), 200);
+    answerGone();
+    await untilDeliveries(ada, webhook, 1, ({ state }) => state === 'dead');
+    expect((await ada.call('GET', `/webhooks/${webhook.id}`)).body).toMatchObject({ state: 'active' });
+    await tell(app, eventFor([ada]));
+    await other.until(1);
+  });
+
   it('a receiver that hangs delays nobody else, with however much that waits for it', async () => {
     const { app, ada, receiver, other } = world;
     const slow = await addWebhook(ada, receiver.url);
