@@ -1,6 +1,7 @@
 import { isPresent, isSessionActive } from '../access/index.ts';
 import type { SessionId, UserId, VerifiedSessionId } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
+import type { ParticipantRow } from '../db/tables/index.ts';
 import type { Now } from '../db/time.ts';
 import { hasInvitation } from './joining.ts';
 import type { SessionQueries } from './queries.ts';
@@ -13,7 +14,7 @@ export interface SessionQuestion {
 
 interface Deps {
   readonly now: Now;
-  readonly queries: Pick<SessionQueries, 'byIds' | 'presentIn' | 'participantsOf'>;
+  readonly queries: Pick<SessionQueries, 'byIds' | 'rowsOf'>;
 }
 
 /** What is asked about many users and sessions together, each answer at the place of its question. */
@@ -22,13 +23,15 @@ export const createKnown = ({ now, queries }: Deps) => {
     ...new Set(questions.flatMap(({ sessionId }) => sessionId ?? [])),
   ];
 
-  const presentKeys = async (db: Db, ids: readonly SessionId[]): Promise<ReadonlySet<string>> =>
-    new Set((await queries.presentIn(db, ids)).map((row) => keyOf(row.session_id, row.user_id)));
-
-  const knownKeys = async (db: Db, ids: readonly SessionId[]): Promise<ReadonlySet<string>> => {
-    const rows = await queries.participantsOf(db, ids);
-    const known = rows.filter((row) => isPresent(row) || hasInvitation(row));
-    return new Set(known.map((row) => keyOf(row.session_id, row.user_id)));
+  /** The pairs of session and user in question whose row is as it has to be; the others in these sessions are not read. */
+  const keysWhere = async (
+    db: Db,
+    questions: readonly SessionQuestion[],
+    holds: (row: ParticipantRow) => boolean,
+  ): Promise<ReadonlySet<string>> => {
+    const users = [...new Set(questions.map(({ userId }) => userId))];
+    const rows = await queries.rowsOf(db, users, idsIn(questions));
+    return new Set(rows.filter(holds).map((row) => keyOf(row.session_id, row.user_id)));
   };
 
   return {
@@ -42,7 +45,7 @@ export const createKnown = ({ now, queries }: Deps) => {
       const time = await now(db);
       const rows = await queries.byIds(db, ids);
       const active = new Set(rows.filter((row) => isSessionActive(row, time)).map((row) => row.id));
-      const present = await presentKeys(db, ids);
+      const present = await keysWhere(db, questions, isPresent);
       return questions.map(({ userId, sessionId }) =>
         sessionId !== null && active.has(sessionId) && present.has(keyOf(sessionId, userId))
           ? (sessionId as VerifiedSessionId)
@@ -58,7 +61,7 @@ export const createKnown = ({ now, queries }: Deps) => {
       const ids = idsIn(questions);
       if (ids.length === 0) return questions.map(() => null);
       const rows = new Map((await queries.byIds(db, ids)).map((row) => [row.id, row]));
-      const known = await knownKeys(db, ids);
+      const known = await keysWhere(db, questions, (row) => isPresent(row) || hasInvitation(row));
       return questions.map(({ userId, sessionId }) => {
         const row = sessionId === null ? undefined : rows.get(sessionId);
         if (row === undefined || sessionId === null) return null;

@@ -92,9 +92,9 @@ export const createQueries = (seals: Seals) => ({
           { orderBy: sql`joined_at, invited_at nulls first, user_id` },
         ),
 
-  /** The user's own rows in these sessions. */
-  ownRows: async (db: Db, user_id: UserId, ids: readonly SessionId[]): Promise<ParticipantRow[]> =>
-    ids.length === 0 ? [] : await seals.load(db, 'session_participants', { user_id, session_id: ids }),
+  /** The rows of these users in these sessions. */
+  rowsOf: async (db: Db, user_id: readonly UserId[], session_id: readonly SessionId[]): Promise<ParticipantRow[]> =>
+    session_id.length === 0 ? [] : await seals.load(db, 'session_participants', { user_id, session_id }),
 
   /** The participants who are present in the session, locked, in the order in which they joined. */
   lockPresent: async (tx: Tx, session_id: SessionId): Promise<ParticipantRow[]> => {

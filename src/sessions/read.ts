@@ -1,11 +1,11 @@
-import { isSessionActive } from '../access/index.ts';
+import { isPresent, isSessionActive } from '../access/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import { sessionNotJoined } from '../core/errors.ts';
 import type { SessionId } from '../core/ids.ts';
 import { type Page, type Paged, pageOf } from '../core/page.ts';
 import { type Db, mapDbErrors } from '../db/database.ts';
-import type { SessionRow } from '../db/tables/index.ts';
+import type { ParticipantRow, SessionRow } from '../db/tables/index.ts';
 import type { Now } from '../db/time.ts';
 import { hasInvitation } from './joining.ts';
 import type { SessionFilter, SessionQueries } from './queries.ts';
@@ -23,22 +23,24 @@ interface Deps {
 }
 
 export const createReads = ({ db, now, audit, queries, resolver, show }: Deps) => {
+  const ownRows = (caller: Caller, sessions: readonly SessionRow[]): Promise<ParticipantRow[]> =>
+    queries.rowsOf(
+      db,
+      [caller.userId],
+      sessions.map((row) => row.id),
+    );
+
   /** Those of these sessions that the caller owns or is present in, by verified rows. */
   const visibleOf = async (caller: Caller, rows: readonly SessionRow[]): Promise<SessionRow[]> => {
-    const ids = rows.map((row) => row.id);
-    const present = await queries.presentIn(db, ids);
-    const joined = new Set(present.filter((row) => row.user_id === caller.userId).map((row) => row.session_id));
+    const own = await ownRows(caller, rows);
+    const joined = new Set(own.filter(isPresent).map((row) => row.session_id));
     return rows.filter((row) => row.owner_id === caller.userId || joined.has(row.id));
   };
 
   /** Those of these sessions that the caller has an invitation to, by verified rows. */
   const invitedOf = async (caller: Caller, rows: readonly SessionRow[]): Promise<Invited[]> => {
     const moment = await now(db);
-    const own = await queries.ownRows(
-      db,
-      caller.userId,
-      rows.map((row) => row.id),
-    );
+    const own = await ownRows(caller, rows);
     return rows.flatMap((session) => {
       const row = own.find((one) => one.session_id === session.id);
       return row && hasInvitation(row) && isSessionActive(session, moment) ? [{ session, row }] : [];
