@@ -3,6 +3,11 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** The longest first: one that began late would keep everybody waiting at the end. */
 const longest = [
+  'backup.test.ts',
+  'rotation-under-fire.test.ts',
+  'key-rotation.test.ts',
+  'restore-withdrawals.test.ts',
+  'jobs.test.ts',
   'cli-keys.test.ts',
   'processes.test.ts',
   'now.test.ts',
@@ -31,8 +36,8 @@ class LongestFirst extends BaseSequencer {
 /** Fast tests need nothing but Node; behaviour has a real PostgreSQL; e2e runs real processes. */
 export default defineConfig({
   test: {
-    // One more than the smallest machine has cores: much of the time is spent waiting for clocks, disks and processes.
-    maxWorkers: 3,
+    // Twice what the smallest machine has cores: much of the time is spent waiting for clocks, disks and processes.
+    maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     projects: [
       {

@@ -1,4 +1,4 @@
-import type { LoginId, TokenId, UserId, VerifiedSessionId } from './ids.ts';
+import { type LoginId, nilId, type TokenId, type UserId, type VerifiedSessionId } from './ids.ts';
 import type { Permission, Role } from './permissions.ts';
 import type { RowVersion } from './row-version.ts';
 
@@ -70,7 +70,7 @@ export const withListPermission = (caller: Caller): Caller => ({
 });
 
 /** The nil UUID (RFC 9562). It belongs to nobody: the service never makes it, and an issuer's nil is refused. */
-export const nobody = '00000000-0000-0000-0000-000000000000' as UserId;
+export const nobody = nilId as UserId;
 
 /**
  * The operator: somebody on the service's machine who has its configuration and root key. Only server-side commands make

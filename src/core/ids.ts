@@ -44,6 +44,9 @@ export const newId = <Id extends string>(): Id => {
   return v7({ msecs: lastMs, seq: next, random }) as Id;
 };
 
+/** The nil UUID (RFC 9562 section 5.9), which is nobody's: every other id comes after it. */
+export const nilId = '00000000-0000-0000-0000-000000000000';
+
 /** Of what a statement read as ids, those that are. */
 export const idsOf = <Id extends string>(values: readonly unknown[]): Id[] =>
   values.filter((value): value is Id => typeof value === 'string' && isUuid(value));

@@ -1,12 +1,10 @@
 import { sql } from 'kysely';
-import { type HandoverId, idsOf, type UserId } from '../core/ids.ts';
+import { type HandoverId, idsOf, nilId, type UserId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
 import { afterIds, type Purge } from '../core/purge.ts';
 import type { Db, Tx } from '../db/database.ts';
 import type { HandoverRow } from '../db/tables/index.ts';
 import type { Seals } from '../keys/index.ts';
-
-const start = '00000000-0000-0000-0000-000000000000';
 
 export type HandoverQueries = ReturnType<typeof createQueries>;
 
@@ -42,7 +40,7 @@ export const createQueries = (seals: Seals) => ({
   purge: (async (tx, userId, { after, limit }) => {
     const { rows } = await sql<{ id: unknown }>`delete from public.handovers where id = any(array(
       select id from public.handovers where (from_user = ${userId} or to_user = ${userId} or requested_by = ${userId})
-        and id > ${after ?? start} order by id limit ${sql.lit(limit)})) returning id`.execute(tx);
+        and id > ${after ?? nilId} order by id limit ${sql.lit(limit)})) returning id`.execute(tx);
     const ids = idsOf<HandoverId>(rows.map((row) => row.id)).sort();
     return { rows: ids.length, counts: { handovers: ids.length }, after: afterIds(ids, limit) };
   }) satisfies Purge<Tx, UserId>,

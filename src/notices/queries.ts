@@ -1,6 +1,5 @@
 import { sql } from 'kysely';
-import { nobody } from '../core/caller.ts';
-import { idsOf, type SessionId, type UserId } from '../core/ids.ts';
+import { idsOf, nilId, type SessionId, type UserId } from '../core/ids.ts';
 import { type Page, type Paged, pageOf } from '../core/page.ts';
 import type { Db } from '../db/database.ts';
 import type { RawRow } from '../db/json-rows.ts';
@@ -100,7 +99,7 @@ export const createQueries = (seals: Seals) => {
     epoch: async (db: Db): Promise<string> => {
       const { rows } = await sql<RawRow>`select * from public.restores order by restored_at desc`.execute(db);
       const latest = rows.find((row) => seals.isIntact('restores', row));
-      return idsOf<string>([latest?.['id']])[0] ?? nobody;
+      return idsOf<string>([latest?.['id']])[0] ?? nilId;
     },
   };
 };

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import { type Audit, type AuditEntry, systemActor } from '../audit/index.ts';
-import { idsOf, type SecretId } from '../core/ids.ts';
+import { idsOf, nilId, type SecretId } from '../core/ids.ts';
 import { afterIds } from '../core/purge.ts';
 import type { Sweep } from '../core/sweep.ts';
 import type { Tx } from '../db/database.ts';
@@ -22,8 +22,6 @@ interface Deps {
 type Kind = ReminderRow['kind'];
 
 const dayMs = 24 * 3_600_000;
-const start = '00000000-0000-0000-0000-000000000000';
-
 const columnOf = { expires: 'expires_at', rotate: 'rotate_after' } as const satisfies Record<Kind, keyof SecretRow>;
 
 const dueOf = (row: SecretRow, kind: Kind): Date | null => row[columnOf[kind]];
@@ -140,7 +138,7 @@ export const createDue = ({ seals, audit, audience, reminderDays, deletedMs }: D
     name: `reminders-${kind}`,
     isFinal: false,
     step: async (tx, now, after, limit) => {
-      const ids = await dueIds(tx, kind, now, { chosen: sql`s.id > ${after ?? start}`, limit });
+      const ids = await dueIds(tx, kind, now, { chosen: sql`s.id > ${after ?? nilId}`, limit });
       const locked = ids.length === 0 ? [] : await lockDue(tx, kind, now, ids);
       const due = await loadDue(tx, kind, now, locked);
       await tell(tx, kind, due);
@@ -183,7 +181,7 @@ const purgeDeleted = ({ seals, audit, deletedMs }: Pick<Deps, 'seals' | 'audit' 
   step: async (tx, now, after, limit) => {
     const before = new Date(now.getTime() - deletedMs);
     const found = await sql<{ id: unknown }>`select id from public.secrets where deleted_at <= ${before}
-      and id > ${after ?? start} order by id limit ${sql.lit(limit)} for update skip locked`.execute(tx);
+      and id > ${after ?? nilId} order by id limit ${sql.lit(limit)} for update skip locked`.execute(tx);
     const ids = idsOf<SecretId>(found.rows.map((row) => row.id));
     const intact = ids.length === 0 ? [] : await seals.load(tx, 'secrets', { id: ids }, { lock: 'update' });
     const due = intact.filter(({ deleted_at }) => deleted_at !== null && deleted_at.getTime() <= before.getTime());

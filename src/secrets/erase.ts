@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Clock } from '../core/clock.ts';
-import { idsOf, type SecretId, type SessionId, type UserId } from '../core/ids.ts';
+import { idsOf, nilId, type SecretId, type SessionId, type UserId } from '../core/ids.ts';
 import { afterIds, type Purge } from '../core/purge.ts';
 import type { Db, Tx } from '../db/database.ts';
 import { lockRows } from '../db/lock-rows.ts';
@@ -13,8 +13,6 @@ interface Deps {
   readonly clock: Clock;
   readonly seals: Seals;
 }
-
-const start = '00000000-0000-0000-0000-000000000000';
 
 /** Versions that are deleted for each secret of a batch, on average. A batch stays bounded however many there are. */
 const versionsForEach = 4;
@@ -30,7 +28,7 @@ const chosen = async (db: Db, from: ReturnType<typeof sql>): Promise<SecretId[]>
 export const createErasing = ({ clock, seals }: Deps) => {
   /** Takes the user off secrets that others shared with them. Rows that are broken are passed by. */
   const purgeShares: Purge<Tx, UserId> = async (tx, userId, { after, limit, locked }) => {
-    const where = sql`${sharedWith(userId)} and id > ${after ?? start}`;
+    const where = sql`${sharedWith(userId)} and id > ${after ?? nilId}`;
     const choice = { table: 'secrets', column: 'id', where, orderBy: sql`id`, limit } as const;
     const { chosen: taken, skipped } = await lockRows(tx, choice, locked);
     const ids = idsOf<SecretId>(taken);

@@ -3,7 +3,7 @@ import type { Actor, Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { KeyholdError } from '../core/errors.ts';
-import { idsOf, type OwnerKeyId, type SecretId, type UserId } from '../core/ids.ts';
+import { idsOf, nilId, type OwnerKeyId, type SecretId, type UserId } from '../core/ids.ts';
 import { type Outcome, refusedWith, type Tx } from '../db/database.ts';
 import type { SecretRow, SecretVersionRow } from '../db/tables/index.ts';
 import type { NewEvent } from '../events/index.ts';
@@ -37,8 +37,6 @@ type Offer<T> = (locked: LockedSecret<'handover.offer'>) => Promise<Outcome<T>>;
  * time that a transaction is given, however large the values are.
  */
 const maxBatchLength = 4 * 1024 * 1024;
-
-const start = '00000000-0000-0000-0000-000000000000';
 
 /** Gives secrets another owner. Who may do so is for the handovers domain to check. */
 export const createHandOver = ({ clock, seals, audit, ownerKeys, changes }: Deps) => {
@@ -163,7 +161,7 @@ const nextOf = async (tx: Tx, owner: UserId, after: string | null, limit: number
   const { rows } = await sql<{ id: unknown; length: unknown }>`select id, octet_length(encrypted_value)
       + (select coalesce(sum(octet_length(v.encrypted_value)), 0) from public.secret_versions as v
         where v.secret_id = s.id) as length
-    from public.secrets as s where owner_id = ${owner} and id > ${after ?? start}
+    from public.secrets as s where owner_id = ${owner} and id > ${after ?? nilId}
     order by id limit ${sql.lit(limit)} for update of s`.execute(tx);
   let length = 0;
   const fitting = rows.findIndex((row) => {

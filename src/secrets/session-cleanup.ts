@@ -1,14 +1,12 @@
 import { sql } from 'kysely';
 import { type Audit, type AuditEntry, systemActor } from '../audit/index.ts';
 import type { Clock } from '../core/clock.ts';
-import { idsOf, type SecretId, type SessionId } from '../core/ids.ts';
+import { idsOf, nilId, type SecretId, type SessionId } from '../core/ids.ts';
 import { afterIds } from '../core/purge.ts';
 import type { Sweep } from '../core/sweep.ts';
 import type { Tx } from '../db/database.ts';
 import type { SecretRow, SessionRow } from '../db/tables/index.ts';
 import type { Seals } from '../keys/index.ts';
-
-const start = '00000000-0000-0000-0000-000000000000';
 
 interface Deps {
   readonly clock: Clock;
@@ -35,7 +33,7 @@ export const createSessionCleanup = ({ clock, seals, audit }: Deps): Sweep<Tx> =
 
   /** The next secrets in the session, intact ones, locked. What is broken stays, and is passed by however much it is. */
   const nextSecrets = async (tx: Tx, session: SessionRow, limit: number): Promise<SecretRow[]> => {
-    for (let after: string | null = start; after !== null; ) {
+    for (let after: string | null = nilId; after !== null; ) {
       const found = await sql<{ id: unknown }>`select id from public.secrets where session_id = ${session.id}::text
         and id > ${after} order by id limit ${sql.lit(limit)} for update`.execute(tx);
       const ids: SecretId[] = idsOf<SecretId>(found.rows.map((row) => row.id));
@@ -58,7 +56,7 @@ export const createSessionCleanup = ({ clock, seals, audit }: Deps): Sweep<Tx> =
     name: 'session-cleanup',
     isFinal: true,
     step: async (tx, now, after, limit) => {
-      const from = after ?? start;
+      const from = after ?? nilId;
       const session = await nextSession(tx, now, from);
       if (session === null) return { done: 0, after: null };
       if (session === 'broken') return { done: 0, after: await skipped(tx, now, from) };

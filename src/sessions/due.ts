@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import { isSessionActive, lapsesAt } from '../access/index.ts';
 import { type Audit, type AuditEntry, systemActor } from '../audit/index.ts';
-import { idsOf, type SessionId } from '../core/ids.ts';
+import { idsOf, nilId, type SessionId } from '../core/ids.ts';
 import { afterIds } from '../core/purge.ts';
 import type { Sweep } from '../core/sweep.ts';
 import type { Tx } from '../db/database.ts';
@@ -20,8 +20,6 @@ interface Deps {
   readonly told: Told;
 }
 
-const start = '00000000-0000-0000-0000-000000000000';
-
 /** What time makes due of sessions: their end by themselves. */
 export const createSessionSweeps = ({ seals, audit, queries, end, told }: Deps): readonly Sweep<Tx>[] => {
   /** Does `work` for each session that is chosen and not locked by somebody else. */
@@ -34,7 +32,7 @@ export const createSessionSweeps = ({ seals, audit, queries, end, told }: Deps):
     isFinal: false,
     step: async (tx, now, after, limit) => {
       const { rows } = await sql<{ id: unknown }>`select id from public.sessions where ${condition(now)}
-        and id > ${after ?? start} order by id limit ${sql.lit(limit)} for update skip locked`.execute(tx);
+        and id > ${after ?? nilId} order by id limit ${sql.lit(limit)} for update skip locked`.execute(tx);
       const ids = idsOf<SessionId>(rows.map((row) => row.id));
       let done = 0;
       for (const id of ids) {

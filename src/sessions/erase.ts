@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { presentCondition } from '../access/index.ts';
-import { idsOf, type SessionId, type UserId } from '../core/ids.ts';
+import { idsOf, nilId, type SessionId, type UserId } from '../core/ids.ts';
 import { afterIds, type Purge } from '../core/purge.ts';
 import type { Db, Tx } from '../db/database.ts';
 import { lockRows } from '../db/lock-rows.ts';
@@ -22,8 +22,6 @@ export interface RunningSession {
   readonly participants: readonly UserId[];
 }
 
-const start = '00000000-0000-0000-0000-000000000000';
-
 /** Of a user's sessions, those that an erasure has to end or to empty. */
 const isLeft = sql`(status = 'active' or title is not null or metadata <> '{}'::jsonb)`;
 
@@ -31,7 +29,7 @@ const isLeft = sql`(status = 'active' or title is not null or metadata <> '{}'::
 export const createErasing = ({ now, seals, queries }: Deps) => {
   /** Ends the user's sessions, and deletes what they wrote about these. */
   const purgeOwned: Purge<Tx, UserId> = async (tx, owner_id, { after, limit, locked }) => {
-    const where = sql`owner_id = ${owner_id} and id > ${after ?? start} and ${isLeft}`;
+    const where = sql`owner_id = ${owner_id} and id > ${after ?? nilId} and ${isLeft}`;
     const choice = { table: 'sessions', column: 'id', where, orderBy: sql`owner_id, id`, limit } as const;
     const { chosen, skipped } = await lockRows(tx, choice, locked);
     const ids = idsOf<SessionId>(chosen);
@@ -49,7 +47,7 @@ export const createErasing = ({ now, seals, queries }: Deps) => {
 
   /** Takes the user out of sessions, those included that they were only invited to. */
   const purgePresences: Purge<Tx, UserId> = async (tx, user_id, { after, limit, locked }) => {
-    const where = sql`user_id = ${user_id} and session_id > ${after ?? start} and left_at is null`;
+    const where = sql`user_id = ${user_id} and session_id > ${after ?? nilId} and left_at is null`;
     const orderBy = sql`user_id, session_id`;
     const choice = { table: 'session_participants', column: 'session_id', where, orderBy, limit } as const;
     const { chosen, skipped } = await lockRows(tx, choice, locked);

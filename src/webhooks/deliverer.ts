@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import { createLoop } from '../core/loop.ts';
+import { createComplaints, createLoop } from '../core/loop.ts';
 import type { WebhookDeliveryRow } from '../db/tables/index.ts';
 import type { Attempt } from './attempt.ts';
 import type { Capacity, createClaim } from './claim.ts';
@@ -45,7 +45,7 @@ export const createDeliverer = ({ clock, claim, attempt, settling, log }: Deps):
   const slowHosts = new Set<string>();
   const running = new Set<Promise<void>>();
   const stopped = new AbortController();
-  let complaint = '';
+  const complaints = createComplaints((message) => log.warn({ message }, 'Webhooks are not delivered at the moment.'));
 
   const count = (host: string, change: number): void => {
     const next = (inFlight.get(host) ?? 0) + change;
@@ -67,20 +67,13 @@ export const createDeliverer = ({ clock, claim, attempt, settling, log }: Deps):
     else slowHosts.delete(host);
   };
 
-  /** While the database is away, the first of the same complaints is enough. */
-  const complain = (error: unknown): void => {
-    const message = error instanceof Error ? error.message : String(error);
-    if (message !== complaint) log.warn({ message }, 'Webhooks are not delivered at the moment.');
-    complaint = message;
-  };
-
   const deliver = async (row: WebhookDeliveryRow): Promise<void> => {
     try {
       const result = await attempt(row, stopped.signal);
       noteSpeed(row.host, result.kind === 'failed' && result.error === 'timeout');
       await settling.settle(row, result);
     } catch (error) {
-      complain(error);
+      complaints.about(error);
     }
   };
 
@@ -103,9 +96,9 @@ export const createDeliverer = ({ clock, claim, attempt, settling, log }: Deps):
       const { rows, broken } = await claim(room, { now, until: new Date(now.getTime() + leaseMs) });
       rows.forEach(begin);
       await settling.giveUp(broken);
-      complaint = '';
+      complaints.over();
     } catch (error) {
-      complain(error);
+      complaints.about(error);
     }
   };
 

@@ -11,9 +11,9 @@ import { type KeyFile, keyFile, newKey } from '../support/rotating.ts';
 import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
 
 const clients = 16;
-const rounds = isFull ? 100 : 3;
+const rounds = isFull ? 100 : 2;
 /** A service that was killed counts as live for half a minute, in which no new root key can be promoted. */
-const killedEvery = 3;
+const killedEvery = isFull ? 3 : 2;
 
 const isOverloaded = ({ status, text }: { status: number; text: string }): boolean =>
   status === 503 && text.includes('"overloaded"');

@@ -55,7 +55,10 @@ describe('bad input', () => {
       userId: grace.id,
       ownId: ada.id,
       tokenId: made.id,
-      webhookId: expectStatus(await ada.call('POST', '/webhooks', { body: { url: deafHook } }), 201).body.id,
+      webhookId: expectStatus(
+        await ada.call('POST', '/webhooks', { body: { url: deafHook, event_types: ['webhook.disabled'] } }),
+        201,
+      ).body.id,
     };
     // They take their time; everything below goes on meanwhile.
     slow = openSlowly();
