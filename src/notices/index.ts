@@ -14,6 +14,7 @@ import { createShowEvents } from './view.ts';
 
 export type { Sink } from './stream.ts';
 export type { Streams } from './streams.ts';
+export { wholeViewer } from './telling.ts';
 
 interface Deps {
   readonly db: Db;

@@ -2,7 +2,7 @@ import { type Mutate, waitingPeriod } from '../access/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
-import { notFound } from '../core/errors.ts';
+import { KeyholdError, notFound } from '../core/errors.ts';
 import type { Page, Paged } from '../core/page.ts';
 import { type Db, mapDbErrors } from '../db/database.ts';
 import type { NoticeQueries } from './queries.ts';
@@ -56,9 +56,14 @@ export const createNoticeList = ({ db, clock, audit, mutate, queries, telling, s
       return await mapDbErrors(page(caller, unread, at));
     },
 
-    /** Marks everything up to this event as read, or up to the newest one. Throws `not_found` for an event of others. */
+    /**
+     * Marks everything up to this event as read, or up to the newest one. Throws `not_found` for an event of others, and
+     * `permission_missing` for a token that is bound to a session: it would mark what it is not shown.
+     */
     markRead: (caller: Caller, upTo: string | null): Promise<void> =>
       mutate(caller, async (tx) => {
+        if (viewerOf(caller).boundTo !== null)
+          return await audit.refuse(tx, caller, 'notice.read', { error: boundElsewhere() });
         const position =
           upTo === null
             ? await queries.newestOf(tx, caller.userId, (await queries.log(tx)).last)
@@ -71,6 +76,9 @@ export const createNoticeList = ({ db, clock, audit, mutate, queries, telling, s
       }),
   };
 };
+
+const boundElsewhere = (): KeyholdError =>
+  new KeyholdError('permission_missing', 'A token bound to a session cannot mark its user’s notices as read.');
 
 /** A login that waits because its password was reset is told nothing. Records the refusal and throws `waiting_period`. */
 export const refuseWaiting = async (audit: Audit, db: Db, caller: Caller): Promise<void> => {

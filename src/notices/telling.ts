@@ -12,6 +12,8 @@ export interface Viewer {
   readonly userId: UserId;
   /** The session that the credential is kept to; null where it reaches everything of its user. */
   readonly boundTo: VerifiedSessionId | null;
+  /** Whether the credential may read names of secrets, and titles of sessions. */
+  readonly reads: { readonly secrets: boolean; readonly sessions: boolean };
 }
 
 /** An event, and who is to be told of it. */
@@ -70,7 +72,7 @@ export const createTelling = ({ users, sessions, secrets }: Deps): Telling => {
       const { row, viewer } = one;
       if (!isEventType(row.type) || row.user_id !== viewer.userId || !active.has(viewer.userId)) return null;
       const told = { row, type: row.type, secretName: names.get(one) ?? null, session: titles[at] ?? null };
-      return isWithinBinding(one) && mayKnow(told) ? told : null;
+      return isWithinBinding(one) && mayKnow(told) ? withNamesFor(viewer, told) : null;
     });
   };
 
@@ -78,7 +80,7 @@ export const createTelling = ({ users, sessions, secrets }: Deps): Telling => {
     tell,
     mayTell: async (db, row) => {
       if (row.user_id === null) return false;
-      const [told = null] = await tell(db, [{ row, viewer: { userId: row.user_id, boundTo: null } }]);
+      const [told = null] = await tell(db, [{ row, viewer: wholeViewer(row.user_id) }]);
       return told !== null;
     },
   };
@@ -88,6 +90,21 @@ export const createTelling = ({ users, sessions, secrets }: Deps): Telling => {
 export const viewerOf = ({ userId, boundToSession, session, permissions }: Caller): Viewer => ({
   userId,
   boundTo: boundToSession && !permissions.has('secrets:own') ? session : null,
+  reads: { secrets: permissions.has('secrets:list'), sessions: permissions.has('sessions:read') },
+});
+
+/** The user by themselves, without a credential that narrows what they see. */
+export const wholeViewer = (userId: UserId): Viewer => ({
+  userId,
+  boundTo: null,
+  reads: { secrets: true, sessions: true },
+});
+
+/** What is told of, with the names that the credential may read. Whether it is told does not depend on them. */
+const withNamesFor = ({ reads }: Viewer, told: Told): Told => ({
+  ...told,
+  secretName: reads.secrets ? told.secretName : null,
+  session: reads.sessions ? told.session : told.session && { title: null },
 });
 
 const isEventType = (type: string): type is EventType => Object.hasOwn(eventTypes, type);

@@ -1,13 +1,16 @@
 import { sql } from 'kysely';
+import { isSessionActive } from '../access/index.ts';
 import type { Clock } from '../core/clock.ts';
 import { type Db, inTransaction } from '../db/database.ts';
 import type { SessionRow } from '../db/tables/index.ts';
+import type { Now } from '../db/time.ts';
 import type { Seals } from '../keys/index.ts';
 import type { SessionQueries } from './queries.ts';
 
 interface Deps {
   readonly db: Db;
   readonly clock: Clock;
+  readonly now: Now;
   readonly seals: Seals;
   readonly queries: Pick<SessionQueries, 'lock'>;
 }
@@ -21,7 +24,7 @@ const exactMs = 3_600_000;
  * Notes that a request named the session, at most once an hour, and only where the session can end by idleness. A session that
  * somebody else has locked is left for the next request.
  */
-export const createNoteActivity = ({ db, clock, seals, queries }: Deps): NoteActivity => {
+export const createNoteActivity = ({ db, clock, now, seals, queries }: Deps): NoteActivity => {
   const isNoted = ({ idle_after, last_active_at }: SessionRow): boolean =>
     idle_after === null || (last_active_at !== null && clock.now().getTime() - last_active_at.getTime() < exactMs);
 
@@ -32,7 +35,9 @@ export const createNoteActivity = ({ db, clock, seals, queries }: Deps): NoteAct
         tx,
       );
       const row = rows.length === 0 ? null : await queries.lock(tx, session.id);
-      if (row && !isNoted(row)) await seals.update(tx, 'sessions', row, { last_active_at: clock.now() });
+      // One whose time came in between has ended.
+      if (row && !isNoted(row) && isSessionActive(row, await now(tx)))
+        await seals.update(tx, 'sessions', row, { last_active_at: clock.now() });
     });
   };
 };

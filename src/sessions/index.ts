@@ -64,7 +64,7 @@ export const createSessions = (deps: Deps) => {
   const insertSession = createInsertSession({ audit, clock });
   const told = createTold({ queries });
   const end = createEnd({ clock, graceMs });
-  const noteActivity = createNoteActivity({ db, clock, seals, queries });
+  const noteActivity = createNoteActivity({ db, clock, now, seals, queries });
   const entering = createEntering({ db, clock, now, seals, audit, mutate, queries, resolver, told, noteActivity });
   const handOver = createHandOver({ clock, now, seals, audit, users, queries, end, told });
   const start = createStart({ audit, mutate, idempotency, users, now, queries, insertSession });

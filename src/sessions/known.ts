@@ -1,7 +1,7 @@
 import { isPresent, isSessionActive } from '../access/index.ts';
 import type { SessionId, UserId, VerifiedSessionId } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
-import type { ParticipantRow } from '../db/tables/index.ts';
+import type { ParticipantRow, SessionRow } from '../db/tables/index.ts';
 import type { Now } from '../db/time.ts';
 import { hasInvitation } from './joining.ts';
 import type { SessionQueries } from './queries.ts';
@@ -53,7 +53,7 @@ export const createKnown = ({ now, queries }: Deps) => {
       );
     },
 
-    /** The title of the session, where the user owns it, is present in it or has an invitation to it; else null. */
+    /** The title of the session, where the user owns it, is present in it or, while it is active, has an invitation to it; else null. */
     knownTitles: async (
       db: Db,
       questions: readonly SessionQuestion[],
@@ -61,7 +61,12 @@ export const createKnown = ({ now, queries }: Deps) => {
       const ids = idsIn(questions);
       if (ids.length === 0) return questions.map(() => null);
       const rows = new Map((await queries.byIds(db, ids)).map((row) => [row.id, row]));
-      const known = await keysWhere(db, questions, (row) => isPresent(row) || hasInvitation(row));
+      const time = await now(db);
+      const known = await keysWhere(
+        db,
+        questions,
+        (row) => isPresent(row) || isInvited(row, rows.get(row.session_id), time),
+      );
       return questions.map(({ userId, sessionId }) => {
         const row = sessionId === null ? undefined : rows.get(sessionId);
         if (row === undefined || sessionId === null) return null;
@@ -70,5 +75,8 @@ export const createKnown = ({ now, queries }: Deps) => {
     },
   };
 };
+
+const isInvited = (row: ParticipantRow, session: SessionRow | undefined, time: Date): boolean =>
+  session !== undefined && isSessionActive(session, time) && hasInvitation(row);
 
 const keyOf = (session: SessionId, user: UserId): string => `${session} ${user}`;

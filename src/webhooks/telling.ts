@@ -2,7 +2,7 @@ import type { EventRowId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Db } from '../db/database.ts';
 import type { EventRow } from '../db/tables/index.ts';
-import type { Notices } from '../notices/index.ts';
+import { type Notices, wholeViewer } from '../notices/index.ts';
 
 /** What users are told of events, as it is decided when they are told. */
 export interface Telling {
@@ -17,9 +17,7 @@ type Deps = Pick<Notices, 'tell' | 'show' | 'mayTell'>;
 /** Tells webhooks what their owners see in the list of notices. */
 export const createTelling = ({ tell, show, mayTell }: Deps): Telling => ({
   describe: async (db, rows) => {
-    const asked = rows.flatMap((row) =>
-      row.user_id === null ? [] : [{ row, viewer: { userId: row.user_id, boundTo: null } }],
-    );
+    const asked = rows.flatMap((row) => (row.user_id === null ? [] : [{ row, viewer: wholeViewer(row.user_id) }]));
     const told = (await tell(db, asked)).filter((one) => one !== null);
     const views = await show(db, told);
     return new Map(

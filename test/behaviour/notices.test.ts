@@ -314,3 +314,30 @@ it('the owner of a broken secret is told of it once, and administrators of a bro
     (await noticesOf(admin)).some((one) => one.details.table === 'sessions' && one.details.key === id),
   );
 });
+
+it('a token is told names of secrets only with secrets:list, and titles of sessions only with sessions:read', async () => {
+  const session = await startSession(ada, [grace], { title: 'CANARY_TITLE' });
+  await keepSecret(ada, { scope: 'session', session_id: session.id, name: 'CANARY_NAME' });
+  await untilTold(app);
+  const notices = async (permissions: readonly string[]): Promise<string> => {
+    const body = { name: 'reader', permissions, expires_in: 600 };
+    const { token } = expectStatus(await grace.call('POST', '/auth/tokens', { body }), 201).body;
+    return expectStatus(await grace.with(token).call('GET', '/notices', { session: session.id }), 200).text;
+  };
+  const alone = await notices(['events:read']);
+  expect([alone.includes('CANARY'), alone.includes(session.id)]).toEqual([false, true]);
+  expect(await notices(['events:read', 'secrets:list'])).toContain('CANARY_NAME');
+  expect(await notices(['events:read', 'sessions:read'])).toContain('CANARY_TITLE');
+});
+
+it('a token that is bound to a session marks nothing as read', async () => {
+  const session = await startSession(grace);
+  const token = async (more: object) => {
+    const body = { name: 'b', permissions: ['events:read'], expires_in: 600, ...more };
+    return grace.with(expectStatus(await grace.call('POST', '/auth/tokens', { body }), 201).body.token);
+  };
+  expect((await (await token({ session_id: session.id })).call('POST', '/notices/read', { body: {} })).status).toBe(
+    403,
+  );
+  expect((await (await token({})).call('POST', '/notices/read', { body: {} })).status).toBeLessThan(300);
+});

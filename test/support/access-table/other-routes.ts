@@ -53,7 +53,7 @@ DELETE /api/v1/sessions/{id}/participants/{user_id}   | 401 unauthenticated | 20
 POST /api/v1/sessions/{id}/join                       | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
 POST /api/v1/sessions/{id}/end                        | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
 GET /api/v1/notices                                   | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
-POST /api/v1/notices/read                             | 401 unauthenticated | 204                    | 204                    | 204   | 403 permission_missing | 204
+POST /api/v1/notices/read                             | 401 unauthenticated | 204                    | 204                    | 204   | 403 permission_missing | 403 permission_missing
 GET /api/v1/events                                    | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
 POST /api/v1/users/{id}/handover                      | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 201   | 403 permission_missing | 403 permission_missing
 GET /api/v1/handovers                                 | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
