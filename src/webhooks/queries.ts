@@ -1,8 +1,7 @@
 import { sql } from 'kysely';
-import { type DeliveryId, idsOf, type UserId, type WebhookId } from '../core/ids.ts';
+import type { DeliveryId, UserId, WebhookId } from '../core/ids.ts';
 import type { Page } from '../core/page.ts';
 import type { Db, Tx } from '../db/database.ts';
-import type { RawRow } from '../db/json-rows.ts';
 import type { WebhookDeliveryRow, WebhookRow } from '../db/tables/index.ts';
 import type { Seals } from '../keys/index.ts';
 
@@ -14,8 +13,8 @@ export type WebhookQueries = ReturnType<typeof createQueries>;
 export const createQueries = (seals: Seals) => ({
   byId: (db: Db, id: WebhookId): Promise<WebhookRow | null> => seals.loadOne(db, 'webhooks', { id }),
 
-  lock: (tx: Tx, id: WebhookId, lock: 'update' | 'share' = 'update'): Promise<WebhookRow | null> =>
-    seals.loadOne(tx, 'webhooks', { id }, { lock }),
+  lock: (tx: Tx, id: WebhookId): Promise<WebhookRow | null> =>
+    seals.loadOne(tx, 'webhooks', { id }, { lock: 'update' }),
 
   /** The webhooks of a user, or of the service; oldest first. */
   ofOwner: (db: Db, owner_id: UserId | null): Promise<WebhookRow[]> =>
@@ -36,9 +35,6 @@ export const createQueries = (seals: Seals) => ({
     const ofAll = ofService ? await seals.load(tx, 'webhooks', { owner_id: null, state: 'active' }, options) : [];
     return [...own, ...ofAll];
   },
-
-  delivery: (db: Db, webhook_id: WebhookId, id: DeliveryId): Promise<WebhookDeliveryRow | null> =>
-    seals.loadOne(db, 'webhook_deliveries', { id, webhook_id }),
 
   lockDelivery: (tx: Tx, webhook_id: WebhookId, id: DeliveryId): Promise<WebhookDeliveryRow | null> =>
     seals.loadOne(tx, 'webhook_deliveries', { id, webhook_id }, { lock: 'update' }),
@@ -84,9 +80,9 @@ export const createQueries = (seals: Seals) => ({
    * rows go too, since nothing is ever sent of them.
    */
   trim: async (tx: Tx, before: Date, limit: number): Promise<number> => {
-    const { rows } = await sql<RawRow>`delete from public.webhook_deliveries where id = any(array(
+    const { numAffectedRows } = await sql`delete from public.webhook_deliveries where id = any(array(
       select id from public.webhook_deliveries where state <> 'pending' and created_at < ${before}
-      order by created_at limit ${sql.lit(limit)} for update skip locked)) returning id`.execute(tx);
-    return idsOf<DeliveryId>(rows.map((row) => row['id'])).length;
+      order by created_at limit ${sql.lit(limit)} for update skip locked))`.execute(tx);
+    return Number(numAffectedRows ?? 0);
   },
 });
