@@ -166,6 +166,15 @@ describe('somebody of a platform who left', () => {
     expect(await sessionOf(before)).toBe(id);
   });
 
+  it('a token that was issued at the very moment of leaving brings nobody back', async () => {
+    const { name, id } = await joined();
+    app.clock.set(new Date(Math.ceil(app.clock.now().getTime() / second + 1) * second));
+    expectStatus(await remove(nora, id), 204);
+    expect(await sessionOf(within(nora, name))).toBe(notJoined);
+    app.clock.advance(second);
+    expect(await sessionOf(within(nora, name))).toBe(id);
+  });
+
   it('somebody who was removed is brought back only by a token from after a new invitation', async () => {
     const { name, id } = await joined();
     expectStatus(await remove(mary, id, nora), 204);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.ts';
+import { untilTold } from '../support/event-stream.ts';
 import {
   expectStatus,
   joinSession,
@@ -115,4 +116,20 @@ it('both are told of a hand-over that is offered and called off', async () => {
     ['handover.offered', 'grace', 'ada grace'],
     ['handover.cancelled', 'grace', 'ada grace'],
   ]);
+});
+
+it('somebody who left is shown no change of the session from before any more, but that it ended', async () => {
+  const session = await startSession(ada, [grace]);
+  await keepSecret(grace, { scope: 'session', session_id: session.id });
+  await app.database.client.query('delete from events');
+  expectStatus(await ada.call('PATCH', `/sessions/${session.id}`, { body: { title: 'Another' } }), 200);
+  const shown = async (): Promise<string[]> => {
+    await untilTold(app);
+    const { notices } = expectStatus(await grace.call('GET', '/notices'), 200).body;
+    return notices.map(({ type }: { type: string }) => type);
+  };
+  expect(await shown()).toEqual(['session.updated']);
+  await remove(grace, session, grace);
+  expectStatus(await ada.call('POST', `/sessions/${session.id}/end`), 200);
+  expect(await shown()).toEqual(['session.ended']);
 });
