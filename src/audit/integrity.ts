@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import { hourMs } from '../core/durations.ts';
 import type { UserId } from '../core/ids.ts';
 import { createNews } from '../core/news.ts';
 import type { Db } from '../db/database.ts';
@@ -21,7 +22,7 @@ export interface IntegrityWatch {
 
 const quietMs = 60_000;
 /** Administrators are told of the first broken row of a table; the records have the others. */
-const quietForAdministratorsMs = 3_600_000;
+const quietForAdministratorsMs = hourMs;
 
 /** The secrets domain records its own broken rows, with the caller, in the transaction that read them. */
 const recordedElsewhere: ReadonlySet<SealedTableName> = new Set(['secrets']);

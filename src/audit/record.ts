@@ -140,7 +140,9 @@ export const createAudit = ({ clock, seals, onRecord }: Deps): Audit => {
   ): Promise<boolean> => {
     const now = clock.now();
     const rows = records.map(({ actor, entry }) => rowOf(now, actor, entry));
-    const told = records.flatMap(({ actor, entry }) => eventRows(entry.tells ?? [], eventActor(actor), now));
+    const told = records.flatMap(({ actor, entry: { tells = [] } }) =>
+      tells.length === 0 ? [] : eventRows(tells, eventActor(actor), now),
+    );
     const all = [...inserts, { table: 'events', rows: told }, { table: 'audit_log', rows }] as const;
     const written = await seals.insertAll(db, all, unchanged);
     if (written) for (const { entry } of records) onRecord(entry);

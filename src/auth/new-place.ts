@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { dayMs } from '../core/durations.ts';
 import type { UserId } from '../core/ids.ts';
 import { widerNetwork } from '../core/network.ts';
 import type { Tx } from '../db/database.ts';
@@ -7,7 +8,6 @@ import type { NewEvent } from '../events/index.ts';
 import type { Seals } from '../keys/index.ts';
 
 const daysRemembered = 30;
-const dayMs = 86_400_000;
 /** Enough rows to find one that is intact. */
 const maxRows = 10;
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { homedir, platform } from 'node:os';
 import { join } from 'node:path';
+import { dayMs, hourMs } from '../core/durations.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { Redacted } from '../core/redacted.ts';
 import { type AllowedHosts, readAllowedHost } from '../outbound/index.ts';
@@ -128,8 +129,6 @@ const readAllowedHosts = (env: Env): AllowedHosts => {
   return new Set(hosts);
 };
 
-const hour = 3_600_000;
-
 const readDirectories = (env: Env): Pick<Config, 'dataDir' | 'configDir'> => ({
   dataDir: env.KEYHOLD_DATA_DIR ?? (isRoot() ? '/var/lib/keyhold' : userDirectory('data')),
   configDir: env.KEYHOLD_CONFIG_DIR ?? (isRoot() ? '/etc/keyhold' : userDirectory('config')),
@@ -160,10 +159,10 @@ export const readConfig = (env: Env): Config => ({
   rateLimit: integer(env, 'KEYHOLD_RATE_LIMIT', 2000, 1, 1_000_000),
   metricsPort: readMetricsPort(env),
   logLevel: readLogLevel(env),
-  waitingMs: integer(env, 'KEYHOLD_WAITING_HOURS', 24, 0, 8760) * hour,
+  waitingMs: integer(env, 'KEYHOLD_WAITING_HOURS', 24, 0, 8760) * hourMs,
   versionsKept: integer(env, 'KEYHOLD_VERSIONS_KEPT', 10, 1, 1000),
-  refreshMs: integer(env, 'KEYHOLD_REFRESH_DAYS', 30, 1, 3650) * 24 * hour,
+  refreshMs: integer(env, 'KEYHOLD_REFRESH_DAYS', 30, 1, 3650) * dayMs,
   reminderDays: readReminderDays(env),
-  deletedMs: integer(env, 'KEYHOLD_DELETED_DAYS', 30, 1, 3650) * 24 * hour,
-  graceMs: integer(env, 'KEYHOLD_GRACE_HOURS', 24, 1, 8760) * hour,
+  deletedMs: integer(env, 'KEYHOLD_DELETED_DAYS', 30, 1, 3650) * dayMs,
+  graceMs: integer(env, 'KEYHOLD_GRACE_HOURS', 24, 1, 8760) * hourMs,
 });

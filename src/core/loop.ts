@@ -56,7 +56,7 @@ export const createComplaints = (complain: (message: string) => void) => {
       if (message !== last) complain(message);
       last = message;
     },
-    /** All is well again: the next complaint is passed on, whatever it says. */
+    /** Forgets the last complaint, after something succeeded: the next one is passed on even if it says the same. */
     over: (): void => {
       last = '';
     },

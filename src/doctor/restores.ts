@@ -1,7 +1,6 @@
 import { sql } from 'kysely';
 import type { Db } from '../db/database.ts';
 import type { RawRow } from '../db/json-rows.ts';
-import type { HoldRow, RestoreRow } from '../db/tables/index.ts';
 import { type Check, type Finding, fine, found } from './finding.ts';
 import type { IsIntact } from './seals.ts';
 
@@ -23,14 +22,13 @@ export const checkRestores = async (db: Db, isIntact: IsIntact): Promise<Check> 
 };
 
 const findingOf = (row: RawRow, due: string): Finding => {
-  const { backup_created_at, restored_at } = row as unknown as RestoreRow;
-  const what = `The database was restored at ${timeOf(restored_at)} from a backup of ${timeOf(backup_created_at)}. ${due}`;
+  const [restored, made] = [timeOf(row['restored_at']), timeOf(row['backup_created_at'])];
+  const what = `The database was restored at ${restored} from a backup of ${made}. ${due}`;
   return { what, remedy };
 };
 
 const jumpFinding = (row: RawRow, due: string): Finding => {
-  const { noticed_at, seconds } = row as unknown as HoldRow;
-  const what = `At ${timeOf(noticed_at)} the clock was found to have gone ${Number(seconds)} seconds ahead. ${due}`;
+  const what = `At ${timeOf(row['noticed_at'])} the clock was found to have gone ${Number(row['seconds'])} seconds ahead. ${due}`;
   return {
     what,
     remedy:

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { dayMs } from '../core/durations.ts';
 import type { Sweep } from '../core/sweep.ts';
 import type { Tx } from '../db/database.ts';
 import type { RawRow } from '../db/json-rows.ts';
@@ -25,7 +26,7 @@ export const createTrimEvents =
     return old.length;
   };
 
-const keptMs = 30 * 24 * 3_600_000;
+const keptMs = 30 * dayMs;
 
 /** Deletes events that people could read for 30 days. */
 export const eventSweep = (seals: Pick<Seals, 'isIntact'>): Sweep<Tx> => {

@@ -3,13 +3,13 @@ import { createComplaints, createLoop } from '../core/loop.ts';
 /** Gives positions to events while the service runs. */
 export interface EventWriter {
   start(): void;
-  /** Stops after the batch under way, however many events wait. Whoever runs next goes on. */
+  /** Stops after the current batch, even if more events wait. Another service, or the next start, goes on. */
   stop(): Promise<void>;
 }
 
 interface Deps {
   readonly givePositions: () => Promise<number>;
-  /** Called after positions were given, so that whoever reads events looks for them now. */
+  /** Called after positions were given, so that readers of events look for them now. */
   readonly onGiven: () => void;
   readonly log: { warn(details: object, message: string): void };
 }

@@ -41,7 +41,7 @@ export const createDecisions = (deps: Deps) => {
   const refuse = (tx: Tx, caller: Caller, action: Deciding, row: HandoverRow | null, error: KeyholdError) =>
     audit.refuse(tx, caller, action, { target: row && targetOf(row), error });
 
-  /** Locks whoever gives, and then the offer itself, which nobody else can decide about meanwhile. */
+  /** Locks the giver and then the offer, so that nobody else can accept or cancel it meanwhile. */
   const decide = async <T>(
     tx: Tx,
     caller: Caller,

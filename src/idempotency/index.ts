@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
+import { dayMs } from '../core/durations.ts';
 import { KeyholdError } from '../core/errors.ts';
 import { canonicalJson } from '../core/json.ts';
 import type { Outcome, Tx } from '../db/database.ts';
@@ -26,7 +27,7 @@ interface Deps {
   readonly digestKey: Buffer;
 }
 
-const keptMs = 24 * 3_600_000;
+const keptMs = dayMs;
 
 export type Idempotency = ReturnType<typeof createIdempotency>;
 

@@ -2,6 +2,7 @@ import { type Mutate, waitingPeriod } from '../access/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
+import { dayMs } from '../core/durations.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
 import type { Page, Paged } from '../core/page.ts';
 import { type Db, mapDbErrors } from '../db/database.ts';
@@ -25,7 +26,7 @@ interface Deps {
 }
 
 /** How long notices are kept, in milliseconds. */
-const keptMs = 30 * 86_400_000;
+const keptMs = 30 * dayMs;
 
 export const createNoticeList = ({ db, clock, audit, mutate, queries, telling, show }: Deps) => {
   const page = async (caller: Caller, unread: boolean, at: Page): Promise<Paged<Notice>> => {

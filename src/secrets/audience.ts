@@ -57,7 +57,7 @@ export const createAudience = ({ sessions }: Deps): Audience => {
     return scope === 'session' ? [owner_id, ...(await inSession(db, session_id))] : [owner_id];
   };
 
-  /** Sharing concerns the two, whoever else the secret is shared with; a move, those who had access and those who have it. */
+  /** Sharing concerns the owner and that one user only; a move, those who had access and those who have it now. */
   const toldOf = async (
     db: Db,
     action: ChangeAction,

@@ -1,6 +1,7 @@
 import type { Refusal } from '../access/index.ts';
 import type { AuditEntry } from '../audit/index.ts';
 import type { Clock } from '../core/clock.ts';
+import { hourMs } from '../core/durations.ts';
 import type { SecretId, UserId } from '../core/ids.ts';
 import { createNews } from '../core/news.ts';
 import type { SealedTableName } from '../db/tables/index.ts';
@@ -30,7 +31,7 @@ export interface RefusalEntries {
   brokenEntry(broken: BrokenSecret): AuditEntry;
 }
 
-const quietMs = 3_600_000;
+const quietMs = hourMs;
 
 export const createRefusalEntries = (clock: Clock): RefusalEntries => {
   const news = createNews(clock, quietMs);

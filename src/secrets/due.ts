@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import { type Audit, type AuditEntry, systemActor } from '../audit/index.ts';
+import { dayMs } from '../core/durations.ts';
 import { idsOf, nilId, type SecretId } from '../core/ids.ts';
 import { afterIds } from '../core/purge.ts';
 import type { Sweep } from '../core/sweep.ts';
@@ -21,7 +22,6 @@ interface Deps {
 
 type Kind = ReminderRow['kind'];
 
-const dayMs = 24 * 3_600_000;
 const columnOf = { expires: 'expires_at', rotate: 'rotate_after' } as const satisfies Record<Kind, keyof SecretRow>;
 
 const dueOf = (row: SecretRow, kind: Kind): Date | null => row[columnOf[kind]];
@@ -53,7 +53,7 @@ export const createDue = ({ seals, audit, audience, reminderDays, deletedMs }: D
     const due_at = dueOf(row, kind);
     if (due_at === null || !row.is_active || row.deleted_at !== null) return null;
     const step = stepAt(due_at, now);
-    // What had passed when the secret was made was known to whoever made it.
+    // The owner knew what had passed already when they made the secret.
     return step === null || isTooEarly(row, due_at, step) ? null : { secret_id: row.id, kind, due_at, step };
   };
 
@@ -101,7 +101,7 @@ export const createDue = ({ seals, audit, audience, reminderDays, deletedMs }: D
   };
 
   /**
-   * As `dueIds`, of those of these secrets that are not being changed, locked. Whoever sets another date notes the steps that
+   * As `dueIds`, of those of these secrets that are not being changed, locked. A change of the date notes the steps that
    * have passed, which must be seen here and not be overwritten.
    */
   const lockDue = async (tx: Tx, kind: Kind, now: Date, ids: readonly SecretId[]): Promise<SecretId[]> => {

@@ -4,6 +4,7 @@ import { visibleBranches } from '../access/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
+import { dayMs } from '../core/durations.ts';
 import { idsOf, type SecretId, type UserId } from '../core/ids.ts';
 import { pageOf, readCursor } from '../core/page.ts';
 import { type Db, inTransaction, mapDbErrors } from '../db/database.ts';
@@ -55,7 +56,6 @@ interface Deps {
   readonly users: Pick<Users, 'cards'>;
 }
 
-const dayMs = 24 * 3_600_000;
 const soonMs = 14 * dayMs;
 const unusedMs = 90 * dayMs;
 const pageSize = 200;

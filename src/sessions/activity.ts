@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { isSessionActive } from '../access/index.ts';
 import type { Clock } from '../core/clock.ts';
+import { hourMs } from '../core/durations.ts';
 import { type Db, inTransaction } from '../db/database.ts';
 import type { SessionRow } from '../db/tables/index.ts';
 import type { Now } from '../db/time.ts';
@@ -18,7 +19,7 @@ interface Deps {
 export type NoteActivity = (session: SessionRow) => Promise<void>;
 
 /** How exactly the time of the last activity is known: a session ends by idleness up to this much early. */
-const exactMs = 3_600_000;
+const exactMs = hourMs;
 
 /**
  * Notes that a request named the session, at most once an hour, and only where the session can end by idleness. A session that

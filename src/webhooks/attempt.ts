@@ -98,7 +98,8 @@ export const createAttempt = (deps: Deps): Attempt => {
     try {
       return resultOf(await send(parsed.target, { method: 'POST', headers, body }, stop), webhook, clock.now());
     } catch (error) {
-      if (!(error instanceof OutboundError)) throw error;
+      // Nothing else is known to be thrown by sending. It would come again for ever if it were not counted.
+      if (!(error instanceof OutboundError)) return failed('unreachable');
       return error.failure === 'stopped' ? { kind: 'stopped' } : failed(error.failure);
     }
   };

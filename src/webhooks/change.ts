@@ -1,6 +1,7 @@
 import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
+import { dayMs } from '../core/durations.ts';
 import type { WebhookId } from '../core/ids.ts';
 import type { WebhookRow } from '../db/tables/index.ts';
 import type { Seals, WebhookSecrets } from '../keys/index.ts';
@@ -26,7 +27,7 @@ interface Deps {
   readonly openWebhook: OpenWebhook;
 }
 
-const previousKeptMs = 24 * 3_600_000;
+const previousKeptMs = dayMs;
 
 /** The row's columns after a change, but for its address. */
 const changed = (row: WebhookRow, { event_types = row.event_types, state = row.state }: ChangeWebhook) => ({

@@ -1,5 +1,4 @@
 import type { EventRowId } from '../core/ids.ts';
-import type { JsonObject } from '../core/json.ts';
 import type { Db } from '../db/database.ts';
 import type { EventRow } from '../db/tables/index.ts';
 import { type Notices, wholeViewer } from '../notices/index.ts';
@@ -7,7 +6,7 @@ import { type Notices, wholeViewer } from '../notices/index.ts';
 /** What users are told of events, as it is decided when they are told. */
 export interface Telling {
   /** What the users of these rows are told, with names; a row is left out when its user may not be told any more. */
-  describe(db: Db, rows: readonly EventRow[]): Promise<ReadonlyMap<EventRowId, JsonObject>>;
+  describe(db: Db, rows: readonly EventRow[]): Promise<ReadonlyMap<EventRowId, object>>;
   /** Whether the user of this row may still be told. */
   mayTell(db: Db, row: EventRow): Promise<boolean>;
 }
@@ -23,7 +22,7 @@ export const createTelling = ({ tell, show, mayTell }: Deps): Telling => ({
     return new Map(
       views.flatMap(({ id: _id, type: _type, at: _at, ...data }, at) => {
         const row = told[at]?.row;
-        return row === undefined ? [] : [[row.id, data as unknown as JsonObject] as const];
+        return row === undefined ? [] : [[row.id, data] as const];
       }),
     );
   },

@@ -1,8 +1,9 @@
+import { dayMs } from '../core/durations.ts';
 import type { Sweep } from '../core/sweep.ts';
 import type { Tx } from '../db/database.ts';
 import type { WebhookQueries } from './queries.ts';
 
-const keptMs = 30 * 24 * 3_600_000;
+const keptMs = 30 * dayMs;
 
 /** Deletes deliveries that are over 30 days after they were made, dead letters included. */
 export const trimDeliveries = ({ trim }: Pick<WebhookQueries, 'trim'>): Sweep<Tx> => ({

@@ -149,7 +149,7 @@ const addDeliveries = ({ gated }: Routes, { webhooks }: Services): void => {
     operationId: 'testWebhook',
     tag,
     summary: 'Send an event of type webhook.test',
-    description: 'It is answered at once. The list of deliveries tells what came of it.',
+    description: 'The answer does not wait for the receiver. Look at the list of deliveries for the result.',
     requires,
     params: schema.WebhookParams,
     status: 200,
