@@ -1,49 +1,19 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { newRootKey, startApp, type TestApp } from '../support/app.ts';
-import { settableClock } from '../support/clock.ts';
+import { expect, it, vi } from 'vitest';
 import { count, seed } from '../support/counts.ts';
-import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { type Answer, send } from '../support/http.ts';
 import { unlessOverloaded } from '../support/overload.ts';
-import {
-  expectStatus,
-  keepSecret,
-  logIn,
-  logInAdmin,
-  type Person,
-  password,
-  startSession,
-  uniqueName,
-} from '../support/people.ts';
+import { keepSecret, type Person, startSession } from '../support/people.ts';
+import { useTwoServices } from '../support/two-services.ts';
 
 /*
  * Sharing, unsharing, new values and new keys, the end of a session and erasures at the same time. Some order of the requests must
  * explain every answer, and afterwards nobody reaches a value whom no order allows it.
  */
 
-let database: TestDatabase;
-let apps: readonly [TestApp, TestApp];
-let root: Person;
-beforeAll(async () => {
-  database = await freshDatabase();
-  const shared = { database, clock: settableClock(), rootKey: newRootKey() };
-  apps = [await startApp(shared), await startApp(shared)];
-  root = await logInAdmin(apps[0]);
-});
-afterAll(async () => {
-  await Promise.all(apps.map((app) => app.close()));
-  await database.drop();
-});
-
+const two = useTwoServices();
+const { newUser, sql } = two;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-const sql = async (text: string, values: unknown[] = []) => (await database.client.query(text, values)).rows;
-
-const newUser = async (name: string): Promise<Person> => {
-  const body = { username: uniqueName(name), password };
-  expectStatus(await root.call('POST', '/users', { body }), 201);
-  return await logIn(apps[0], body.username);
-};
 
 interface Scene {
   readonly owner: Person;
@@ -100,13 +70,13 @@ const requestOf = (scene: Scene, verb: Verb): Request => {
     case 'end':
       return [owner, 'POST', `/sessions/${session}/end`];
     case 'erase the owner':
-      return [root, 'DELETE', `/users/${owner.id}`];
+      return [two.root, 'DELETE', `/users/${owner.id}`];
     case 'erase the grantee':
-      return [root, 'DELETE', `/users/${grantee.id}`];
+      return [two.root, 'DELETE', `/users/${grantee.id}`];
     case 'the owner erases themself':
       return [owner, 'DELETE', `/users/${owner.id}`];
     case 're-encrypt the owner':
-      return [root, 'POST', '/admin/keys/reencrypt', { body: { user_id: owner.id } }];
+      return [two.root, 'POST', '/admin/keys/reencrypt', { body: { user_id: owner.id } }];
     case 'reveal what is given':
       return [grantee, 'GET', `/secrets/${given}/value`];
     case 'reveal what is inside':
@@ -120,7 +90,7 @@ const perform = async (scene: Scene, verb: Verb, at: 0 | 1): Promise<Happened> =
   const [who, method, path, options] = requestOf(scene, verb);
   const sent = performance.now();
   const answer = await unlessOverloaded(() =>
-    send(apps[at].url, method, `/api/v1${path}`, { token: who.token, ...options }),
+    send(two.apps[at].url, method, `/api/v1${path}`, { token: who.token, ...options }),
   );
   return { verb, sent, answered: performance.now(), answer };
 };
@@ -227,7 +197,7 @@ it('erasures that race with shares, values, ends and each other have the outcome
     fc.asyncProperty(drawn, async ({ sharedAtFirst, requests }) => {
       const scene = await setScene(sharedAtFirst);
       // Re-encryptions of earlier rounds wait for a minute of this clock before they destroy a key.
-      apps[0].clock.advance(2000);
+      two.apps[0].clock.advance(2000);
       const history = await Promise.all(
         requests.map(async ({ verb, after, at }) => {
           await pause(after);

@@ -1,23 +1,12 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import { examineDatabase } from '../../src/doctor/index.ts';
-import { newRootKey, startApp, type TestApp } from '../support/app.ts';
-import { settableClock } from '../support/clock.ts';
 import { count, seed } from '../support/counts.ts';
-import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { type Answer, send } from '../support/http.ts';
 import { unlessOverloaded } from '../support/overload.ts';
-import {
-  expectStatus,
-  keepSecret,
-  logIn,
-  logInAdmin,
-  type Person,
-  password,
-  startSession,
-  uniqueName,
-} from '../support/people.ts';
+import { expectStatus, keepSecret, type Person, startSession } from '../support/people.ts';
+import { useTwoServices } from '../support/two-services.ts';
 import { isExplained, type Operation, operations, type Party, type State } from './handover-race-model.ts';
 import { type Happened, told } from './linearizable.ts';
 
@@ -26,28 +15,9 @@ import { type Happened, told } from './linearizable.ts';
  * erasures. Some order of the requests must explain every answer, and afterwards every value opens with its owner's key.
  */
 
-let database: TestDatabase;
-let apps: readonly [TestApp, TestApp];
-let root: Person;
-beforeAll(async () => {
-  database = await freshDatabase();
-  const shared = { database, clock: settableClock(), rootKey: newRootKey() };
-  apps = [await startApp(shared), await startApp(shared)];
-  root = await logInAdmin(apps[0]);
-});
-afterAll(async () => {
-  await Promise.all(apps.map((app) => app.close()));
-  await database.drop();
-});
-
+const two = useTwoServices();
+const { newUser, sql } = two;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-const sql = async (text: string, values: unknown[] = []) => (await database.client.query(text, values)).rows;
-
-const newUser = async (name: string): Promise<Person> => {
-  const body = { username: uniqueName(name), password };
-  expectStatus(await root.call('POST', '/users', { body }), 201);
-  return await logIn(apps[0], body.username);
-};
 
 let parties: Partial<Record<Party, Person>> = {};
 
@@ -109,10 +79,10 @@ const requestOf = ({ parties: { giver, receiver, other }, ...scene }: Scene, ope
     accept: [receiver, 'POST', `${offer}/accept`],
     cancel: [giver, 'POST', `${offer}/cancel`],
     decline: [receiver, 'POST', `${offer}/cancel`],
-    'erase the giver': [root, 'DELETE', `/users/${giver.id}`],
-    'erase the receiver': [root, 'DELETE', `/users/${receiver.id}`],
-    're-encrypt the giver': [root, 'POST', '/admin/keys/reencrypt', { user_id: giver.id }],
-    're-encrypt the receiver': [root, 'POST', '/admin/keys/reencrypt', { user_id: receiver.id }],
+    'erase the giver': [two.root, 'DELETE', `/users/${giver.id}`],
+    'erase the receiver': [two.root, 'DELETE', `/users/${receiver.id}`],
+    're-encrypt the giver': [two.root, 'POST', '/admin/keys/reencrypt', { user_id: giver.id }],
+    're-encrypt the receiver': [two.root, 'POST', '/admin/keys/reencrypt', { user_id: receiver.id }],
     'the giver reveals': [giver, 'GET', `${secret}/value`],
     'the receiver reveals': [receiver, 'GET', `${secret}/value`],
     'the other reveals': [other, 'GET', `${secret}/value`],
@@ -129,7 +99,7 @@ const perform = async (scene: Scene, operation: Operation, at: 0 | 1): Promise<H
   const [who, method, path, body] = requestOf(scene, operation);
   const options = { token: who.token, ...(body === undefined ? {} : { body }) };
   const sent = performance.now();
-  const answer = await unlessOverloaded(() => send(apps[at].url, method, `/api/v1${path}`, options));
+  const answer = await unlessOverloaded(() => send(two.apps[at].url, method, `/api/v1${path}`, options));
   return { operation, sent, answered: performance.now(), answer: said(operation, answer) };
 };
 
@@ -146,7 +116,7 @@ const ownersOf = async (secret: string): Promise<readonly string[]> =>
 
 /** What the doctor finds in rows and values. */
 const damage = async (): Promise<Record<string, readonly unknown[]>> => {
-  const { db, config, rootKeys } = apps[0];
+  const { db, config, rootKeys } = two.apps[0];
   const target = { env: {}, config, rootKeys: rootKeys.read(), clock: systemClock, full: true };
   const found: Record<string, readonly unknown[]> = {};
   for await (const { name, findings } of examineDatabase(db, target))
@@ -177,7 +147,7 @@ it('a hand-over that races with everything else has the outcome of some order, a
     fc.asyncProperty(drawn, async ({ accept, requests, ...how }) => {
       const { scene, start } = await setScene(how);
       // Re-encryptions of earlier rounds wait for a minute of this clock before they destroy a key.
-      apps[0].clock.advance(2000);
+      two.apps[0].clock.advance(2000);
       const all = [{ operation: 'accept', ...accept } as const, ...requests];
       const happened = await Promise.all(
         all.map(async ({ operation, after, at }) => {
