@@ -3,7 +3,7 @@ import { operator } from '../../src/core/caller.ts';
 import { startApp, type TestApp } from '../support/app.ts';
 import { settableClock } from '../support/clock.ts';
 import { until } from '../support/deadlines.ts';
-import { expectStatus, logIn, logInAdmin, type Person, people, startSession, uniqueName } from '../support/people.ts';
+import { expectStatus, lasting, logInAdmin, type Person, people, startSession, uniqueName } from '../support/people.ts';
 
 const dayMs = 24 * 3_600_000;
 
@@ -12,7 +12,7 @@ let ada: Person;
 
 beforeEach(async () => {
   app = await startApp({ clock: settableClock(new Date(Date.now() + 3_600_000)), movesDatabaseClock: true });
-  ({ ada } = await people(app, await logInAdmin(app), 'ada'));
+  ada = await lasting((await people(app, await logInAdmin(app), 'ada')).ada);
 });
 afterEach(() => app.close());
 
@@ -27,11 +27,6 @@ const inDays = (count: number): string => new Date(app.clock.now().getTime() + c
 const create = async (fields: object): Promise<string> => {
   const body = { name: uniqueName(), type: 'password', value: 'pw', ...fields };
   return expectStatus(await ada.call('POST', '/secrets', { body }), 201).body.id;
-};
-
-/** After a long while, a login is over. */
-const again = async (): Promise<void> => {
-  ada = await logIn(app, 'ada');
 };
 
 /** What was told of a secret because of time, oldest first. */
@@ -118,11 +113,9 @@ describe('the owner of a secret that expires', () => {
     const id = await create({ expires_at: inDays(10) });
     await days(7);
     expect(await told(id)).toEqual(['secret.expiring 3']);
-    await again();
     expectStatus(await ada.call('PATCH', `/secrets/${id}`, { body: { expires_at: inDays(2) } }), 200);
     await days(0.5);
     expect(await told(id)).toEqual(['secret.expiring 3']);
-    await again();
     expectStatus(await ada.call('PATCH', `/secrets/${id}`, { body: { expires_at: inDays(30) } }), 200);
     await days(16);
     expect(await told(id)).toEqual(['secret.expiring 3', 'secret.expiring 14']);
@@ -132,7 +125,6 @@ describe('the owner of a secret that expires', () => {
     const first = inDays(20);
     const id = await create({ expires_at: first });
     app.clock.advance(17.5 * dayMs);
-    await again();
     // The reminder of the first date waits while it is written.
     await app.database.client.query(`create function wait_here() returns trigger language plpgsql as $$ begin
         perform pg_catalog.pg_advisory_xact_lock(42); return new; end $$;
@@ -171,7 +163,6 @@ describe('the owner of a secret that expires', () => {
     expectStatus(await ada.call('POST', `/secrets/${inactive}/deactivate`), 200);
     await days(12);
     expect([...(await told(deleted)), ...(await told(inactive))]).toEqual([]);
-    await again();
     expectStatus(await ada.call('POST', `/secrets/${inactive}/activate`), 200);
     await days(0);
     expect(await told(inactive)).toEqual(['secret.expiring 3']);
@@ -188,7 +179,6 @@ it('dates that are months or thousands of years away set no timer, and nothing i
   await days(0);
   await days(30);
   expect(await Promise.all(secrets.map(told))).toEqual([[], []]);
-  await again();
   expectStatus(await ada.call('GET', `/secrets/${secrets[0]}/value`, { session: session.id }), 200);
   await days(16);
   expect(await Promise.all(secrets.map(told))).toEqual([['secret.expiring 14'], []]);
@@ -211,7 +201,6 @@ describe('a deleted secret', () => {
     expectStatus(await ada.call('PUT', `/secrets/${id}/value`, { body: { value: 'pw2' } }), 200);
     expectStatus(await ada.call('DELETE', `/secrets/${id}`), 204);
     await days(29.9);
-    await again();
     expectStatus(await ada.call('POST', `/secrets/${id}/recover`), 200);
     expectStatus(await ada.call('DELETE', `/secrets/${id}`), 204);
     await days(29.9);

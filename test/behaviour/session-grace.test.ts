@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startApp, type TestApp } from '../support/app.ts';
 import { settableClock } from '../support/clock.ts';
-import { expectStatus, logIn, logInAdmin, type Person, people, startSession, uniqueName } from '../support/people.ts';
+import { expectStatus, lasting, logInAdmin, type Person, people, startSession, uniqueName } from '../support/people.ts';
 import { storeAs } from '../support/stored-rows.ts';
 import { tableContents } from '../support/table-contents.ts';
 
@@ -14,15 +14,17 @@ let linus: Person;
 
 beforeEach(async () => {
   app = await startApp({ clock: settableClock(new Date(Date.now() + hourMs)), movesDatabaseClock: true });
-  ({ ada, grace, linus } = await people(app, await logInAdmin(app), 'ada', 'grace', 'linus'));
+  const made = await people(app, await logInAdmin(app), 'ada', 'grace', 'linus');
+  ada = await lasting(made.ada);
+  grace = await lasting(made.grace);
+  linus = await lasting(made.linus);
 });
 afterEach(() => app.close());
 
-/** What became due until now is done; logins are renewed. */
+/** What became due until now is done. */
 const hours = async (count: number): Promise<void> => {
   app.clock.advance(count * hourMs);
   await app.app.sweeper.nudge();
-  [ada, grace, linus] = [await logIn(app, 'ada'), await logIn(app, 'grace'), await logIn(app, 'linus')];
 };
 
 /** Ada's session, which the others have joined. */
@@ -208,7 +210,7 @@ describe('a session that ends by itself', () => {
     const session = await start({ expires_at });
     const id = await lend(grace, session, 'a');
     app.clock.advance(2 * hourMs);
-    expect((await (await logIn(app, 'linus')).call('GET', '/secrets', { session })).status).toBe(403);
+    expect((await linus.call('GET', '/secrets', { session })).status).toBe(403);
     await hours(0);
     const shown = expectStatus(await ada.call('GET', `/sessions/${session}`), 200).body;
     expect([shown.status, shown.ended_at]).toEqual(['ended', expires_at]);
@@ -256,11 +258,10 @@ describe('a session that ends by itself', () => {
     const at = async () => (await ada.call('GET', `/sessions/${session}`)).body.last_active_at;
     const first = await at();
     app.clock.advance(0.9 * hourMs);
-    await (await logIn(app, 'grace')).call('GET', '/secrets', { session });
-    ada = await logIn(app, 'ada');
+    await grace.call('GET', '/secrets', { session });
     expect(await at()).toBe(first);
     app.clock.advance(0.1 * hourMs);
-    await (await logIn(app, 'grace')).call('GET', '/secrets', { session });
+    await grace.call('GET', '/secrets', { session });
     expect(await at()).toBe(app.clock.now().toISOString());
   });
 });

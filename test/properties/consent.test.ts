@@ -19,7 +19,7 @@ import { createPlatform } from '../support/platform.ts';
 const second = 1000;
 const minute = 60_000;
 const hour = 3_600_000;
-const histories = isFull ? 2000 : 40;
+const histories = isFull ? 2000 : 20;
 const platform = createPlatform('https://platform.example');
 
 /** What others do: two people, one of whom owns the session. */

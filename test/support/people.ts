@@ -1,3 +1,4 @@
+import { offeredPermissions, type Permission } from '../../src/core/permissions.ts';
 import type { TestApp } from './app.ts';
 import { adminPassword } from './app.ts';
 import type { Answer, RequestOptions } from './http.ts';
@@ -51,6 +52,14 @@ export const people = async <N extends string>(
     made[name] = await logIn(app, name);
   }
   return made;
+};
+
+const ofUsers = offeredPermissions.filter((permission) => permission !== 'admin');
+
+/** The same person by a token that lasts while a test moves the clock, with these permissions. */
+export const lasting = async (person: Person, permissions: readonly Permission[] = ofUsers): Promise<Person> => {
+  const body = { name: 'lasting', permissions, expires_in: 365 * 24 * 3600 };
+  return person.with(expectStatus(await person.call('POST', '/auth/tokens', { body }), 201).body.token);
 };
 
 let count = 0;

@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, beforeEach } from 'vitest';
 import { type StartOptions, startApp, type TestApp } from './app.ts';
 import { settableClock } from './clock.ts';
-import { expectStatus, logInAdmin, type Person, people, uniqueName } from './people.ts';
+import { lasting, logInAdmin, type Person, people, uniqueName } from './people.ts';
 import { answerWith, type Receiver, startReceiver } from './receiver.ts';
 
 const hour = 3_600_000;
-const year = 365 * 24 * 3600;
 
 /** A service, two receivers that it may send to, and a user for each test. */
 export interface WebhookWorld {
@@ -17,11 +16,6 @@ export interface WebhookWorld {
   readonly ada: Person;
   newPerson(): Promise<Person>;
 }
-
-const lasting = async (person: Person, permissions: readonly string[]): Promise<Person> => {
-  const body = { name: 'lasting', permissions, expires_in: year };
-  return person.with(expectStatus(await person.call('POST', '/auth/tokens', { body }), 201).body.token);
-};
 
 /** Sets a world up for the tests of a file. */
 export const useWebhookWorld = (
