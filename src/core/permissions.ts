@@ -9,13 +9,16 @@ export const offeredPermissions = [
   'secrets:own',
   'sessions:read',
   'sessions:write',
+  'graph:read',
+  'graph:write',
+  'graph:own',
   'events:read',
   'webhooks:manage',
   'admin',
 ] as const;
 
 /** Permissions of features that do not exist yet. They grant nothing; no new token is given one, stored tokens may have them. */
-const reservedPermissions = ['graph:read', 'graph:write', 'audit:read'] as const;
+const reservedPermissions = ['audit:read'] as const;
 
 /** Every permission that a stored token may carry. */
 export const permissions = [...offeredPermissions, ...reservedPermissions] as const;

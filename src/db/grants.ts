@@ -38,6 +38,14 @@ const privileges: Record<keyof Tables, string> = {
   // The purpose, the root key and the generation of a service key never change.
   service_keys: 'SELECT, INSERT, DELETE, UPDATE (state, promoted_at)',
   audit_log: 'SELECT, INSERT',
+  memory_scopes: all,
+  memory_entities: all,
+  memory_names: all,
+  memory_merges: all,
+  memory_metadata: all,
+  memory_observations: all,
+  memory_relations: all,
+  memory_uses: all,
 };
 
 const insufficientPrivilege = '42501';

@@ -10,6 +10,7 @@ import * as webhooks from './0008-webhooks.ts';
 import * as sweeps from './0009-sweeps.ts';
 import * as handovers from './0010-handovers.ts';
 import * as sessionEnds from './0011-session-ends.ts';
+import * as graph from './0012-graph.ts';
 import type { SealFormats } from './formats.ts';
 
 export type { SealFormats } from './formats.ts';
@@ -32,4 +33,5 @@ export const migrations: Readonly<Record<string, KeyholdMigration>> = {
   '0009-sweeps': sweeps,
   '0010-handovers': handovers,
   '0011-session-ends': sessionEnds,
+  '0012-graph': graph,
 };

@@ -14,6 +14,16 @@ import { type IdempotencyRow, idempotency_keys } from './idempotency-keys.ts';
 import { type JobRow, jobs } from './jobs.ts';
 import type { LoginFailureRow } from './login-failures.ts';
 import { type LoginRow, logins } from './logins.ts';
+import type {
+  MemoryEntityRow,
+  MemoryMergeRow,
+  MemoryMetadataRow,
+  MemoryNameRow,
+  MemoryObservationRow,
+  MemoryRelationRow,
+  MemoryScopeRow,
+  MemoryUseRow,
+} from './memory.ts';
 import type { NoticeMarkRow } from './notice-marks.ts';
 import { type OwnerKeyRow, owner_keys } from './owner-keys.ts';
 import { type ParticipantRow, session_participants } from './participants.ts';
@@ -38,6 +48,12 @@ export type { HoldRow } from './holds.ts';
 export type { IdempotencyRow } from './idempotency-keys.ts';
 export type { JobRow } from './jobs.ts';
 export type { LoginRow } from './logins.ts';
+export type {
+  MemoryEntityRow,
+  MemoryObservationRow,
+  MemoryRelationRow,
+  MemoryScopeRow,
+} from './memory.ts';
 export type { OwnerKeyRow } from './owner-keys.ts';
 export type { ParticipantRow } from './participants.ts';
 export type { ReminderRow } from './reminders.ts';
@@ -80,6 +96,14 @@ export interface Tables {
   webhook_deliveries: WebhookDeliveryRow;
   service_keys: ServiceKeyRow;
   login_failures: LoginFailureRow;
+  memory_scopes: MemoryScopeRow;
+  memory_entities: MemoryEntityRow;
+  memory_names: MemoryNameRow;
+  memory_merges: MemoryMergeRow;
+  memory_metadata: MemoryMetadataRow;
+  memory_observations: MemoryObservationRow;
+  memory_relations: MemoryRelationRow;
+  memory_uses: MemoryUseRow;
 }
 
 /** Columns of a sealed table for the query builder: any statement may name them, but what it reads has no type yet. */
