@@ -95,6 +95,17 @@ export interface AuditDetails {
   'webhook.rotate_secret': Revised & { readonly keep_previous: boolean };
   'webhook.test': { readonly delivery_id: string };
   'webhook.redeliver': { readonly delivery_id: string };
+  /** A read of the memory graph: how much it answered, and in which mode. */
+  'graph.read': { readonly operation: string; readonly mode: string; readonly count: number };
+  /** New facts, by kind; those that existed already are not counted. `session_ids` are where they went. */
+  'graph.write': MemoryCounts & { readonly operation: string; readonly session_ids?: readonly string[] };
+  'graph.update': { readonly operation: string; readonly id: string; readonly version?: number };
+  'graph.merge': { readonly id: string; readonly into: string };
+  'graph.delete': MemoryCounts & { readonly operation: string };
+  'graph.import': MemoryCounts & { readonly session_id?: string };
+  'graph.export': { readonly mode: string; readonly format: string; readonly count: number };
+  /** Somebody forgot what they remembered. */
+  'graph.forget': MemoryCounts;
   'job.start': { readonly kind: string };
   'job.cancel': JobProgress;
   'job.finish': JobProgress;
@@ -141,6 +152,8 @@ export interface AuditDetails {
 
 type BackupContents = { readonly backup_id: string; readonly rows: number; readonly broken: number };
 
+type MemoryCounts = { readonly entities: number; readonly observations: number; readonly relations: number };
+
 /** Left out where the expiry was not changed, and null where it was removed. */
 type NewExpiry = { readonly expires_at?: string | null };
 
@@ -160,4 +173,4 @@ export type AuditAction = keyof AuditDetails;
 
 export type AuditTarget =
   | { readonly type: 'secret' | 'session' | 'user' | 'login' | 'token' | 'job' | 'webhook'; readonly id: string }
-  | { readonly type: 'secrets' | 'route' | 'keys'; readonly id: null };
+  | { readonly type: 'secrets' | 'route' | 'keys' | 'graph'; readonly id: null };

@@ -204,6 +204,14 @@ const stepsOf: Readonly<Record<AuditAction, StepsOf | null>> = {
   'key.give_up': null,
   'request.refused': null,
   'request.limited': null,
+  'graph.read': null,
+  'graph.write': null,
+  'graph.update': null,
+  'graph.merge': null,
+  'graph.delete': null,
+  'graph.import': null,
+  'graph.export': null,
+  'graph.forget': null,
   'row.integrity_broken': null,
 };
 

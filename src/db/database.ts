@@ -89,6 +89,18 @@ export const inTransaction = async <T>(db: Db, work: (tx: Tx) => Promise<T>): Pr
   }
 };
 
+/**
+ * As `inTransaction`, for a read of several statements: all of them see the database as it was at the first. `work` may add
+ * rows, but a change of a row that another transaction changed meanwhile fails.
+ */
+export const inSnapshot = async <T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> => {
+  try {
+    return await db.transaction().setIsolationLevel('repeatable read').execute(work);
+  } catch (error) {
+    throw asUnavailable(error);
+  }
+};
+
 /** Awaits a read outside any transaction, with database failures turned into `unavailable`. */
 export const mapDbErrors = async <T>(query: Promise<T>): Promise<T> => {
   try {

@@ -64,8 +64,7 @@ export const RELATION_TYPES = [
   'blocks',
 ] as const;
 
-export const isDerivedType = (type: string): type is DerivedType =>
-  (derivedTypes as readonly string[]).includes(type);
+export const isDerivedType = (type: string): type is DerivedType => (derivedTypes as readonly string[]).includes(type);
 
 export const isDerivedRelation = (type: string): type is DerivedRelation =>
   (derivedRelations as readonly string[]).includes(type);
