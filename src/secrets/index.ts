@@ -28,6 +28,7 @@ import { createLookAt } from './look.ts';
 import { createNewSecrets } from './new-secret.ts';
 import { createPlacement } from './placement.ts';
 import { createReveal } from './reveal.ts';
+import { createSeen } from './seen.ts';
 import { createSessionCleanup } from './session-cleanup.ts';
 import { createSharing } from './sharing.ts';
 import { createStats } from './stats.ts';
@@ -38,6 +39,7 @@ export type { ChangeSecret, CreateSecret } from './input.ts';
 export { orNameTaken } from './names.ts';
 export type { SecretFilter } from './queries.ts';
 export type { RevealItem } from './reveal.ts';
+export type { SeenSecret } from './seen.ts';
 export type { SecretView } from './view.ts';
 export { createSecretWithdrawals } from './withdraw.ts';
 
@@ -123,6 +125,7 @@ export const createSecrets = (deps: SecretsDeps) => {
     handOver: createHandOver({ clock, seals, audit, ownerKeys, changes }),
     erasing: createErasing({ clock, seals }),
     sweeps: [...due.sweeps, createSessionCleanup({ clock, seals, audit })],
+    seen: createSeen({ load }),
     knownNames: createKnownNames({ seals, sessions, load }),
   };
 };
