@@ -14,11 +14,11 @@ const expansionOf = (value: unknown): number => {
   return Object.values(value).reduce((sum: number, item) => sum + expansionOf(item), 0);
 };
 
-/** Returns the metadata unchanged. Throws `invalid_request` beyond 16 KiB or 8 levels. */
-export const checkMetadata = <T extends JsonObject | undefined>(metadata: T): T => {
+/** Returns the metadata of this field unchanged. Throws `invalid_request` beyond 16 KiB or 8 levels. */
+export const checkMetadata = <T extends JsonObject | undefined>(metadata: T, field = 'metadata'): T => {
   if (metadata === undefined) return metadata;
   const size = Buffer.byteLength(JSON.stringify(metadata)) + expansionOf(metadata);
-  if (size > maxBytes) throw invalid('metadata', 'must have at most 16 KiB.');
-  if (depthOf(metadata) > maxDepth) throw invalid('metadata', `must have at most ${maxDepth} levels.`);
+  if (size > maxBytes) throw invalid(field, 'must have at most 16 KiB.');
+  if (depthOf(metadata) > maxDepth) throw invalid(field, `must have at most ${maxDepth} levels.`);
   return metadata;
 };

@@ -6,9 +6,9 @@ const daysIn = (year: number, month: number): number => new Date(Date.UTC(year, 
 
 /**
  * An RFC 3339 instant, to the millisecond. Refuses days that no calendar has, which `Date` would move silently, and leap
- * seconds, which it does not know.
+ * seconds, which it does not know. Throws `invalid_request`.
  */
-const readInstant = (field: string, text: string): Date => {
+export const readInstant = (field: string, text: string): Date => {
   const [, year, month, day] = (rfc3339.exec(text) ?? []).map(Number);
   const date = new Date(text.toUpperCase());
   const real = year !== undefined && month !== undefined && day !== undefined && day <= daysIn(year, month);

@@ -83,7 +83,8 @@ const refuseTexts = (value: unknown, path: readonly string[]): void => {
   if (typeof value === 'string') refuseText(value, path);
   if (value === null || typeof value !== 'object') return;
   for (const [key, item] of Object.entries(value)) {
-    refuseText(key, ['name']);
+    // A name that is refused is content, so that the object it belongs to is named.
+    refuseText(key, path.length === 0 ? ['name'] : path);
     refuseTexts(item, [...path, key]);
   }
 };

@@ -20,6 +20,7 @@ const openapi = {
     { name: 'Users', description: 'Accounts' },
     { name: 'Sessions', description: 'Sessions of work and their participants' },
     { name: 'Secrets', description: 'Keeping, revealing, sharing and changing secrets' },
+    { name: 'Memory graph', description: 'What is remembered, seen only by those who may' },
     { name: 'Events', description: 'What you are told of: a list, and a stream as it happens' },
     { name: 'Hand-over', description: 'Giving secrets to a new owner' },
     { name: 'Keys', description: 'Root keys, owner keys and seal keys, and replacing them' },

@@ -16,8 +16,12 @@ export interface RouteDocs {
   /** Successful answer: its status and shape; null for one without content. */
   readonly status: 200 | 201 | 204;
   readonly answer: TSchema | null;
-  /** The answer's media type, where it isn't JSON. */
-  readonly answerType?: string;
+  /** The answer's media types, where it isn't JSON. */
+  readonly answerTypes?: readonly string[];
+  /** Headers of the answer beyond those of every answer. */
+  readonly answerHeaders?: Readonly<Record<string, TSchema>>;
+  /** The body's media types, where it isn't JSON. */
+  readonly bodyTypes?: readonly string[];
   /** True where If-Match is heeded. */
   readonly ifMatch?: true;
   /** True where Idempotency-Key is honoured. */
@@ -45,6 +49,7 @@ export const schemaOf = (route: RouteDocs, gated: boolean) => ({
   params: route.params ?? Nothing,
   querystring: route.query ?? Nothing,
   ...(route.body === undefined ? {} : { body: route.body }),
+  ...(route.bodyTypes === undefined ? {} : { consumes: [...route.bodyTypes] }),
   response: { [route.status]: answerOf(route) },
 });
 
@@ -68,9 +73,10 @@ export const documentationOf = (route: RouteDocs, gated: boolean): Documentation
   ].sort((a, b) => a - b),
 });
 
-const answerOf = ({ answer, answerType, status }: RouteDocs): object => {
+const answerOf = ({ answer, answerTypes, answerHeaders, status }: RouteDocs): object => {
   if (answer === null) return { type: 'null', description: 'Done' };
   const described = status === 201 ? 'Created' : 'Done';
-  if (answerType === undefined) return { ...answer, 'x-response-description': described };
-  return { description: described, content: { [answerType]: { schema: answer } } };
+  if (answerTypes === undefined) return { ...answer, 'x-response-description': described };
+  const content = Object.fromEntries(answerTypes.map((type) => [type, { schema: answer }]));
+  return { description: described, ...(answerHeaders === undefined ? {} : { headers: answerHeaders }), content };
 };

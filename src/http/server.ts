@@ -24,6 +24,8 @@ const second = 1000;
 
 /** The longest that a request may take, so that failures are answered within 5 s. Some routes set a longer one. */
 const handlerTimeoutMs = 4800;
+/** A search of 2,048 characters takes up to 24 KiB in an address. */
+const maxHeaderSize = 64 * kilobyte;
 const maxConnections = 4096;
 /** File descriptors that are kept for all but HTTP connections: the database's, modules, logs. */
 const reservedFiles = 128;
@@ -126,7 +128,7 @@ const createFastify = (config: HttpConfig, logger: FastifyBaseLogger): FastifyIn
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle' as const,
     routerOptions: { maxParamLength: 256 },
-    http: { headersTimeout: 10 * second, connectionsCheckingInterval: 500 },
+    http: { maxHeaderSize, headersTimeout: 10 * second, connectionsCheckingInterval: 500 },
     clientErrorHandler: answerClientError as (error: Error, socket: Socket) => void,
     frameworkErrors: (error: Error, _request: FastifyRequest, reply: FastifyReply) => {
       sendProblem(reply, asKeyholdError(error));
@@ -136,6 +138,7 @@ const createFastify = (config: HttpConfig, logger: FastifyBaseLogger): FastifyIn
   const https = {
     cert: config.tls.cert,
     key: config.tls.key.expose(),
+    maxHeaderSize,
     headersTimeout: 10 * second,
     connectionsCheckingInterval: 500,
     minVersion: 'TLSv1.2' as const,

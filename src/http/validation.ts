@@ -13,7 +13,8 @@ interface SchemaError {
 }
 
 /** A text that might be no name at all, such as a value in the wrong place, is not repeated. */
-const shown = (name: string): string => (/^[a-z_]{1,32}$/.test(name) ? name : '(unnamed)');
+const shown = (name: string): string =>
+  /^([a-z_]{1,32}|[a-z]{2,12}([A-Z][a-z]{1,11}){1,2})$/.test(name) ? name : '(unnamed)';
 
 const names = (params: object | undefined, key: string): string[] => {
   const found = (params as Record<string, unknown> | undefined)?.[key];
@@ -64,13 +65,14 @@ const validatorOf = (schema: TSchema): Validator => {
 };
 
 const readText = (type: unknown, text: unknown): unknown => {
+  if (type === 'array' && !Array.isArray(text)) return [text];
   if (typeof text !== 'string') return text;
   if (type === 'integer' && /^(0|[1-9][0-9]{0,14})$/.test(text)) return Number(text);
   if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true';
   return text;
 };
 
-/** Reads numbers and flags in their one spelling. Any other stays text, which the schema then refuses. */
+/** Reads numbers and flags in their one spelling, and lists of one. Any other stays text, which the schema then refuses. */
 const readQuery = (schema: TSchema, query: unknown): unknown => {
   const { properties = {} } = schema as { properties?: Readonly<Record<string, { type?: unknown }>> };
   const typeOf = (name: string): unknown => (Object.hasOwn(properties, name) ? properties[name]?.type : undefined);

@@ -3,7 +3,7 @@ import { startApp, type TestApp } from '../support/app.ts';
 import { expectStatus, keepSecret, logIn, logInAdmin, type Person, password, people } from '../support/people.ts';
 import { storeAs } from '../support/stored-rows.ts';
 
-const reserved = ['graph:read', 'graph:write', 'audit:read'] as const;
+const reserved = ['audit:read'] as const;
 
 let app: TestApp;
 let admin: Person;

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyPluginCallback } from 'fastify';
 import type { HttpGate } from '../gate.ts';
 import { createRoutes } from '../route.ts';
 import { authRoutes } from './auth.ts';
+import { graphRoutes } from './graph/index.ts';
 import { handoverRoutes } from './handovers.ts';
 import { importRoute } from './import.ts';
 import { jobRoutes } from './jobs.ts';
@@ -21,7 +22,8 @@ export type Services = Parameters<typeof operationRoutes>[1] &
   Parameters<typeof webhookRoutes>[1] &
   Parameters<typeof jobRoutes>[1] &
   Parameters<typeof keyRoutes>[1] &
-  Parameters<typeof noticeRoutes>[1];
+  Parameters<typeof noticeRoutes>[1] &
+  Parameters<typeof graphRoutes>[2];
 
 /** Adds every route of the service. No service is called before a request comes. */
 export const registerRoutes = async (http: FastifyInstance, gate: HttpGate, services: Services): Promise<void> => {
@@ -42,6 +44,10 @@ export const registerRoutes = async (http: FastifyInstance, gate: HttpGate, serv
     noticeRoutes(routes, services);
     scope.register((inner, _inner, ready) => {
       importRoute(inner, createRoutes(inner, gate), services.secrets);
+      ready();
+    });
+    scope.register((inner, _inner, ready) => {
+      graphRoutes(inner, gate, services);
       ready();
     });
     done();
