@@ -132,6 +132,14 @@ export interface SearchAnswer {
   readonly truncated: boolean;
 }
 
+export interface GetAnswer {
+  readonly entity: EntityView;
+  /** True where the entity has more observations than one answer holds. */
+  readonly observations_truncated: boolean;
+  readonly relations?: readonly EdgeView[];
+  readonly relations_truncated?: boolean;
+}
+
 export interface NeighbourhoodInput extends Reading {
   readonly hops: number;
   readonly direction: Direction;
@@ -281,15 +289,7 @@ export interface Graph {
   updateEntity(caller: Caller, id: string, change: ChangeEntity, version: number | null): Promise<EntityView>;
   mergeEntities(caller: Caller, id: string, into: string): Promise<EntityView>;
 
-  get(
-    caller: Caller,
-    id: string,
-    reading: Reading & { readonly relations?: boolean },
-  ): Promise<{
-    readonly entity: EntityView;
-    readonly relations?: readonly EdgeView[];
-    readonly relations_truncated?: boolean;
-  }>;
+  get(caller: Caller, id: string, reading: Reading & { readonly relations?: boolean }): Promise<GetAnswer>;
   /** The one visible entity of this exact name. Throws `state_conflict` with the candidates where there are several. */
   resolve(caller: Caller, ref: EntityRef, reading: Reading): Promise<EntityView>;
   search(caller: Caller, input: SearchInput): Promise<SearchAnswer>;

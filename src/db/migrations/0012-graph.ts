@@ -29,6 +29,7 @@ CREATE TABLE public.memory_entities (
   attributes jsonb NOT NULL,
   tags jsonb NOT NULL,
   is_activity boolean NOT NULL,
+  secret_id uuid REFERENCES public.secrets ON DELETE CASCADE,
   author_id uuid,
   agent varchar(128),
   version int NOT NULL,
@@ -39,8 +40,9 @@ CREATE TABLE public.memory_entities (
 );
 CREATE INDEX ix_memory_entities_scope_id ON public.memory_entities (scope_id, id);
 CREATE INDEX ix_memory_entities_author_id ON public.memory_entities (author_id, id) WHERE author_id IS NOT NULL;
+CREATE INDEX ix_memory_entities_secret_id ON public.memory_entities (secret_id) WHERE secret_id IS NOT NULL;
 CREATE INDEX ix_memory_entities_activity ON public.memory_entities (scope_id, id) WHERE is_activity;
-CREATE INDEX ix_memory_entities_keys ON public.memory_entities USING gin (keys);
+CREATE INDEX ix_memory_entities_keys ON public.memory_entities USING gin (keys) WITH (fastupdate = off);
 
 CREATE TABLE public.memory_names (
   scope_id uuid NOT NULL REFERENCES public.memory_scopes ON DELETE CASCADE,
@@ -87,7 +89,7 @@ CREATE TABLE public.memory_observations (
 CREATE INDEX ix_memory_observations_entity_id ON public.memory_observations (entity_id, id);
 CREATE INDEX ix_memory_observations_scope_id ON public.memory_observations (scope_id, id);
 CREATE INDEX ix_memory_observations_author_id ON public.memory_observations (author_id, id) WHERE author_id IS NOT NULL;
-CREATE INDEX ix_memory_observations_keys ON public.memory_observations USING gin (keys);
+CREATE INDEX ix_memory_observations_keys ON public.memory_observations USING gin (keys) WITH (fastupdate = off);
 
 CREATE TABLE public.memory_relations (
   id uuid PRIMARY KEY,

@@ -1,4 +1,4 @@
-import type { SessionId, UserId } from '../../core/ids.ts';
+import type { SecretId, SessionId, UserId } from '../../core/ids.ts';
 import type { JsonObject } from '../../core/json.ts';
 
 /*
@@ -27,6 +27,8 @@ export interface MemoryEntityRow {
   tags: readonly string[];
   /** True for what `createActivity` made. */
   is_activity: boolean;
+  /** The same as the id in the anchor of a secret, so that the anchor goes with the secret; null in every other row. */
+  secret_id: SecretId | null;
   author_id: UserId | null;
   agent: string | null;
   version: number;

@@ -55,7 +55,7 @@ const sharedWithUser = (view: View) => sql`select s.id from public.secrets as s
     and (n.id = ${me(view)} or s.owner_id = ${me(view)})`;
 
 /** A text column as an id; null where somebody put there what is none, which a cast would fail on. */
-const uuidOf = (column: string): RawBuilder<unknown> => {
+export const uuidOf = (column: string): RawBuilder<unknown> => {
   const ref = sql.ref(column);
   return sql`(case when ${ref} ~ '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' then ${ref}::uuid end)`;
 };
@@ -69,18 +69,24 @@ const secretsInSession = (view: View) => sql`select s.id from public.secrets as 
     and (s.owner_id = ${me(view)} or n.id = ${view.sight.session}::uuid)`;
 
 /** The caller's own newest uses. */
-const ownUses = (view: View) => sql`select r.id, r.actor_id, r.target_id from (select id, actor_id, target_id, action,
+export const ownUses = (
+  view: View,
+) => sql`select r.id, r.actor_id, r.target_id from (select id, actor_id, target_id, action,
     outcome from public.audit_log where actor_id = ${me(view)} order by id desc limit ${sql.lit(maxRecords)}) as r
   where ${isReveal('r')}`;
 
 /** The newest uses of the caller's newest secrets. */
-const usesOfOwnSecrets = (view: View) => sql`select r.id, r.actor_id, r.target_id from (select id from public.secrets
+export const usesOfOwnSecrets = (
+  view: View,
+) => sql`select r.id, r.actor_id, r.target_id from (select id from public.secrets
     where owner_id = ${me(view)} order by id desc limit ${sql.lit(maxOwnSecrets)}) as s
   cross join lateral (select u.id, u.actor_id, u.target_id from public.audit_log as u
     where u.target_id = s.id and ${isReveal('u')} order by u.id desc limit ${sql.lit(maxUsesOfSecret)}) as r`;
 
 /** Uses that activities of the visible scopes contain. */
-const usesInActivities = (view: View) => sql`select r.id, r.actor_id, r.target_id from public.memory_entities as e
+export const usesInActivities = (
+  view: View,
+) => sql`select r.id, r.actor_id, r.target_id from public.memory_entities as e
   join public.memory_uses as c on c.activity_id = e.id join public.audit_log as r on r.id = c.use_id
   where e.is_activity and ${inScopes(view.sight, 'e.scope_id')}`;
 
