@@ -50,9 +50,11 @@ export type { JobRow } from './jobs.ts';
 export type { LoginRow } from './logins.ts';
 export type {
   MemoryEntityRow,
+  MemoryNameRow,
   MemoryObservationRow,
   MemoryRelationRow,
   MemoryScopeRow,
+  MemoryUseRow,
 } from './memory.ts';
 export type { OwnerKeyRow } from './owner-keys.ts';
 export type { ParticipantRow } from './participants.ts';
