@@ -2,7 +2,8 @@ import type { Result } from './calls.ts';
 import { send } from './response.ts';
 import type { Transport, TransportResponse } from './transport.ts';
 
-type Values = Readonly<Record<string, string | number | boolean | undefined>>;
+type Value = string | number | boolean;
+type Values = Readonly<Record<string, Value | readonly Value[] | undefined>>;
 
 interface Init {
   readonly params?: { readonly path?: Values; readonly query?: Values; readonly header?: Values };
@@ -25,13 +26,13 @@ export const createCall =
   ({ server, headers, timeoutMs, transport, onChange }: CallOptions) =>
   (method: string): UntypedCall =>
   async (path, init = {}) => {
-    const body = init.body === undefined ? undefined : JSON.stringify(init.body);
+    const { type, text: body } = bodyOf(init.body);
     const { body: data, response } = await send(server, transport, {
       method,
       url: urlOf(server, path, init),
       headers: {
         ...headers,
-        ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+        ...(type === undefined ? {} : { 'Content-Type': type }),
         ...Object.fromEntries(definedIn(init.params?.header)),
       },
       body,
@@ -46,8 +47,18 @@ export const createCall =
     };
   };
 
+/** A body as it is sent: a text as it is, where a route takes one, and everything else as JSON. */
+const bodyOf = (body: unknown): { readonly type?: string; readonly text: string | undefined } => {
+  if (body === undefined) return { text: undefined };
+  if (typeof body === 'string') return { type: 'text/plain; charset=utf-8', text: body };
+  return { type: 'application/json', text: JSON.stringify(body) };
+};
+
+/** Each value with its name; those of a list one by one. */
 const definedIn = (values: Values = {}): [string, string][] =>
-  Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]));
+  Object.entries(values).flatMap(([name, value]) =>
+    value === undefined ? [] : [value].flat().map((one): [string, string] => [name, String(one)]),
+  );
 
 const urlOf = (server: string, path: string, { params = {} }: Init): URL => {
   const filled = definedIn(params.path).reduce(

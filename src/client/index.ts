@@ -30,6 +30,11 @@ export type Notice = components['schemas']['Notice'];
 /** The same as a message of the stream has it. */
 export type Event = Omit<Notice, 'unread'>;
 export type Handover = components['schemas']['Handover'];
+/** An entity of the memory graph with its observations. */
+export type Entity = components['schemas']['Entity'];
+/** An entity without its observations. */
+export type EntitySummary = components['schemas']['EntitySummary'];
+export type Relation = components['schemas']['Relation'];
 export type Webhook = components['schemas']['Webhook'];
 export type WebhookDelivery = components['schemas']['WebhookDelivery'];
 export type Job = components['schemas']['Job'];

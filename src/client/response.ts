@@ -104,6 +104,7 @@ const acceptedBody = (server: string, response: TransportResponse): unknown => {
   if (status >= 300 && status < 400) throw notKeyhold(server, 'redirects elsewhere');
   if (status < 200 || status >= 300) throw refusalOf(server, response);
   if (status === 204) return undefined;
+  if (response.header('content-type')?.startsWith('application/jsonl')) return response.text;
   const body = bodyOf(response, 'application/json');
   if (typeof body !== 'object' || body === null) {
     throw notKeyhold(server, 'answers in a form that Keyhold does not use');

@@ -16,8 +16,8 @@ export interface RouteDocs {
   /** Successful answer: its status and shape; null for one without content. */
   readonly status: 200 | 201 | 204;
   readonly answer: TSchema | null;
-  /** The answer's media types, where it isn't JSON. */
-  readonly answerTypes?: readonly string[];
+  /** The answer's media types with their shapes, where it isn't JSON alone. */
+  readonly answerTypes?: Readonly<Record<string, TSchema>>;
   /** Headers of the answer beyond those of every answer. */
   readonly answerHeaders?: Readonly<Record<string, TSchema>>;
   /** The body's media types, where it isn't JSON. */
@@ -77,6 +77,6 @@ const answerOf = ({ answer, answerTypes, answerHeaders, status }: RouteDocs): ob
   if (answer === null) return { type: 'null', description: 'Done' };
   const described = status === 201 ? 'Created' : 'Done';
   if (answerTypes === undefined) return { ...answer, 'x-response-description': described };
-  const content = Object.fromEntries(answerTypes.map((type) => [type, { schema: answer }]));
+  const content = Object.fromEntries(Object.entries(answerTypes).map(([type, schema]) => [type, { schema }]));
   return { description: described, ...(answerHeaders === undefined ? {} : { headers: answerHeaders }), content };
 };

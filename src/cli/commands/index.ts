@@ -50,6 +50,7 @@ const groups: readonly Group[] = [
     },
   },
   { heading: 'Sessions:', commands: { session: () => import('./session.ts') } },
+  { heading: 'Memory:', commands: { graph: () => import('./graph.ts') } },
   { heading: 'Being told:', commands: { webhook: () => import('./webhook.ts') } },
   {
     heading: 'The service:',

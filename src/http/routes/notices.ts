@@ -61,7 +61,7 @@ export const noticeRoutes = ({ gated }: Routes, { notices, streams }: Services):
     requires,
     status: 200,
     answer: schema.EventStream,
-    answerTypes: ['text/event-stream'],
+    answerTypes: { 'text/event-stream': schema.EventStream },
     handler: async (caller, { request, reply }) => {
       const named = request.headers['last-event-id'];
       const lastEventId = named === undefined || named === '' ? null : String(named);

@@ -74,7 +74,7 @@ export const operationRoutes = ({ open, gated }: Routes, { accessTokens, metrics
     requires: { anyOf: ['admin'] },
     status: 200,
     answer: Exposition,
-    answerTypes: ['text/plain'],
+    answerTypes: { 'text/plain': Exposition },
     handler: async (_caller, { reply }) => {
       reply.type(metrics.registry.contentType).serializer(String);
       return await metrics.registry.metrics();

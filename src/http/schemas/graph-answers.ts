@@ -225,12 +225,23 @@ export const Activities = Type.Object(
   { title: 'ActivityList', examples: [{ activities: [activityExample], next_cursor: null }] },
 );
 
-/** The lines of an export; with format=json the same facts as one document. */
+/** The lines of an export. */
 export const Export = Type.String({
   examples: [
     '{"type":"entity","name":"billing-service","entityType":"TECHNOLOGY","observations":["It reads STRIPE_KEY when it starts."]}\n',
   ],
 });
+
+/** An export with format=json. */
+export const GraphDocument = Type.Object(
+  {},
+  {
+    title: 'GraphDocument',
+    description: 'Everything that an import brings back: entities with their observations, and relations',
+    additionalProperties: true,
+    examples: [{ entities: [entityExample], relations: [relationExample] }],
+  },
+);
 
 export const omittedHeaders = {
   'Keyhold-Omitted-Ended': Type.Integer({ description: 'Facts that ended, and are left out' }),

@@ -36,7 +36,7 @@ export const exportRoutes = ({ gated }: Routes, graph: Graph): void => {
     handlerTimeout,
     status: 200,
     answer: schema.Export,
-    answerTypes: ['application/jsonl', 'application/json'],
+    answerTypes: { 'application/jsonl': schema.Export, 'application/json': schema.GraphDocument },
     answerHeaders: schema.omittedHeaders,
     handler: async (caller, { query, reply }) => {
       const { format = 'jsonl', session_id } = query;
