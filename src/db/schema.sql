@@ -141,6 +141,81 @@ CREATE TABLE logins (
   seal bytea NOT NULL,
   root_key_id character varying(16)
 );
+CREATE TABLE memory_entities (
+  id uuid NOT NULL,
+  scope_id uuid,
+  type character varying(128) NOT NULL,
+  name character varying(400),
+  attributes jsonb NOT NULL,
+  tags jsonb NOT NULL,
+  is_activity boolean NOT NULL,
+  secret_id uuid,
+  author_id uuid,
+  agent character varying(128),
+  version integer NOT NULL,
+  created_at timestamp with time zone NOT NULL,
+  updated_at timestamp with time zone NOT NULL,
+  search text NOT NULL,
+  keys integer[] NOT NULL
+);
+CREATE TABLE memory_merges (
+  merged_id uuid NOT NULL,
+  entity_id uuid NOT NULL
+);
+CREATE TABLE memory_metadata (
+  entity_id uuid NOT NULL,
+  scope_id uuid NOT NULL,
+  metadata jsonb NOT NULL,
+  author_id uuid,
+  agent character varying(128),
+  updated_at timestamp with time zone NOT NULL
+);
+CREATE TABLE memory_names (
+  scope_id uuid NOT NULL,
+  name character varying(400) NOT NULL,
+  entity_id uuid NOT NULL,
+  is_alias boolean NOT NULL
+);
+CREATE TABLE memory_observations (
+  id uuid NOT NULL,
+  entity_id uuid NOT NULL,
+  scope_id uuid NOT NULL,
+  content text NOT NULL,
+  digest bytea NOT NULL,
+  source character varying(1024),
+  confidence double precision,
+  author_id uuid,
+  agent character varying(128),
+  valid_at timestamp with time zone,
+  invalid_at timestamp with time zone,
+  created_at timestamp with time zone NOT NULL,
+  search text NOT NULL,
+  keys integer[] NOT NULL
+);
+CREATE TABLE memory_relations (
+  id uuid NOT NULL,
+  scope_id uuid NOT NULL,
+  from_id uuid NOT NULL,
+  to_id uuid NOT NULL,
+  type character varying(128) NOT NULL,
+  attributes jsonb NOT NULL,
+  source character varying(1024),
+  confidence double precision,
+  author_id uuid,
+  agent character varying(128),
+  valid_at timestamp with time zone,
+  invalid_at timestamp with time zone,
+  created_at timestamp with time zone NOT NULL
+);
+CREATE TABLE memory_scopes (
+  id uuid NOT NULL,
+  user_id uuid,
+  session_id uuid
+);
+CREATE TABLE memory_uses (
+  use_id uuid NOT NULL,
+  activity_id uuid NOT NULL
+);
 CREATE TABLE notice_marks (
   user_id uuid NOT NULL,
   "position" bigint NOT NULL
@@ -348,6 +423,30 @@ ALTER TABLE kysely_migration_lock ADD CONSTRAINT kysely_migration_lock_pkey PRIM
 ALTER TABLE login_failures ADD CONSTRAINT login_failures_pkey PRIMARY KEY (subject);
 ALTER TABLE logins ADD CONSTRAINT logins_pkey PRIMARY KEY (id);
 ALTER TABLE logins ADD CONSTRAINT logins_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE;
+ALTER TABLE memory_entities ADD CONSTRAINT memory_entities_pkey PRIMARY KEY (id);
+ALTER TABLE memory_entities ADD CONSTRAINT memory_entities_scope_id_fkey FOREIGN KEY (scope_id) REFERENCES memory_scopes(id) ON DELETE CASCADE;
+ALTER TABLE memory_entities ADD CONSTRAINT memory_entities_secret_id_fkey FOREIGN KEY (secret_id) REFERENCES secrets(id) ON DELETE CASCADE;
+ALTER TABLE memory_merges ADD CONSTRAINT memory_merges_pkey PRIMARY KEY (merged_id);
+ALTER TABLE memory_merges ADD CONSTRAINT memory_merges_entity_id_fkey FOREIGN KEY (entity_id) REFERENCES memory_entities(id) ON DELETE CASCADE;
+ALTER TABLE memory_metadata ADD CONSTRAINT memory_metadata_pkey PRIMARY KEY (entity_id, scope_id);
+ALTER TABLE memory_metadata ADD CONSTRAINT memory_metadata_entity_id_fkey FOREIGN KEY (entity_id) REFERENCES memory_entities(id) ON DELETE CASCADE;
+ALTER TABLE memory_metadata ADD CONSTRAINT memory_metadata_scope_id_fkey FOREIGN KEY (scope_id) REFERENCES memory_scopes(id) ON DELETE CASCADE;
+ALTER TABLE memory_names ADD CONSTRAINT memory_names_pkey PRIMARY KEY (scope_id, name);
+ALTER TABLE memory_names ADD CONSTRAINT memory_names_entity_id_fkey FOREIGN KEY (entity_id) REFERENCES memory_entities(id) ON DELETE CASCADE;
+ALTER TABLE memory_names ADD CONSTRAINT memory_names_scope_id_fkey FOREIGN KEY (scope_id) REFERENCES memory_scopes(id) ON DELETE CASCADE;
+ALTER TABLE memory_observations ADD CONSTRAINT memory_observations_pkey PRIMARY KEY (id);
+ALTER TABLE memory_observations ADD CONSTRAINT memory_observations_entity_id_fkey FOREIGN KEY (entity_id) REFERENCES memory_entities(id) ON DELETE CASCADE;
+ALTER TABLE memory_observations ADD CONSTRAINT memory_observations_scope_id_fkey FOREIGN KEY (scope_id) REFERENCES memory_scopes(id) ON DELETE CASCADE;
+ALTER TABLE memory_relations ADD CONSTRAINT memory_relations_pkey PRIMARY KEY (id);
+ALTER TABLE memory_relations ADD CONSTRAINT memory_relations_from_id_fkey FOREIGN KEY (from_id) REFERENCES memory_entities(id) ON DELETE CASCADE;
+ALTER TABLE memory_relations ADD CONSTRAINT memory_relations_scope_id_fkey FOREIGN KEY (scope_id) REFERENCES memory_scopes(id) ON DELETE CASCADE;
+ALTER TABLE memory_relations ADD CONSTRAINT memory_relations_to_id_fkey FOREIGN KEY (to_id) REFERENCES memory_entities(id) ON DELETE CASCADE;
+ALTER TABLE memory_scopes ADD CONSTRAINT memory_scopes_session_id_key UNIQUE (session_id);
+ALTER TABLE memory_scopes ADD CONSTRAINT memory_scopes_user_id_key UNIQUE (user_id);
+ALTER TABLE memory_scopes ADD CONSTRAINT memory_scopes_pkey PRIMARY KEY (id);
+ALTER TABLE memory_scopes ADD CONSTRAINT ck_memory_scopes_kind CHECK (((user_id IS NULL) <> (session_id IS NULL)));
+ALTER TABLE memory_uses ADD CONSTRAINT memory_uses_pkey PRIMARY KEY (use_id);
+ALTER TABLE memory_uses ADD CONSTRAINT memory_uses_activity_id_fkey FOREIGN KEY (activity_id) REFERENCES memory_entities(id) ON DELETE CASCADE;
 ALTER TABLE notice_marks ADD CONSTRAINT notice_marks_pkey PRIMARY KEY (user_id);
 ALTER TABLE owner_keys ADD CONSTRAINT owner_keys_pkey PRIMARY KEY (id);
 ALTER TABLE owner_keys ADD CONSTRAINT owner_keys_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id);
@@ -421,6 +520,23 @@ CREATE INDEX ix_jobs_unfinished ON public.jobs USING btree (id) WHERE ((state)::
 CREATE INDEX ix_login_failures_window ON public.login_failures USING btree (window_started_at);
 CREATE INDEX ix_logins_root_key_id ON public.logins USING btree (root_key_id);
 CREATE INDEX ix_logins_user_id ON public.logins USING btree (user_id);
+CREATE INDEX ix_memory_entities_activity ON public.memory_entities USING btree (scope_id, id) WHERE is_activity;
+CREATE INDEX ix_memory_entities_author_id ON public.memory_entities USING btree (author_id, id) WHERE (author_id IS NOT NULL);
+CREATE INDEX ix_memory_entities_keys ON public.memory_entities USING gin (keys) WITH (fastupdate=off);
+CREATE INDEX ix_memory_entities_scope_id ON public.memory_entities USING btree (scope_id, id);
+CREATE INDEX ix_memory_entities_secret_id ON public.memory_entities USING btree (secret_id) WHERE (secret_id IS NOT NULL);
+CREATE INDEX ix_memory_merges_entity_id ON public.memory_merges USING btree (entity_id);
+CREATE INDEX ix_memory_metadata_scope_id ON public.memory_metadata USING btree (scope_id);
+CREATE INDEX ix_memory_names_entity_id ON public.memory_names USING btree (entity_id);
+CREATE INDEX ix_memory_observations_author_id ON public.memory_observations USING btree (author_id, id) WHERE (author_id IS NOT NULL);
+CREATE INDEX ix_memory_observations_entity_id ON public.memory_observations USING btree (entity_id, id);
+CREATE INDEX ix_memory_observations_keys ON public.memory_observations USING gin (keys) WITH (fastupdate=off);
+CREATE INDEX ix_memory_observations_scope_id ON public.memory_observations USING btree (scope_id, id);
+CREATE INDEX ix_memory_relations_author_id ON public.memory_relations USING btree (author_id, id) WHERE (author_id IS NOT NULL);
+CREATE INDEX ix_memory_relations_from_id ON public.memory_relations USING btree (from_id, id) INCLUDE (scope_id, to_id, type, valid_at, invalid_at);
+CREATE INDEX ix_memory_relations_scope_id ON public.memory_relations USING btree (scope_id, id);
+CREATE INDEX ix_memory_relations_to_id ON public.memory_relations USING btree (to_id, id) INCLUDE (scope_id, from_id, type, valid_at, invalid_at);
+CREATE INDEX ix_memory_uses_activity_id ON public.memory_uses USING btree (activity_id);
 CREATE INDEX ix_owner_keys_owner_id ON public.owner_keys USING btree (owner_id);
 CREATE INDEX ix_owner_keys_retiring ON public.owner_keys USING btree (id) WHERE ((state)::text = 'retiring'::text);
 CREATE INDEX ix_owner_keys_root_key_id ON public.owner_keys USING btree (root_key_id);
@@ -494,6 +610,14 @@ GRANT INSERT, SELECT, UPDATE ON jobs TO keyhold_service;
 GRANT SELECT ON kysely_migration TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON login_failures TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON logins TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON memory_entities TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON memory_merges TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON memory_metadata TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON memory_names TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON memory_observations TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON memory_relations TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON memory_scopes TO keyhold_service;
+GRANT DELETE, INSERT, SELECT, UPDATE ON memory_uses TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON notice_marks TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON owner_keys TO keyhold_service;
 GRANT DELETE, INSERT, SELECT, UPDATE ON reminders TO keyhold_service;

@@ -50,6 +50,7 @@ const freshBash = async (env: Readonly<Record<string, string>>) => {
 const tours: readonly [string, string][] = [
   ['README.md', /## Five-minute tour\n(.*?)\n## /s.exec(read('README.md'))?.[1] ?? ''],
   ['docs/http-tour.md', read('docs/http-tour.md')],
+  ['docs/graph.md', read('docs/graph.md')],
 ];
 
 /** The README's own, and all in the soak. */
