@@ -1,5 +1,171 @@
-/** The form in which text is compared by search: what differs only in case, width or composition is equal. */
-export const fold = (text: string): string => text.normalize('NFKC').toLowerCase();
+import type { Json } from '../core/json.ts';
 
-/** The keys under which a folded text is found in a scope: hashes of the scope and of parts of the text. */
-export const keysOf = (scopeId: string, folded: string): number[] => (scopeId === folded ? [] : []);
+/*
+ * The text that search compares, and the keys under which PostgreSQL finds it. Both are made here and not in the database,
+ * so that every database answers alike, whatever its locale and extensions (decision 25).
+ */
+
+/** Letters that are the same letter to somebody who searches, though Unicode does not decompose one into the other. */
+const sameLetters: Readonly<Record<string, string>> = {
+  ß: 'ss',
+  ς: 'σ',
+  ı: 'i',
+  æ: 'ae',
+  œ: 'oe',
+  ø: 'o',
+  ł: 'l',
+  đ: 'd',
+  // Arabic: alef wasla, taa marbuta, alef maqsura, and the Persian kaf and yeh.
+  ٱ: 'ا',
+  ة: 'ه',
+  ى: 'ي',
+  ک: 'ك',
+  ی: 'ي',
+  // Typographic signs, for which people type the plain ones.
+  '’': "'",
+  '‘': "'",
+  '“': '"',
+  '”': '"',
+  '‐': '-',
+  '‒': '-',
+  '–': '-',
+  '—': '-',
+  '−': '-',
+};
+
+const sameLetter = new RegExp(`[${Object.keys(sameLetters).join('')}]`, 'gu');
+// The Arabic tatweel only stretches a word. The others are not seen: soft hyphens, joiners, byte order marks.
+const invisible = /[\p{Default_Ignorable_Code_Point}\u0640]/gu;
+const marked =
+  /([\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}\p{Script=Arabic}\p{Script=Hebrew}])[\p{Mn}\p{Me}]+/gu;
+const arabicDigit = /[\u0660-\u0669\u06f0-\u06f9]/g;
+
+/** Zero of ASCII and the Arabic digits end in the same four bits. */
+const asciiDigit = (digit: string): string => String(digit.charCodeAt(0) & 15);
+
+const ascii = /^[\0-\x7f]*$/;
+
+/**
+ * The form in which search compares text: equal where text differs only in case, width, composition, or in the marks on
+ * letters of Latin, Greek, Cyrillic, Arabic and Hebrew. Marks of other scripts make another letter, such as the Japanese
+ * dakuten, and stay.
+ */
+export const fold = (text: string): string => {
+  if (ascii.test(text)) return text.toLowerCase();
+  return text
+    .toWellFormed()
+    .normalize('NFKC')
+    .replace(invisible, '')
+    .toLowerCase()
+    .normalize('NFD')
+    .replace(marked, '$1')
+    .normalize('NFKC')
+    .replace(sameLetter, (letter) => sameLetters[letter] ?? letter)
+    .replace(arabicDigit, asciiDigit);
+};
+
+/** What kind of character this is to search: `dense` is of a script that puts no spaces between words. */
+type Kind = 'space' | 'word' | 'dense' | 'sign';
+
+const dense =
+  /[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Bopomofo}\p{scx=Hangul}\p{scx=Thai}\p{scx=Lao}\p{scx=Khmer}\p{scx=Myanmar}]/u;
+const wordCharacter = /[\p{L}\p{N}\p{M}]/u;
+
+const findKind = (character: string): Kind => {
+  if (/\s/u.test(character)) return 'space';
+  if (!wordCharacter.test(character)) return 'sign';
+  return dense.test(character) ? 'dense' : 'word';
+};
+
+/** The kinds of the characters of the basic plane that were met, by code point. */
+const knownKinds: (Kind | undefined)[] = new Array(0x1_00_00);
+
+/** The kind of a character, which is one code point. */
+export const kindOf = (character: string): Kind => {
+  const code = character.codePointAt(0) ?? 0;
+  if (code >= knownKinds.length) return findKind(character);
+  knownKinds[code] ??= findKind(character);
+  return knownKinds[code] ?? 'sign';
+};
+
+/** The hash of a scope, with which the hash of each of its grams begins. */
+export const scopeHash = (scopeId: string): number => hashOn(0x811c9dc5, scopeId);
+
+/** The key of a gram in a scope: FNV-1a over both, with the last step of MurmurHash3, as a signed 32-bit number. */
+export const keyOf = (scope: number, gram: string): number => {
+  let hash = hashOn(scope, gram);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return hash ^ (hash >>> 16);
+};
+
+const hashOn = (start: number, text: string): number => {
+  let hash = start;
+  for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return hash;
+};
+
+/** The gram of a text that has too many grams of its own. Whatever is looked for, such a text is compared. */
+export const longTextGram = '\0';
+
+/** With more grams than this, a text is found by `longTextGram` instead. Prose of 64 KiB has about half as many. */
+const maxGrams = 12_000;
+
+/** The parts of a folded text that search can look up: runs of three, two or one characters, and short words. */
+export interface Grams {
+  /** Three characters of a script with spaces, and pairs with a character of a script without. */
+  readonly runs: Set<string>;
+  /** Signs, and characters of scripts without spaces. */
+  readonly single: Set<string>;
+  /** Whole words of one or two letters or digits. */
+  readonly words: Set<string>;
+}
+
+const addWord = (words: Set<string>, text: readonly string[], start: number, end: number): void => {
+  const length = end - start;
+  if (length === 1 || length === 2) words.add(text.slice(start, end).join(''));
+};
+
+/** The grams of a folded text. */
+export const gramsOf = (folded: string): Grams => {
+  const grams: Grams = { runs: new Set(), single: new Set(), words: new Set() };
+  const text = [...folded];
+  const kinds = text.map(kindOf);
+  let start = 0;
+  for (const [at, kind] of kinds.entries()) {
+    addRuns(grams, text, kinds, at);
+    if (kind === 'word') continue;
+    addWord(grams.words, text, start, at);
+    start = at + 1;
+  }
+  addWord(grams.words, text, start, text.length);
+  return grams;
+};
+
+/** Adds the runs that begin at a character, and the character itself if it can be looked up alone. */
+const addRuns = ({ runs, single }: Grams, text: readonly string[], kinds: readonly Kind[], at: number): void => {
+  const [first, second, third] = [kinds[at], kinds[at + 1], kinds[at + 2]];
+  if (first === 'space' || first === undefined) return;
+  const [one = '', two = '', three = ''] = [text[at], text[at + 1], text[at + 2]];
+  if (first !== 'word') single.add(one);
+  if (second === undefined || second === 'space') return;
+  if (first === 'dense' || second === 'dense') runs.add(one + two);
+  else if (third === 'word' || third === 'sign') runs.add(one + two + three);
+};
+
+/** The keys under which a folded text is found in a scope: distinct, and at most 12,000 of them. */
+export const keysOf = (scopeId: string, folded: string): number[] => {
+  const scope = scopeHash(scopeId);
+  const { runs, single, words } = gramsOf(folded);
+  const short = [...words].slice(0, maxGrams - 1);
+  const found = [...runs, ...single];
+  const grams = found.length + short.length <= maxGrams ? [...found, ...short] : [longTextGram, ...short];
+  return [...new Set(grams.map((gram) => keyOf(scope, gram)))];
+};
+
+/** The values within a JSON value, however deep, without the names of its members. */
+export const textsIn = (value: Json): string[] => {
+  if (value === null) return [];
+  if (typeof value !== 'object') return [String(value)];
+  return Object.values(value).flatMap(textsIn);
+};

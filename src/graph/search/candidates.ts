@@ -1,0 +1,195 @@
+import { type RawBuilder, sql } from 'kysely';
+import { replanEachTime } from '../../db/pool.ts';
+import type { View } from '../read.ts';
+import { holdsAt, inScopes } from '../sight.ts';
+import {
+  canHaveAll,
+  canHaveMisspelt,
+  canHaveSome,
+  chunksOf,
+  countOf,
+  hasAll,
+  hasAllTogether,
+  hasSome,
+  type ScopeChunk,
+} from './look-up.ts';
+import type { Word } from './query.ts';
+
+/** What must hold of whatever is found. */
+export interface Filter {
+  readonly type?: string;
+  readonly tag?: string;
+  readonly since?: Date;
+  readonly until?: Date;
+}
+
+/** An entity whose text can match. */
+export interface EntityCandidate {
+  readonly id: string;
+  readonly names: readonly string[];
+  readonly text: string;
+}
+
+/** An observation that matches, alone or together with the text of its entity. */
+export interface ObservationCandidate {
+  readonly id: string;
+  readonly entity_id: string;
+  /** True where the entity is the anchor of a derived node. */
+  readonly anchored: boolean;
+  readonly text: string;
+  readonly entity_text: string;
+  /** How many of the words the observation itself has. */
+  readonly matched: number;
+}
+
+/** At most so many of either kind are ranked. All of them are visible, so that hidden ones neither count nor starve. */
+export const maxCandidates = 1000;
+/** From more hits than this, the newest are looked for among the newest rows. */
+const maxSorted = 5000;
+const maxRecent = 40_000;
+/** The text of a candidate that is fetched to rank it; the end of a longer one does not count. */
+const textLength = 4000;
+
+type Condition = RawBuilder<boolean>;
+
+const ofFilter = (alias: 'o' | 'e', { type, tag, since, until }: Filter): Condition => {
+  const created = sql.ref(`${alias}.created_at`);
+  return sql<boolean>`(${type === undefined ? sql`true` : sql`e.type = ${type}`}
+    and ${tag === undefined ? sql`true` : sql`jsonb_exists(e.tags, ${tag})`}
+    and ${since === undefined ? sql`true` : sql`${created} >= ${since}::timestamptz`}
+    and ${until === undefined ? sql`true` : sql`${created} < ${until}::timestamptz`})`;
+};
+
+/** In COALESCE, so that the planner asks the index on keys and not the one on scopes. */
+const inChunk = (alias: string, { ids }: ScopeChunk): Condition =>
+  sql<boolean>`coalesce(${sql.ref(`${alias}.scope_id`)}, ${sql.ref(`${alias}.scope_id`)}) = any(${ids}::uuid[])`;
+
+/** How candidates of one kind are read: `from` joins what `where` needs, `columns` names what is shown of one. */
+interface Kind {
+  readonly alias: 'o' | 'e';
+  readonly table: RawBuilder<unknown>;
+  readonly join: RawBuilder<unknown>;
+  readonly columns: RawBuilder<unknown>;
+}
+
+const entities: Kind = {
+  alias: 'e',
+  table: sql`public.memory_entities`,
+  join: sql``,
+  columns: sql`e.id, left(e.search, ${sql.lit(textLength)}) as text,
+    array(select n.name from public.memory_names as n where n.entity_id = e.id order by n.is_alias, n.name) as names`,
+};
+
+const observations = (words: readonly Word[]): Kind => ({
+  alias: 'o',
+  table: sql`public.memory_observations`,
+  join: sql`join public.memory_entities as e on e.id = o.entity_id`,
+  columns: sql`o.id, o.entity_id, e.scope_id is null as anchored, left(o.search, ${sql.lit(textLength)}) as text,
+    left(e.search, ${sql.lit(textLength)}) as entity_text, ${countOf('o', words)} as matched`,
+});
+
+interface Question {
+  readonly kind: Kind;
+  /** The condition that the index answers; null to compare every row. */
+  readonly index: (chunk: ScopeChunk) => Condition | null;
+  readonly where: Condition;
+}
+
+/** Of all rows that match in a chunk of scopes, the newest. */
+const newestIn = async <Row>(view: View, question: Question, chunk: ScopeChunk): Promise<readonly Row[]> => {
+  const { kind, index, where } = question;
+  const { alias, table, join, columns } = kind;
+  const asked = index(chunk);
+  if (asked === null) return [];
+  const id = sql.ref(`${alias}.id`);
+  const as = sql.ref(alias);
+  const matches = sql`${inChunk(alias, chunk)} and ${where}`;
+  const limit = sql.lit(maxCandidates + 1);
+  const run = async (source: RawBuilder<unknown>): Promise<readonly (Row & { readonly total: number })[]> =>
+    (
+      await sql<Row & { readonly total: number }>`${sql.raw(replanEachTime)} with found as materialized (${source})
+        select ${columns}, (select count(*)::int from found) as total from found
+        join ${table} as ${as} on ${id} = found.id ${join} order by ${id} desc limit ${limit}`.execute(view.tx)
+    ).rows;
+  const all = sql`select ${id} from ${table} as ${as} ${join} where ${asked} and ${matches}`;
+  const some = await run(sql`${all} limit ${sql.lit(maxSorted + 1)}`);
+  if ((some[0]?.total ?? 0) <= maxSorted) return some;
+  const perScope = sql.lit(Math.ceil(maxRecent / chunk.ids.length));
+  const recent = await run(sql`select ${id} from unnest(${chunk.ids}::uuid[]) as s(id) cross join lateral
+    (select * from ${table} as r where r.scope_id = s.id order by r.id desc limit ${perScope}) as ${as} ${join}
+    where ${matches}`);
+  if (recent.length > maxCandidates) return recent;
+  return await run(sql`${all} order by ${id} desc limit ${limit}`);
+};
+
+/** At most one more than `maxCandidates`: asks for the newest scopes first, until there are more than are ranked. */
+const inAllScopes = async <Row>(view: View, question: Question): Promise<readonly Row[]> => {
+  const rows: Row[] = [];
+  for (const chunk of chunksOf([...view.sight.scopes.keys()])) {
+    rows.push(...(await newestIn<Row>(view, question, chunk)));
+    if (rows.length > maxCandidates) break;
+  }
+  return rows.slice(0, maxCandidates + 1);
+};
+
+/** The entities whose names, tags and attributes have all these words. */
+export const entitiesWithAll = async (
+  view: View,
+  words: readonly Word[],
+  filter: Filter,
+): Promise<readonly EntityCandidate[]> => {
+  const where = sql<boolean>`${hasAll('e', words)} and ${ofFilter('e', filter)}`;
+  const index = (chunk: ScopeChunk) => canHaveAll('e', chunk, words);
+  return await inAllScopes<EntityCandidate>(view, { kind: entities, index, where });
+};
+
+/** The entities with one of these words: those of which an observation can have the others. */
+export const entitiesWithSome = async (view: View, words: readonly Word[]): Promise<readonly EntityCandidate[]> => {
+  const where = hasSome('e', words);
+  const index = (chunk: ScopeChunk) => canHaveSome('e', chunk, words);
+  return await inAllScopes<EntityCandidate>(view, { kind: entities, index, where });
+};
+
+/** The entities that can have a misspelt form of one of these words. */
+export const entitiesLike = async (
+  view: View,
+  words: readonly Word[],
+  filter: Filter,
+): Promise<readonly EntityCandidate[]> => {
+  const index = (chunk: ScopeChunk) => canHaveMisspelt('e', chunk, words);
+  return await inAllScopes<EntityCandidate>(view, { kind: entities, index, where: ofFilter('e', filter) });
+};
+
+/** The condition that an observation holds, and that its entity is visible or an anchor that is not among the hidden ones. */
+const visible = (view: View, hidden: readonly string[], filter: Filter): Condition =>
+  sql<boolean>`${holdsAt('o', view.moment)} and ${ofFilter('o', filter)}
+    and (e.scope_id is null or e.scope_id = o.scope_id or ${inScopes(view.sight, 'e.scope_id')})
+    and o.entity_id <> all(${hidden}::uuid[])`;
+
+/** The observations that have all of `required`, and each of `words` together with the text of their entity. */
+export const observationsWith = async (
+  view: View,
+  { words, required }: { readonly words: readonly Word[]; readonly required: readonly Word[] },
+  filter: Filter,
+  hidden: readonly string[],
+): Promise<readonly ObservationCandidate[]> => {
+  const rest = words.filter((word) => !required.includes(word));
+  const where = sql<boolean>`${hasAll('o', required)} and ${hasAllTogether(rest)} and ${visible(view, hidden, filter)}`;
+  const index = (chunk: ScopeChunk) => canHaveAll('o', chunk, required);
+  return await inAllScopes<ObservationCandidate>(view, { kind: observations(words), index, where });
+};
+
+/** The observations of these entities that have the words which the text of the entity lacks. */
+export const observationsOf = async (
+  view: View,
+  { entityIds, words }: { readonly entityIds: readonly string[]; readonly words: readonly Word[] },
+  filter: Filter,
+): Promise<readonly ObservationCandidate[]> => {
+  const { columns } = observations(words);
+  const { rows } = await sql<ObservationCandidate>`${sql.raw(replanEachTime)}
+    select ${columns} from public.memory_observations as o join public.memory_entities as e on e.id = o.entity_id
+    where o.entity_id = any(${entityIds}::uuid[]) and ${hasAllTogether(words)} and ${hasSome('o', words)}
+      and ${inScopes(view.sight, 'o.scope_id')} and ${visible(view, [], filter)}
+    order by o.id desc limit ${sql.lit(maxCandidates + 1)}`.execute(view.tx);
+  return rows;
+};
