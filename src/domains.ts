@@ -17,6 +17,7 @@ import { digestKey } from './crypto/derive.ts';
 import type { Database } from './db/database.ts';
 import { createNow } from './db/time.ts';
 import { createPositions } from './events/index.ts';
+import { createGraph } from './graph/index.ts';
 import { createHandovers } from './handovers/index.ts';
 import { createIdempotency } from './idempotency/index.ts';
 import { createJobs, type JobKinds } from './jobs/index.ts';
@@ -123,6 +124,8 @@ export const createDomains = (deps: DomainDeps, keys: KeyRing, onRecord: OnRecor
     reminderDays: config.reminderDays,
     deletedMs: config.deletedMs,
   });
+  const remembering = { db, clock, seals, audit, mutate, idempotency, callerState, users, sessions, secrets };
+  const graph = createGraph({ ...remembering, digestKey: digest });
   const offering = { db, clock, seals, audit, mutate, idempotency, jobs, users, secrets };
   const handovers = createHandovers({ ...offering, waitingMs: config.waitingMs });
   const notices = createNotices({
@@ -143,7 +146,7 @@ export const createDomains = (deps: DomainDeps, keys: KeyRing, onRecord: OnRecor
   const lifecycle = createLifecycle({ db, clock, seals, audit, mutate, jobs, ...owned });
   const givePositions = createPositions({ db, seals, fanOut: webhooks.fanOut });
   const told = { notices, ...sending, givePositions };
-  return { ...auth, audit, jobs, rotation, ...owned, lifecycle, ...told };
+  return { ...auth, audit, jobs, rotation, ...owned, graph, lifecycle, ...told };
 };
 
 type WebhookDeps = Omit<Parameters<typeof createWebhooks>[0], 'secrets' | 'allowedHosts' | 'resolveTarget'>;

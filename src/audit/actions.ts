@@ -75,6 +75,7 @@ export interface AuditDetails {
     readonly logins: number;
     readonly tokens: number;
     readonly webhooks: number;
+    readonly memories: number;
     readonly job_id?: string;
   };
   'user.erase_preview': NoDetails;

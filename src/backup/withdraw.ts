@@ -12,6 +12,7 @@ import { scanRows } from '../db/scan.ts';
 import type { ServiceKeyRow } from '../db/tables/index.ts';
 import { createNow } from '../db/time.ts';
 import { createEventErasing } from '../events/index.ts';
+import { memoryErasing } from '../graph/index.ts';
 import { createHandoverWithdrawals } from '../handovers/index.ts';
 import { inspectServiceKeyRows, verifyingKeys } from '../keys/index.ts';
 import { createPurge, purgeStart } from '../lifecycle/index.ts';
@@ -148,7 +149,8 @@ const createApply = ({ tx, seals, clock, lookupKey, audit }: Restored) => {
   const handovers = createHandoverWithdrawals({ seals, clock });
   const purging = createPurge({
     ...{ users, sessions, secrets, handovers },
-    ...{ webhooks: { erasing: webhooksErasing }, events: createEventErasing(seals) },
+    ...{ webhooks: { erasing: webhooksErasing }, graph: { erasing: memoryErasing } },
+    events: createEventErasing(seals),
   });
 
   const erase = async (id: UserId): Promise<boolean> => {

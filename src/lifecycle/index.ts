@@ -3,6 +3,7 @@ import type { Audit } from '../audit/index.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Db } from '../db/database.ts';
 import { createEventErasing, eventSweep } from '../events/index.ts';
+import { memoryErasing } from '../graph/index.ts';
 import type { Handovers } from '../handovers/index.ts';
 import type { JobKinds, Jobs } from '../jobs/index.ts';
 import type { Seals } from '../keys/index.ts';
@@ -51,7 +52,9 @@ export const createLifecycle = ({
   handovers,
   webhooks,
 }: Deps) => {
-  const purging = createPurge({ users, sessions, secrets, handovers, webhooks, events: createEventErasing(seals) });
+  const events = createEventErasing(seals);
+  const graph = { erasing: memoryErasing };
+  const purging = createPurge({ users, sessions, secrets, handovers, webhooks, graph, events });
   const hold = createHold({ db, seals, clock, audit, mutate });
   const kinds: JobKinds = createEraseJobs({ users, purging, isHeld: hold.isHeld });
   return {

@@ -2,6 +2,7 @@ import type { UserId } from '../core/ids.ts';
 import type { Purge, PurgeOptions } from '../core/purge.ts';
 import type { Db, Tx } from '../db/database.ts';
 import type { EventErasing } from '../events/index.ts';
+import type { memoryErasing } from '../graph/index.ts';
 import type { Handovers } from '../handovers/index.ts';
 import type { Secrets } from '../secrets/index.ts';
 import type { Sessions } from '../sessions/index.ts';
@@ -15,11 +16,12 @@ interface Deps {
   readonly events: EventErasing;
   readonly handovers: Pick<Handovers, 'erasing'>;
   readonly webhooks: Pick<Webhooks, 'erasing'>;
+  readonly graph: { readonly erasing: typeof memoryErasing };
 }
 
 /** What is purged of an erased user, in this order. The keys come last, since secrets and versions refer to them. */
 const stages = [
-  ...(['logins', 'tokens', 'repeats', 'deliveries', 'webhooks'] as const),
+  ...(['logins', 'tokens', 'repeats', 'deliveries', 'webhooks', 'memories'] as const),
   ...(['sessions', 'participations', 'shares', 'handovers', 'secrets', 'events', 'keys'] as const),
 ] as const;
 
@@ -31,7 +33,7 @@ export type PurgeCursor = { readonly stage: Stage; readonly after: string | null
 /** What an erasure takes away, for its receipt. */
 export const erasedNames = [
   ...(['secrets', 'versions', 'shares', 'sessions', 'participations', 'handovers'] as const),
-  ...(['logins', 'tokens', 'webhooks'] as const),
+  ...(['logins', 'tokens', 'webhooks', 'memories'] as const),
 ] as const;
 
 export type ErasedCounts = Readonly<Record<(typeof erasedNames)[number], number>>;
@@ -71,13 +73,14 @@ const add = (a: Readonly<Record<string, number>>, b: Readonly<Record<string, num
  * Deletes what an erased user leaves behind. Since nobody can be that user any more, nothing is added meanwhile: each row is
  * met once, in whatever batches.
  */
-export const createPurge = ({ users, sessions, secrets, handovers, webhooks, events }: Deps) => {
+export const createPurge = ({ users, sessions, secrets, handovers, webhooks, graph, events }: Deps) => {
   const work: Readonly<Record<Stage, Purge<Tx, UserId>>> = {
     logins: users.erasing.purgeLogins,
     tokens: users.erasing.purgeTokens,
     repeats: users.erasing.purgeRepeats,
     deliveries: webhooks.erasing.purgeDeliveries,
     webhooks: webhooks.erasing.purgeWebhooks,
+    memories: graph.erasing.purge,
     sessions: sessions.erasing.purgeOwned,
     participations: sessions.erasing.purgePresences,
     shares: secrets.erasing.purgeShares,
@@ -115,6 +118,7 @@ export const createPurge = ({ users, sessions, secrets, handovers, webhooks, eve
       const told = await events.count(db, userId);
       const offered = await handovers.erasing.count(db, userId);
       const { webhooks: hooks, deliveries } = await webhooks.erasing.countForErasing(db, userId);
+      const memories = await graph.erasing.count(db, userId);
       const counts: ErasedCounts = {
         secrets: mine,
         versions,
@@ -125,8 +129,9 @@ export const createPurge = ({ users, sessions, secrets, handovers, webhooks, eve
         logins,
         tokens,
         webhooks: hooks,
+        memories,
       };
-      const others = logins + tokens + repeats + hooks + deliveries + told + offered;
+      const others = logins + tokens + repeats + hooks + deliveries + told + offered + memories;
       return { counts, shared, rows: mine + versions + shares + owned + participations + others };
     },
   };

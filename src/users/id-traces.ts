@@ -20,6 +20,12 @@ export const isIdUsed = async (tx: Tx, id: UserId): Promise<boolean> => {
     or exists (select 1 from public.session_participants where user_id = ${id})
     or exists (select 1 from public.secrets where owner_id = ${id})
     or exists (select 1 from public.secrets where shared_with @> jsonb_build_array(${id}::text))
+    or exists (select 1 from public.memory_scopes where user_id = ${id})
+    or exists (select 1 from public.memory_entities where author_id = ${id})
+    or exists (select 1 from public.memory_observations where author_id = ${id})
+    or exists (select 1 from public.memory_relations where author_id = ${id})
+    or exists (select 1 from public.memory_entities where id = ${id})
+    or exists (select 1 from public.memory_merges where merged_id = ${id})
     or exists (select 1 from public.audit_log where actor_id = ${id})
     or exists (select 1 from public.audit_log where target_id = ${id})
     or exists (select 1 from public.sessions where owner_id = ${id}) as used`.execute(tx);
