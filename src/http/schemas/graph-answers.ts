@@ -5,7 +5,7 @@ import {
   ENTITY_TYPES,
   KNOWLEDGE_ENTITY_TYPES,
   RELATION_TYPES,
-} from '../../graph/vocabulary.ts';
+} from '../../graph/index.ts';
 import { nullable } from './common.ts';
 import {
   End,

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { maxHops, maxPathHops, maxQueryLength } from '../../graph/vocabulary.ts';
+import { maxHops, maxPathHops, maxQueryLength } from '../../graph/index.ts';
 import { Id, Instant, nullable, PageQuery, strict, Text, Username } from './common.ts';
 import {
   Attributes,

@@ -1,6 +1,5 @@
 import { type TSchema, Type } from 'typebox';
 import { sessionNamePattern } from '../../core/names.ts';
-import { modes } from '../../graph/operations.ts';
 import {
   maxItems,
   maxNameLength,
@@ -8,7 +7,8 @@ import {
   maxSourceLength,
   maxTags,
   maxWordLength,
-} from '../../graph/vocabulary.ts';
+  modes,
+} from '../../graph/index.ts';
 import { documented, Id, Instant, Metadata, nullable, SessionName, strict, Text } from './common.ts';
 
 /* The fields of requests about the memory graph. Lengths count characters, unless they say bytes. */

@@ -56,10 +56,18 @@ export const SecretsQuery = strict({
   state: Type.Optional(State),
 });
 
-const revealed = { id: example.id, name: 'STRIPE_KEY', version: 1, value: 'sk_live_4eC39HqLyjWDarjtT1zdp7dc' };
+const revealed = {
+  id: example.id,
+  name: 'STRIPE_KEY',
+  version: 1,
+  value: 'sk_live_4eC39HqLyjWDarjtT1zdp7dc',
+  use_id: '0199d6f2-5f0e-7c4e-9d3c-0a2b4c6d8e41',
+};
+
+const UseId = Type.String({ description: 'The id of the record of this use, by which the memory graph knows it' });
 
 export const SecretValue = Type.Object(
-  { id: Type.String(), name: Type.String(), version: Type.Integer(), value: Type.String() },
+  { id: Type.String(), name: Type.String(), version: Type.Integer(), value: Type.String(), use_id: UseId },
   { title: 'SecretValue', examples: [revealed] },
 );
 
@@ -73,6 +81,7 @@ export const RevealedList = Type.Object(
           name: Type.Optional(Type.String()),
           version: Type.Optional(Type.Integer()),
           value: Type.Optional(Type.String()),
+          use_id: Type.Optional(UseId),
           problem: Type.Optional(ProblemSchema),
           candidates: Type.Optional(
             Type.Array(Type.Object({ id: Type.String(), owner_id: Type.String() }), {

@@ -46,9 +46,9 @@ export const framing = ({ base, below, pick, world }: Forge): Malformed => {
       Array.from({ length: 200 }, () => String.fromCharCode(below(256)))
         .join('')
         .replace(/^[A-Za-z\r\n]/, '\x01'),
-    () => `GET ${base}/auth/me HTTP/1.1\r\nHost: localhost\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`,
+    () => `GET ${base}/auth/me HTTP/1.1\r\nHost: localhost\r\nX: ${'y'.repeat(70_000)}\r\n\r\n`,
     () => `GET ${base}/${'y'.repeat(70_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
-    () => `GET ${base}/auth/me HTTP/1.1\r\nHost: localhost\r\n${'X: y\r\n'.repeat(4000)}\r\n`,
+    () => `GET ${base}/auth/me HTTP/1.1\r\nHost: localhost\r\n${'X: y\r\n'.repeat(12_000)}\r\n`,
   ])();
   return {
     what: `framing ${JSON.stringify(text.slice(0, 40))}…${JSON.stringify(text.slice(-60))}`,

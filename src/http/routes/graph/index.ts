@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { KeyholdError } from '../../../core/errors.ts';
-import type { Graph } from '../../../graph/operations.ts';
+import type { Graph } from '../../../graph/index.ts';
 import type { HttpGate } from '../../gate.ts';
 import { createRoutes } from '../../route.ts';
 import { nodeRoutes } from './nodes.ts';

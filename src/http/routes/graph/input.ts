@@ -14,8 +14,8 @@ import type {
   ObservationsToDelete,
   Reading,
   RelationToDelete,
-} from '../../../graph/operations.ts';
-import { maxItems, maxObservationBytes } from '../../../graph/vocabulary.ts';
+} from '../../../graph/index.ts';
+import { maxItems, maxObservationBytes } from '../../../graph/index.ts';
 import { etagOf } from '../../etag.ts';
 import { optionalInstant, readInstant } from '../../instant.ts';
 import type * as bodies from '../../schemas/graph-bodies.ts';

@@ -1,4 +1,4 @@
-import type { Graph } from '../../../graph/operations.ts';
+import type { Graph } from '../../../graph/index.ts';
 import type { Routes } from '../../route.ts';
 import { ById } from '../../schemas/common.ts';
 import { Entity } from '../../schemas/graph.ts';

@@ -1,6 +1,6 @@
 import { invalid } from '../../../core/errors.ts';
-import type { Graph } from '../../../graph/operations.ts';
-import { maxPathHops } from '../../../graph/vocabulary.ts';
+import type { Graph } from '../../../graph/index.ts';
+import { maxPathHops } from '../../../graph/index.ts';
 import { readInstant } from '../../instant.ts';
 import type { Routes } from '../../route.ts';
 import { ById } from '../../schemas/common.ts';

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { KeyholdError } from '../../../core/errors.ts';
-import type { ExportAnswer, Graph, TransferFormat } from '../../../graph/operations.ts';
+import type { ExportAnswer, Graph, TransferFormat } from '../../../graph/index.ts';
 import { refuseCharset } from '../../body.ts';
 import { maxImportBytes } from '../../import-body.ts';
 import { oneOfEachUser } from '../../import-places.ts';

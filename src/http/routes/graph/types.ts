@@ -4,7 +4,7 @@ import {
   ENTITY_TYPES,
   KNOWLEDGE_ENTITY_TYPES,
   RELATION_TYPES,
-} from '../../../graph/vocabulary.ts';
+} from '../../../graph/index.ts';
 import type { Routes } from '../../route.ts';
 import { Vocabulary } from '../../schemas/graph-answers.ts';
 import { may, tag } from './access.ts';

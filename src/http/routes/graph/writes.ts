@@ -1,4 +1,4 @@
-import type { Graph } from '../../../graph/operations.ts';
+import type { Graph } from '../../../graph/index.ts';
 import { ifMatch } from '../../etag.ts';
 import { optionalInstant } from '../../instant.ts';
 import type { Routes } from '../../route.ts';
