@@ -13,6 +13,8 @@ import type { AuditReason } from './reasons.ts';
 
 /** What every record holds. */
 interface EntryBase<A extends AuditAction> {
+  /** The id of the record, by `newId`, where it has to be known before it is written. */
+  readonly id?: string;
   readonly action: A;
   readonly target?: AuditTarget | null | undefined;
   /** Why it was allowed, refused or failed. */
@@ -101,7 +103,7 @@ const detailsOf = (actor: Actor, entry: MatchedEntry): AuditDetails[AuditAction]
 });
 
 const rowOf = (now: Date, actor: Actor, entry: MatchedEntry): Unsealed<'audit_log'> => ({
-  id: newId<string>(),
+  id: entry.id ?? newId<string>(),
   recorded_at: now,
   request_id: boundedText(actor.origin.requestId, 64) ?? '',
   actor_id: byOperator(actor) ? null : actor.userId,

@@ -4,7 +4,7 @@ import { createBatcher } from '../core/batch.ts';
 import { type Caller, withListPermission } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
-import type { SecretId } from '../core/ids.ts';
+import { newId, type SecretId } from '../core/ids.ts';
 import { type Db, mapDbErrors } from '../db/database.ts';
 import { isUnavailable } from '../db/postgres-errors.ts';
 import type { SecretRow } from '../db/tables/index.ts';
@@ -19,6 +19,8 @@ export interface Revealed {
   readonly name: string;
   readonly version: number;
   readonly value: string;
+  /** The id of the record of this use, by which the memory graph knows it. */
+  readonly use_id: string;
 }
 
 export interface Candidate {
@@ -64,8 +66,9 @@ export const createReveal = ({ db, clock, audit, ownerKeys, load }: Deps) => {
       const broken = { table: 'secrets', reason: 'value', during: 'secret.reveal' } as const;
       return { item: { asked: id, error }, entry: load.brokenEntry({ id, ownerId: row.owner_id, ...broken }) };
     }
-    const revealed = { id: row.id, name: row.name, version: row.version, value: bytes.toString('utf8') };
-    return { item: { asked: id, revealed }, entry: revealedEntry(id, basis, row.version) };
+    const use_id = newId<string>();
+    const revealed = { id: row.id, name: row.name, version: row.version, value: bytes.toString('utf8'), use_id };
+    return { item: { asked: id, revealed }, entry: { ...revealedEntry(id, basis, row.version), id: use_id } };
   };
 
   /**
