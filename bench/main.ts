@@ -8,6 +8,7 @@ import { type Finding, isMet, tableOf } from './report.ts';
 import { commands } from './targets/commands.ts';
 import { creates } from './targets/creates.ts';
 import { due } from './targets/due.ts';
+import { graph } from './targets/graph.ts';
 import { lists } from './targets/lists.ts';
 import { processes } from './targets/processes.ts';
 import { rest } from './targets/rest.ts';
@@ -20,6 +21,7 @@ const measures: readonly { readonly targets: readonly string[]; readonly run: (o
   { targets: ['P3'], run: creates },
   { targets: ['P5'], run: lists },
   { targets: ['P6'], run: rotations },
+  { targets: ['P7'], run: graph },
   { targets: ['P8'], run: commands },
   { targets: ['P9'], run: rest },
   { targets: ['streams'], run: streams },
@@ -27,7 +29,8 @@ const measures: readonly { readonly targets: readonly string[]; readonly run: (o
   { targets: ['cores'], run: processes },
 ];
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     only: { type: 'string' },
     quick: { type: 'boolean', default: false },
@@ -36,10 +39,11 @@ const { values } = parseArgs({
   },
 });
 
-const usage = `npm run bench -- [--only P1,P5] [--quick] [--json FILE]
+const usage = `npm run bench -- [graph] [--only P1,P5] [--quick] [--json FILE]
 
 Measures the performance targets, each next to its baseline in alternating rounds, and says which are missed.
-  --only   these targets only: P1 to P6, P8, P9, streams, due, cores
+  graph    the memory graph only, as --only P7
+  --only   these targets only: P1 to P9, streams, due, cores
   --quick  shorter rounds and a smaller table: for a first look, not for the record
   --json   also writes the findings to this file`;
 
@@ -78,7 +82,10 @@ const measure = async (wanted: readonly string[]): Promise<void> => {
 };
 
 const all = measures.flatMap(({ targets }) => targets);
-const wanted = values.only?.split(',') ?? all;
+/** Names of targets that are more than a number. */
+const aliases: Readonly<Record<string, string>> = { graph: 'P7' };
+const named = [...(values.only?.split(',') ?? []), ...positionals].map((name) => aliases[name] ?? name);
+const wanted = named.length === 0 ? all : named;
 const unknown = wanted.filter((name) => !all.includes(name));
 if (values.help) console.log(usage);
 else if (unknown.length > 0) {

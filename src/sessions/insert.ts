@@ -73,7 +73,7 @@ export const invitationEvent = (sessionId: SessionId, user_id: UserId): NewEvent
 const never = { left_at: null, removed_at: null, named_since: null } as const;
 
 /** The row of the user who starts the session. */
-const startingParticipant = (id: SessionId, userId: UserId, now: Date): Unsealed<'session_participants'> => ({
+export const startingParticipant = (id: SessionId, userId: UserId, now: Date): Unsealed<'session_participants'> => ({
   ...never,
   session_id: id,
   user_id: userId,
@@ -98,7 +98,8 @@ export const invitedParticipant = (
   joined_at: null,
 });
 
-const newSession = (
+/** The row of a new session. */
+export const newSession = (
   id: SessionId,
   { externalId, issuer, ownerId, title, expiresAt, idleAfter, metadata }: NewSession,
   now: Date,
