@@ -55,7 +55,7 @@ export const createGraph = (deps: Deps): Graph => {
       read(caller, input, { operation: 'search', facts: 'now', count: ({ results }) => results.length }, (view) =>
         search(view, input),
       ),
-    ...createWrites({ ...deps, sights, nodes }),
+    ...createWrites({ ...deps, nodes }),
     ...createTransfer({ ...deps, sights, nodes, edges, read }),
     ...createForgetting(deps),
   };

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
-import type { Json } from '../../core/json.ts';
 import type { Tx } from '../../db/database.ts';
 import { jsonOfRows } from '../../db/json-rows.ts';
 import type {
@@ -10,7 +9,7 @@ import type {
   MemoryRelationRow,
   MemoryUseRow,
 } from '../../db/tables/index.ts';
-import { fold, keysOf } from '../text.ts';
+import { fold, keysOf, textsIn } from '../text.ts';
 
 /*
  * Inserts rows, many of them with each statement. Whoever calls has locked the scopes that the rows belong to, and those of
@@ -18,7 +17,7 @@ import { fold, keysOf } from '../text.ts';
  */
 
 /** A new entity, without the columns that follow from others. */
-export interface EntityToPut extends Omit<MemoryEntityRow, 'scope_id' | 'search' | 'keys'> {
+export interface EntityToPut extends Omit<MemoryEntityRow, 'scope_id' | 'search' | 'keys' | 'secret_id'> {
   readonly scope_id: string;
   readonly aliases?: readonly string[];
 }
@@ -31,7 +30,7 @@ export const putEntities = (tx: Tx, entities: readonly EntityToPut[]): Promise<v
     tx,
     'memory_entities',
     entities,
-    ({ aliases = [], ...row }) => ({ ...row, ...searchOfEntity(row.scope_id, { ...row, aliases }) }),
+    ({ aliases = [], ...row }) => ({ ...row, secret_id: null, ...searchOfEntity(row.scope_id, { ...row, aliases }) }),
     (row) => row.search.length,
   );
 
@@ -68,16 +67,9 @@ export const searchOfEntity = (
 
 const searchText = (scopeId: string, search: string) => ({ search, keys: keysOf(scopeId, search) });
 
-/** The values in a JSON value, however deep, without the names of its members. */
-const textsIn = (value: Json): string[] => {
-  if (value === null) return [];
-  if (typeof value !== 'object') return [String(value)];
-  return Object.values(value).flatMap(textsIn);
-};
-
 /** Small enough for each statement to end well within its timeout on a slow machine, with all its index entries. */
 const maxRows = 1000;
-const maxWeight = 256 * 1024;
+const maxWeight = 64 * 1024;
 
 type PutTable = 'memory_entities' | 'memory_names' | 'memory_observations' | 'memory_relations' | 'memory_uses';
 

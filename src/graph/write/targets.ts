@@ -79,7 +79,7 @@ export const createTargets = ({ sessions, reach, findDerived }: Deps) => {
   const derivedOf = async (tx: Tx, caller: Caller, ids: readonly string[]) =>
     ids.length === 0 ? new Map<string, DerivedNode>() : await findDerived(tx, await reach.sight(tx, caller), ids);
 
-  return {
+  const resolver = {
     /** What each reference names, in their order. Throws `not_found`, or `state_conflict` where a name is ambiguous. */
     resolve: async (tx: Tx, caller: Caller, asked: readonly AskedRef[]): Promise<Target[]> => {
       const ids = [...new Set(asked.flatMap(({ ref }) => ('id' in ref && isUuid(ref.id) ? toId<string>(ref.id) : [])))];
@@ -112,6 +112,16 @@ export const createTargets = ({ sessions, reach, findDerived }: Deps) => {
         if (found === null) throw notFoundAt(field);
         return found;
       });
+    },
+  };
+
+  return {
+    ...resolver,
+
+    /** The ids of these entities, or of those that they were merged into. Throws `not_found` for one that is hidden by now. */
+    stillSeen: async (tx: Tx, caller: Caller, ids: readonly string[]): Promise<string[]> => {
+      const refs = ids.map((id) => ({ ref: { id }, field: null }));
+      return (await resolver.resolve(tx, caller, refs)).map((one) => one.id);
     },
   };
 };

@@ -23,8 +23,8 @@ export interface Creation<T> {
   readonly request: IdempotentRequest | null;
   /** Creates, and resolves to what the answer is computed from. */
   create(tx: Tx): Promise<readonly string[]>;
-  /** The answer as it is now, to the creation and to every repetition of it. */
-  answer(tx: Tx, ids: readonly string[]): Promise<T>;
+  /** The answer as it is now, to the creation and to every repetition, for which access is decided afresh. */
+  answer(tx: Tx, ids: readonly string[], repeated: boolean): Promise<T>;
 }
 
 interface Deps {
@@ -68,16 +68,12 @@ export const createWriting = ({ audit, mutate, idempotency, turns }: Deps) => {
       turns.take(keys, () => mutate(caller, (tx) => attempt(tx, caller, action, work))),
 
     /** A creation: as `change`, once for an idempotency key. */
-    create: <T>(
-      caller: Caller,
-      { action, turns: keys }: WriteKind,
-      { request, create, answer }: Creation<T>,
-    ): Promise<T> =>
+    create: <T>(caller: Caller, keys: readonly string[], { request, create, answer }: Creation<T>): Promise<T> =>
       turns.take(keys, () =>
         mutate(caller, async (tx): Promise<Outcome<T>> => {
-          const created = await idempotency.once(tx, caller, request, () => attempt(tx, caller, action, create));
+          const created = await idempotency.once(tx, caller, request, () => attempt(tx, caller, 'graph.write', create));
           if ('refused' in created) return created;
-          return await attempt(tx, caller, action, () => answer(tx, created.ok.ids));
+          return await attempt(tx, caller, 'graph.write', () => answer(tx, created.ok.ids, created.ok.repeated));
         }),
       ),
   };

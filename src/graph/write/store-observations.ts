@@ -1,0 +1,71 @@
+import { sql } from 'kysely';
+import type { UserId } from '../../core/ids.ts';
+import { newId } from '../../core/ids.ts';
+import type { Tx } from '../../db/database.ts';
+import { replanEachTime } from '../../db/pool.ts';
+import { digestOf, type ObservationToPut, putObservations } from './put.ts';
+import { factIndex, type Holds, type StoredFact } from './same-fact.ts';
+
+/** An observation to be stored, unless it is there already. */
+export interface NewObservation extends Holds {
+  readonly entity_id: string;
+  readonly scope_id: string;
+  readonly content: string;
+  readonly source: string | null;
+  readonly confidence: number | null;
+}
+
+/** Who stores facts, at which time of the service, and the time that decides what has ended. */
+export interface StoredBy {
+  readonly author_id: UserId;
+  readonly agent: string | null;
+  readonly at: Date;
+  readonly now: Date;
+}
+
+interface StoredObservation extends StoredFact {
+  readonly entity_id: string;
+  readonly scope_id: string;
+  readonly digest: Buffer;
+}
+
+export const observationKey = (row: { entity_id: string; scope_id: string; digest: Buffer }): string =>
+  `${row.entity_id} ${row.scope_id} ${row.digest.toString('base64')}`;
+
+/**
+ * Stores those observations that do not hold yet, and resolves to the id of each. The scopes of the observations and of their
+ * entities are locked.
+ */
+export const storeObservations = async (
+  tx: Tx,
+  facts: readonly NewObservation[],
+  { author_id, agent, at, now }: StoredBy,
+): Promise<{ readonly id: string; readonly created: boolean }[]> => {
+  if (facts.length === 0) return [];
+  const wanted = facts.map((fact) => ({ ...fact, digest: digestOf(fact.content) }));
+  const index = factIndex(await storedObservations(tx, wanted), observationKey);
+  const rows: ObservationToPut[] = [];
+  const stored = wanted.map(({ digest, ...fact }) => {
+    const existing = index.find(observationKey({ ...fact, digest }), fact, now);
+    if (existing) return { id: existing.id, created: false };
+    const row = { ...fact, id: newId<string>(), author_id, agent, created_at: at };
+    rows.push(row);
+    index.add({ ...row, digest });
+    return { id: row.id, created: true };
+  });
+  await putObservations(tx, rows);
+  return stored;
+};
+
+const storedObservations = async (
+  tx: Tx,
+  wanted: readonly { readonly entity_id: string; readonly digest: Buffer }[],
+): Promise<StoredObservation[]> => {
+  const entities = [...new Set(wanted.map((one) => one.entity_id))];
+  const digests = [...new Set(wanted.map((one) => one.digest.toString('hex')))];
+  const { rows } = await sql<StoredObservation>`${sql.raw(replanEachTime)}
+    select id, entity_id, scope_id, digest, valid_at, invalid_at from public.memory_observations
+    where entity_id = any(${entities}::uuid[])
+      and digest = any(array(select decode(d, 'hex') from unnest(${digests}::text[]) as d)) order by id`.execute(tx);
+  return rows;
+};
