@@ -103,6 +103,37 @@ const creations: readonly Creation[] = [
     idOf,
   },
   {
+    route: 'POST /api/v1/graph/entities',
+    path: async () => '/graph/entities',
+    body: () => ({ entities: [{ type: 'TASK', name: 'one key' }] }),
+    idOf: ({ entities }) => entities[0].entity.id,
+  },
+  {
+    route: 'POST /api/v1/graph/observations',
+    path: async (who) => {
+      await who.call('POST', '/graph/entities', { body: { entities: [{ type: 'TASK', name: 'observed' }] } });
+      return '/graph/observations';
+    },
+    body: () => ({ observations: [{ entity: { name: 'observed' }, contents: ['by one key'] }] }),
+    idOf: ({ observations }) => observations[0].observation.id,
+  },
+  {
+    route: 'POST /api/v1/graph/relations',
+    path: async (who) => {
+      const entities = ['from', 'to'].map((name) => ({ type: 'TASK', name }));
+      await who.call('POST', '/graph/entities', { body: { entities } });
+      return '/graph/relations';
+    },
+    body: () => ({ relations: [{ from: { name: 'from' }, to: { name: 'to' }, type: 'blocks' }] }),
+    idOf: ({ relations }) => relations[0].relation.id,
+  },
+  {
+    route: 'POST /api/v1/graph/activities',
+    path: async () => '/graph/activities',
+    body: () => ({ type: 'FILE_ACTIVITY', content: 'by one key' }),
+    idOf: ({ entity }) => entity.id,
+  },
+  {
     route: 'POST /api/v1/users',
     path: async () => '/users',
     // The username is unique, so that the two send different bodies: neither must meet the other's.

@@ -17,6 +17,7 @@ import {
   uniqueName,
 } from '../support/people.ts';
 import { type AuditRecord, createMarkedTexts, withRecords } from '../support/records.ts';
+import { remember } from '../support/remembered.ts';
 import { newRootKeyFile, type RootKeyFile } from '../support/root-key-file.ts';
 
 const hour = 3_600_000;
@@ -32,6 +33,7 @@ let linus: Person;
 let waiting: Person;
 let bound: Person;
 let managingBound: Person;
+let graphBound: Person;
 beforeAll(async () => {
   keyFile = newRootKeyFile();
   app = await startApp({ clock: settableClock(new Date(Date.now() + hour)), rootKeys: keyFile.source });
@@ -42,6 +44,8 @@ beforeAll(async () => {
   bound = ada.with(expectStatus(await ada.call('POST', '/auth/tokens', { body }), 201).body.token);
   const managing = { name: marked(), permissions: ['secrets:manage'], session_id: id, expires_in: 3600 };
   managingBound = ada.with(expectStatus(await ada.call('POST', '/auth/tokens', { body: managing }), 201).body.token);
+  const writing = { name: marked(), permissions: ['graph:write'], session_id: id, expires_in: 3600 };
+  graphBound = ada.with(expectStatus(await ada.call('POST', '/auth/tokens', { body: writing }), 201).body.token);
   app.clock.advance(1000);
   const chosen = 'chosen by an administrator';
   expectStatus(await root.call('POST', `/users/${ada.id}/password`, { body: { new_password: chosen } }), 200);
@@ -160,6 +164,7 @@ const atUsers = '/api/v1/users';
 const atHandovers = '/api/v1/handovers';
 const atKeys = '/api/v1/admin/keys';
 const atWebhooks = '/api/v1/webhooks';
+const atGraph = '/api/v1/graph';
 
 /** A session of Ada's with Grace in it. */
 const session = async (ended = false): Promise<string> => {
@@ -202,9 +207,69 @@ const onWebhook = (method: string, verb: string, action: string, body?: object):
   }),
 ];
 
+/** A write about something of Ada's, which Grace cannot see. */
+const onGraph = (
+  route: string,
+  action: string,
+  request: (hidden: { readonly id: string; readonly name: string }) => readonly [string, object?],
+): Case =>
+  refusal(
+    route.replace(' ', ` ${atGraph}`),
+    'about what another user remembers',
+    404,
+    `${action} not_found`,
+    async () => {
+      const [path, body] = request(await remember(ada, { name: marked() }));
+      return by(grace, route.split(' ')[0] ?? '', `/graph${path}`, body);
+    },
+  );
+
 const keysNow = async () => expectStatus(await root.call('GET', '/admin/keys'), 200).body;
 
 const cases: readonly Case[] = [
+  onGraph('PATCH /entities/{id}', 'graph.update', ({ id }) => [`/entities/${id}`, { tags: [marked()] }]),
+  onGraph('DELETE /entities/{id}', 'graph.delete', ({ id }) => [`/entities/${id}`]),
+  onGraph('POST /entities/{id}/merge', 'graph.merge', ({ id }) => [`/entities/${id}/merge`, { into: randomUUID() }]),
+  onGraph('POST /observations', 'graph.write', ({ id }) => [
+    '/observations',
+    { observations: [{ entity: { id }, contents: [marked()] }] },
+  ]),
+  onGraph('DELETE /observations', 'graph.delete', ({ id }) => [
+    '/observations',
+    { observations: [{ entity: { id }, contents: [marked()] }] },
+  ]),
+  onGraph('PATCH /observations/{id}', 'graph.update', ({ id }) => [`/observations/${id}`, { invalid_at: null }]),
+  onGraph('POST /relations', 'graph.write', ({ id, name }) => [
+    '/relations',
+    { relations: [{ from: { id }, to: { name }, type: marked() }] },
+  ]),
+  onGraph('DELETE /relations', 'graph.delete', ({ id, name }) => [
+    '/relations',
+    { relations: [{ from: { id }, to: { name }, type: marked() }] },
+  ]),
+  onGraph('PATCH /relations/{id}', 'graph.update', ({ id }) => [`/relations/${id}`, { invalid_at: null }]),
+  onGraph('POST /activities', 'graph.write', () => [
+    '/activities',
+    { type: 'FILE_ACTIVITY', content: marked(), secrets_used: [randomUUID()] },
+  ]),
+  onGraph('POST /users', 'graph.write', () => ['/users', { username: marked(), user_id: randomUUID() }]),
+  onGraph('POST /sessions', 'graph.write', () => ['/sessions', { session_id: randomUUID() }]),
+  onGraph('POST /secrets', 'graph.write', () => ['/secrets', { secret_id: randomUUID() }]),
+  refusal(`POST ${atGraph}/entities`, 'of another type', 409, 'graph.write state_conflict', async () => {
+    const { name } = await remember(ada, { name: marked() });
+    return by(ada, 'POST', '/graph/entities', { entities: [{ type: marked(), name }] });
+  }),
+  refusal(`POST ${atGraph}/import`, 'of a relation to an unknown name', 400, 'graph.import invalid_request', () =>
+    by(ada, 'POST', '/graph/import?format=jsonl', {
+      type: 'relation',
+      from: marked(),
+      to: marked(),
+      relationType: marked(),
+    }),
+  ),
+  refusal(`DELETE ${atGraph}/me`, 'by a token that is bound to a session', 403, 'graph.forget permission_missing', () =>
+    by(graphBound, 'DELETE', '/graph/me'),
+  ),
   refusal('POST /api/v1/secrets', 'with a name that is taken', 409, 'secret.create name_taken', async () => {
     const { name } = await keepSecret(ada, { name: marked() });
     return by(ada, 'POST', '/secrets', secretBody({ name }));
@@ -820,6 +885,41 @@ describe('a change that is allowed', () => {
       async () => () => root.call('PATCH', `/users/${linus.id}`, { body: { status: 'active' } }),
       ['user.enable', 'handover.cancel'],
     ],
+    [
+      'remembering entities',
+      async () => () =>
+        ada.call('POST', '/graph/entities', {
+          body: { entities: [{ type: marked(), name: marked(), observations: [marked()], tags: [marked()] }] },
+        }),
+      ['graph.write'],
+    ],
+    [
+      'changing an entity',
+      async () => {
+        const { id } = await remember(ada, { name: marked() });
+        return () => ada.call('PATCH', `/graph/entities/${id}`, { body: { name: marked() } });
+      },
+      ['graph.update'],
+    ],
+    [
+      'merging entities',
+      async () => {
+        const [one, other] = [await remember(ada, { name: marked() }), await remember(ada, { name: marked() })];
+        return () => ada.call('POST', `/graph/entities/${one.id}/merge`, { body: { into: other.id } });
+      },
+      ['graph.merge'],
+    ],
+    [
+      'importing facts',
+      async () => () =>
+        ada.call('POST', '/graph/import?format=jsonl', {
+          body: { type: 'entity', name: marked(), entityType: marked(), observations: [marked()] },
+        }),
+      ['graph.import'],
+    ],
+    ['searching', async () => () => ada.call('GET', `/graph/search?q=${marked()}`), ['graph.read']],
+    ['exporting facts', async () => () => ada.call('GET', '/graph/export'), ['graph.export']],
+    ['forgetting everything of oneself', async () => () => ada.call('DELETE', '/graph/me'), ['graph.forget']],
     ['erasing a user', async () => () => root.call('DELETE', `/users/${linus.id}`), ['user.erase']],
     [
       'retiring a root key',

@@ -11,6 +11,7 @@ import {
   startSession,
   uniqueName,
 } from '../support/people.ts';
+import { remember } from '../support/remembered.ts';
 
 const takesKey = ({ parameters }: DocumentedOperation): boolean =>
   parameters.some(({ name }) => name === 'Idempotency-Key');
@@ -44,6 +45,7 @@ const bodies = (one: object, another: object): Pick<Creation, 'first' | 'other'>
 });
 
 const aSecret = () => ({ name: uniqueName(), type: 'other', value: 'v' });
+const anEntity = () => ({ type: 'TASK', name: uniqueName('entity'), observations: ['known'] });
 const anImport = () => ({ items: [aSecret(), aSecret()], on_conflict: 'fail' });
 const aToken = () => ({ name: uniqueName(), permissions: ['secrets:list'], expires_in: 60 });
 
@@ -79,6 +81,29 @@ const creations: Readonly<Record<string, () => Creation | Promise<Creation>>> = 
     expectStatus(await admin.call('PATCH', `/users/${id}`, { body: { status: 'disabled' } }), 200);
     return { by: admin, path: { id }, ...bodies({ to: grace.id }, { to: ada.id }), makeRoom: cancel(admin) };
   },
+  createEntities: () => ({
+    by: ada,
+    ...bodies({ entities: [anEntity(), anEntity()] }, { entities: [anEntity()] }),
+    idsOf: ({ entities }) => entities.map(({ entity }: any) => [entity.id, entity.created_at]),
+  }),
+  addObservations: async () => {
+    const { id } = await remember(ada);
+    const saying = (text: string) => ({ observations: [{ entity: { id }, contents: [text, `${text} again`] }] });
+    const idsOf = ({ observations }: any) => observations.map(({ observation }: any) => observation.id);
+    return { by: ada, ...bodies(saying('one'), saying('another')), idsOf };
+  },
+  createRelations: async () => {
+    const from = { id: (await remember(ada)).id };
+    const to = { id: (await remember(ada)).id };
+    const relation = (type: string) => ({ relations: [{ from, to, type }] });
+    const idsOf = ({ relations }: any) => relations.map(({ relation: { id } }: any) => id);
+    return { by: ada, ...bodies(relation('blocks'), relation('leads_to')), idsOf };
+  },
+  createActivity: () => ({
+    by: ada,
+    ...bodies({ type: 'FILE_ACTIVITY', content: 'one' }, { type: 'FILE_ACTIVITY', content: 'another' }),
+    idsOf: ({ entity }) => entity.id,
+  }),
   // It has no body: what differs is the session in which it is asked.
   restoreSecretVersion: async () => {
     const { id } = await keepSecret(ada);
@@ -100,6 +125,10 @@ const everything = async (): Promise<unknown> => {
     'owner_keys',
     'handovers',
     'webhooks',
+    'memory_entities',
+    'memory_names',
+    'memory_observations',
+    'memory_relations',
   ];
   const counts = tables.map((table) => `(select count(*) from ${table}) as ${table}`);
   return (await app.database.client.query(`select ${counts}`)).rows[0];

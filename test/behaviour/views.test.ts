@@ -192,6 +192,41 @@ const eventFields = [
   'revision',
   'details',
 ];
+/** Of the memory graph. Who sees an entity or a relation at all is the matter of graph tests of their own. */
+const originFields = ['author_id', 'agent', 'session_id'];
+const timeFields = ['valid_at', 'invalid_at', 'created_at'];
+const supportFields = ['source', 'confidence'];
+const observationFields = ['id', 'content', ...supportFields, ...originFields, ...timeFields];
+const nodeFields = [
+  'id',
+  'type',
+  'name',
+  'derived',
+  'attributes',
+  'aliases[]',
+  'tags[]',
+  'version',
+  ...originFields,
+  'created_at',
+  'updated_at',
+];
+/** `metadata` is what the reader noted of a derived node themselves. */
+const entityFields = [...nodeFields, ...under('observations[].', observationFields), 'metadata'];
+const endFields = ['id', 'type', 'name'];
+const relationFields = [
+  'id',
+  'type',
+  ...under('from.', endFields),
+  ...under('to.', endFields),
+  'derived',
+  'attributes',
+  ...supportFields,
+  ...originFields,
+  ...timeFields,
+];
+const activityFields = [...under('entity.', entityFields), ...under('uses[].', nodeFields)];
+const importedFields = ['entities', 'observations', 'relations'].flatMap((of) => [`${of}.created`, `${of}.existing`]);
+
 const problemFields = ['type', 'title', 'status', 'detail', 'code', 'request_id', 'errors[].field', 'errors[].detail'];
 
 const classified: Readonly<Record<string, readonly string[]>> = {
@@ -245,6 +280,66 @@ const classified: Readonly<Record<string, readonly string[]>> = {
   'GET /api/v1/users': [...under('users[].', ownUserFields), 'next_cursor'],
   'GET /api/v1/users/{id}': ownUserFields,
   // To administrators.
+  'GET /api/v1/graph/types': [
+    'entity_types[]',
+    'knowledge_entity_types[]',
+    'derived_entity_types[]',
+    'relation_types[]',
+    'derived_relation_types[]',
+  ],
+  'POST /api/v1/graph/users': entityFields,
+  'POST /api/v1/graph/sessions': entityFields,
+  'POST /api/v1/graph/secrets': entityFields,
+  'GET /api/v1/graph/users/{id}/sessions': [...under('entities[].', nodeFields), 'next_cursor'],
+  'GET /api/v1/graph/users/{id}/secrets': [...under('entities[].', nodeFields), 'next_cursor'],
+  'GET /api/v1/graph': [
+    ...under('entities[].', [...entityFields, 'part']),
+    ...under('relations[].', relationFields),
+    'next_cursor',
+  ],
+  'POST /api/v1/graph/entities': [...under('entities[].entity.', entityFields), 'entities[].created'],
+  'GET /api/v1/graph/entities': entityFields,
+  'GET /api/v1/graph/entities/{id}': [
+    ...under('entity.', entityFields),
+    ...under('relations[].', relationFields),
+    'relations_truncated',
+  ],
+  'PATCH /api/v1/graph/entities/{id}': entityFields,
+  'POST /api/v1/graph/entities/{id}/merge': entityFields,
+  'GET /api/v1/graph/entities/{id}/neighbourhood': [
+    ...under('entities[].', [...nodeFields, 'hops']),
+    ...under('relations[].', relationFields),
+    'truncated',
+  ],
+  'POST /api/v1/graph/observations': [
+    ...under('observations[].', ['entity_id', 'created']),
+    ...under('observations[].observation.', observationFields),
+  ],
+  'DELETE /api/v1/graph/observations': ['deleted'],
+  'PATCH /api/v1/graph/observations/{id}': observationFields,
+  'POST /api/v1/graph/relations': [...under('relations[].relation.', relationFields), 'relations[].created'],
+  'DELETE /api/v1/graph/relations': ['deleted'],
+  'PATCH /api/v1/graph/relations/{id}': relationFields,
+  'GET /api/v1/graph/search': [
+    ...under('results[].entity.', nodeFields),
+    'results[].score',
+    ...under('results[].matches[].', ['in', 'text', 'observation_id']),
+    'truncated',
+  ],
+  'GET /api/v1/graph/path': [
+    'path',
+    ...under('path[].from.', endFields),
+    ...under('path[].to.', endFields),
+    'path[].direction',
+    ...under('path[].relation.', relationFields),
+    'truncated',
+  ],
+  'POST /api/v1/graph/activities': activityFields,
+  'GET /api/v1/graph/activities': [...under('activities[].', activityFields), 'next_cursor'],
+  // A document of what the reader sees, without fields of its own here.
+  'GET /api/v1/graph/export': [''],
+  'POST /api/v1/graph/import': [...importedFields, 'relations.dropped', 'session_id'],
+  'DELETE /api/v1/graph/me': ['entities', 'observations', 'relations', 'names', 'metadata', 'uses', 'anonymised'],
   'GET /api/v1/admin/jobs': [...under('jobs[].', jobFields), 'next_cursor'],
   'GET /api/v1/admin/jobs/{id}': jobFields,
   'DELETE /api/v1/admin/jobs/{id}': jobFields,

@@ -15,6 +15,7 @@ import {
   startSession,
   uniqueName,
 } from '../support/people.ts';
+import { between, importLine, observe, relate, remember } from '../support/remembered.ts';
 import { newRootKeyFile, type RootKeyFile } from '../support/root-key-file.ts';
 
 /*
@@ -40,6 +41,8 @@ const permissions = [
   'sessions:write',
   'events:read',
   'webhooks:manage',
+  'graph:read',
+  'graph:write',
   'admin',
 ];
 
@@ -60,7 +63,7 @@ beforeAll(async () => {
   };
   keyFile = newRootKeyFile();
   app = await startApp({
-    env: { KEYHOLD_JWT_ISSUERS: JSON.stringify([external]), KEYHOLD_DATABASE_CONNECTIONS: '55' },
+    env: { KEYHOLD_JWT_ISSUERS: JSON.stringify([external]), KEYHOLD_DATABASE_CONNECTIONS: '75' },
     rootKeys: keyFile.source,
   });
   root = await logInAdmin(app);
@@ -370,6 +373,7 @@ const prepareChanges = async ({ person, owner, options }: Caller, kind: Withdraw
     change('test a webhook', 'POST', `/webhooks/${await webhook()}/test`),
     change('redeliver', 'POST', await redelivery()),
     change('cancel a job', 'DELETE', `/admin/jobs/${await storeJob(app)}`),
+    ...(await graphChanges({ owner, change, secret, session })),
     // Before a rotation, which would make the added key the primary one.
     change('retire a root key', 'POST', '/admin/keys/retire', { root_key_id: addedKey }),
     change('reload the root keys', 'POST', '/admin/keys/reload'),
@@ -402,6 +406,56 @@ const prepareChanges = async ({ person, owner, options }: Caller, kind: Withdraw
   ];
 };
 
+interface ForGraph {
+  readonly owner: Person;
+  readonly change: (what: string, method: string, path: string, body?: object) => Change;
+  readonly secret: () => Promise<string>;
+  readonly session: () => Promise<string>;
+}
+
+const graphChanges = async ({ owner, change, secret, session }: ForGraph): Promise<Change[]> => {
+  const entity = async () => (await remember(owner)).id;
+  const observed = await observe(owner);
+  const related = await relate(owner);
+  const known = { entity: { id: observed.entity.id }, contents: ['what is known of it'] };
+  const ended = { invalid_at: '2999-01-01T00:00:00Z' };
+  const at = '/graph';
+  // In the caller's own memory, whatever the session of the request.
+  const own = { session_id: null };
+  return [
+    change('note something of oneself', 'POST', `${at}/users`, { username: owner.username, metadata: { a: 1 } }),
+    change('note something of a session', 'POST', `${at}/sessions`, {
+      session_id: await session(),
+      metadata: { a: 1 },
+    }),
+    change('note something of a secret', 'POST', `${at}/secrets`, { secret_id: await secret(), metadata: { a: 1 } }),
+    change('remember an entity', 'POST', `${at}/entities`, {
+      entities: [{ type: 'TASK', name: uniqueName('new'), ...own }],
+    }),
+    change('change an entity', 'PATCH', `${at}/entities/${await entity()}`, { tags: ['changed'] }),
+    change('merge entities', 'POST', `${at}/entities/${await entity()}/merge`, { into: await entity() }),
+    change('forget an entity', 'DELETE', `${at}/entities/${await entity()}`),
+    change('add an observation', 'POST', `${at}/observations`, {
+      observations: [{ entity: { id: await entity() }, contents: ['new'], ...own }],
+    }),
+    change('end an observation', 'PATCH', `${at}/observations/${(await observe(owner)).id}`, ended),
+    change('forget an observation', 'DELETE', `${at}/observations`, { observations: [known] }),
+    change('relate entities', 'POST', `${at}/relations`, {
+      relations: [{ ...between({ from: await remember(owner), to: await remember(owner) }), ...own }],
+    }),
+    change('end a relation', 'PATCH', `${at}/relations/${(await relate(owner)).id}`, ended),
+    change('forget a relation', 'DELETE', `${at}/relations`, { relations: [between(related)] }),
+    change('remember what was done', 'POST', `${at}/activities`, {
+      type: 'FILE_ACTIVITY',
+      content: 'Wrote a file.',
+      session_id: await session(),
+    }),
+    change('import facts', 'POST', `${at}/import?format=jsonl&session_id=`, importLine()),
+    // Last of these, since it forgets what the others are about.
+    change('forget everything of oneself', 'DELETE', `${at}/me`),
+  ];
+};
+
 const tables: Readonly<Record<string, string>> = {
   secrets: 'id::text',
   secret_versions: "secret_id || ' ' || version",
@@ -414,6 +468,10 @@ const tables: Readonly<Record<string, string>> = {
   jobs: 'id::text',
   service_keys: "id || ' ' || root_key_id",
   root_keys: "id || ' ' || state",
+  memory_entities: 'id::text',
+  memory_observations: 'id::text',
+  memory_relations: 'id::text',
+  memory_metadata: "entity_id || ' ' || scope_id",
 };
 
 /** What a service notes by itself: when a credential was last used, and when a root key last signed. */

@@ -13,8 +13,9 @@ import { send } from '../support/http.ts';
 import { openTerminal, startWithCommandLines } from '../support/keyhold-cli.ts';
 import { fewAtATime, type Ran, type RunOptions, runKeyhold } from '../support/keyhold-process.ts';
 import { expectStatus, keepSecret, logInAdmin, password, startSession } from '../support/people.ts';
+import { remember } from '../support/remembered.ts';
 
-/** A command as it is typed. NAME, SESSION and FILE stand for a secret, a session and a file of the test. */
+/** A command as it is typed. Words in capitals, such as NAME, SESSION and FILE, stand for what the test makes for it. */
 interface Typed {
   readonly args: readonly string[];
   readonly input?: string;
@@ -22,6 +23,8 @@ interface Typed {
   readonly open?: true;
   /** True if it changes something. */
   readonly changes?: true;
+  /** Who types it: ada where nobody is named. */
+  readonly by?: 'grace';
   /** True if stdout belongs to another program. */
   readonly silent?: true;
 }
@@ -67,6 +70,21 @@ const commands: readonly Typed[] = [
   { args: ['webhook', 'deliveries', 'WEBHOOK'] },
   { args: ['webhook', 'redeliver', 'WEBHOOK', 'DELIVERY'], changes: true },
   { args: ['webhook', 'rm', 'WEBHOOK'], changes: true },
+  { args: ['graph', 'search', 'ENTITY'] },
+  { args: ['graph', 'show', 'ENTITY'] },
+  { args: ['graph', 'neighbours', 'ENTITY'] },
+  { args: ['graph', 'path', 'ENTITY', 'OTHER_ENTITY'] },
+  { args: ['graph', 'add', 'TASK', 'ENTITY'], changes: true },
+  { args: ['graph', 'update', 'ENTITY', '--tag', 'new'], changes: true },
+  { args: ['graph', 'relate', 'ENTITY', 'blocks', 'OTHER_ENTITY'], changes: true },
+  { args: ['graph', 'observe', 'ENTITY', 'something new'], changes: true },
+  { args: ['graph', 'merge', 'ENTITY', 'OTHER_ENTITY'], changes: true },
+  { args: ['graph', 'forget', 'ENTITY', '--yes'], changes: true },
+  { args: ['graph', 'import', 'MEMORY'], changes: true },
+  { args: ['graph', 'export'] },
+  { args: ['graph', 'activities', '--session', 'SESSION'] },
+  // By somebody else, since it would forget what the others are about.
+  { args: ['graph', 'erase', '--yes'], changes: true, by: 'grace' },
   { args: ['import', 'FILE'], changes: true },
   { args: ['import', 'FILE', '--dry-run'] },
   { args: ['export', '-', '--only', 'NAME'] },
@@ -98,6 +116,7 @@ interface Place {
   readonly session: string;
   readonly webhook: string;
   readonly delivery: string;
+  readonly entity: string;
 }
 
 const nowhere: Place = {
@@ -105,6 +124,7 @@ const nowhere: Place = {
   session: 'no-such-session',
   webhook: randomUUID(),
   delivery: randomUUID(),
+  entity: 'no such entity',
 };
 
 /** A .env file whose one name is new each time, so that importing it clashes with nothing. */
@@ -115,26 +135,37 @@ const newFile = (): string => {
   return path;
 };
 
+/** A file of a memory server. */
+const newMemory = (): string => {
+  count += 1;
+  const path = join(world.directory, `memory-${count}.json`);
+  writeFileSync(path, `{"type":"entity","name":"imported ${count}","entityType":"person","observations":[]}\n`);
+  return path;
+};
+
 const newPath = (): string => {
   count += 1;
   return join(world.directory, `new-${count}`);
 };
 
-const typed = ({ args }: Typed, { name, session, webhook, delivery }: Place): string[] => {
+const typed = ({ args }: Typed, { name, session, webhook, delivery, entity }: Place): string[] => {
   const meant: Readonly<Record<string, string>> = {
     NAME: name,
     SESSION: session,
     WEBHOOK: webhook,
     DELIVERY: delivery,
+    ENTITY: entity,
+    OTHER_ENTITY: `other ${entity}`,
   };
-  return args.map((arg) => (arg === 'FILE' ? newFile() : (meant[arg] ?? arg)));
+  const made: Readonly<Record<string, () => string>> = { FILE: newFile, MEMORY: newMemory };
+  return args.map((arg) => made[arg]?.() ?? meant[arg] ?? arg);
 };
 
 const run = (command: Typed, place: Place, options: Partial<RunOptions> = {}): Promise<Ran> =>
   runKeyhold(typed(command, place), {
     ...options,
     input: command.input ?? '',
-    env: { ...world.ada.env, EDITOR: 'sh -c "printf other > $1" editor', ...options.env },
+    env: { ...world[command.by ?? 'ada'].env, EDITOR: 'sh -c "printf other > $1" editor', ...options.env },
   });
 
 /** True for one message on stderr, without a stack, a module or a value. */
@@ -178,7 +209,9 @@ const fresh = async (command: Typed): Promise<Place> => {
   count += 1;
   const { person } = world.ada;
   const names = { name: `FRESH_${count}`, session: `fresh-${count}` };
-  const place = { ...nowhere, ...names, ...(await freshWebhook(command)) };
+  const entity = `entity ${count}`;
+  const place = { ...nowhere, ...names, entity, ...(await freshWebhook(command)) };
+  if (command.args.includes('ENTITY')) for (const name of [entity, `other ${entity}`]) await remember(person, { name });
   const { id } = await keepSecret(person, { name: place.name, value: planted });
   await startSession(person, [world.grace.person], { external_id: place.session });
   if (command.args.includes('--restore')) {
@@ -281,6 +314,11 @@ describe('every command', () => {
   it('every command reports a name that does not exist', async () => {
     const [named, expected] = missing(3);
     expect(await outcomes(named, nowhere)).toEqual(expected);
+    const ofEntity = commands.filter(
+      ({ args }) => args.includes('ENTITY') && !['add', 'search'].includes(args[1] ?? ''),
+    );
+    const fewOfEntity = some(ofEntity, 0, 3);
+    expect(await outcomes(fewOfEntity, nowhere)).toEqual(every(fewOfEntity, 3));
     const ofSession = commands.filter(({ args }) => args.includes('SESSION'));
     expect(await outcomes(ofSession, nowhere)).toEqual(every(ofSession, 4));
     const elsewhere = await run({ args: ['ls', '--session', 'no-such-session'] }, nowhere);

@@ -42,9 +42,10 @@ const lineOf = ({ field, detail }: { readonly field: string; readonly detail: st
 const inGraphWords = (error: unknown): unknown => {
   if (!(error instanceof Refusal)) return error;
   const { code, detail, errors = [] } = error.problem;
-  const lines = errors.filter((one) => !detail.startsWith(one.field)).map(lineOf);
+  const lines = errors.map(lineOf);
   if (code === 'not_found') return new CliFailure(exitCodes.notFound, notThere, { cause: error });
-  if (code !== 'state_conflict' || lines.length === 0) return error;
+  // Of the conflicts, only a name that several entities have lists more than one thing.
+  if (code !== 'state_conflict' || lines.length < 2) return error;
   return new CliFailure(exitCodes.ambiguous, [printableLines(detail), ...lines].join('\n'), { cause: error });
 };
 

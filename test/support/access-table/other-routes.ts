@@ -4,6 +4,7 @@ import { storeJob } from '../jobs.ts';
 import { expectStatus, keepSecret, logIn, type Person, password, startSession } from '../people.ts';
 import type { RootKeyFile } from '../root-key-file.ts';
 import { storeAs } from '../stored-rows.ts';
+import { graphRequests } from './graph-requests.ts';
 import { cell, grid } from './grid.ts';
 import type { Credentials, TableRequest } from './requests.ts';
 
@@ -70,6 +71,33 @@ POST /api/v1/webhooks/{id}/rotate-secret              | 401 unauthenticated | 20
 POST /api/v1/webhooks/{id}/test                       | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
 GET /api/v1/webhooks/{id}/deliveries                  | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
 POST /api/v1/webhooks/{id}/deliveries/{delivery_id}/redeliver | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
+GET /api/v1/graph/types                               | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+POST /api/v1/graph/users                              | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+POST /api/v1/graph/sessions                           | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+POST /api/v1/graph/secrets                            | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+GET /api/v1/graph/users/{id}/sessions                 | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+GET /api/v1/graph/users/{id}/secrets                  | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+GET /api/v1/graph                                     | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+POST /api/v1/graph/entities                           | 401 unauthenticated | 201                    | 201                    | 201   | 403 permission_missing | 201
+GET /api/v1/graph/entities                            | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+GET /api/v1/graph/entities/{id}                       | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+PATCH /api/v1/graph/entities/{id}                     | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+DELETE /api/v1/graph/entities/{id}                    | 401 unauthenticated | 204                    | 204                    | 204   | 403 permission_missing | 204
+POST /api/v1/graph/entities/{id}/merge                | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+GET /api/v1/graph/entities/{id}/neighbourhood         | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+POST /api/v1/graph/observations                       | 401 unauthenticated | 201                    | 201                    | 201   | 403 permission_missing | 201
+DELETE /api/v1/graph/observations                     | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+PATCH /api/v1/graph/observations/{id}                 | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+POST /api/v1/graph/relations                          | 401 unauthenticated | 201                    | 201                    | 201   | 403 permission_missing | 201
+DELETE /api/v1/graph/relations                        | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+PATCH /api/v1/graph/relations/{id}                    | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+GET /api/v1/graph/search                              | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+GET /api/v1/graph/path                                | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+POST /api/v1/graph/activities                         | 401 unauthenticated | 201                    | 201                    | 201   | 403 permission_missing | 201
+GET /api/v1/graph/activities                          | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+GET /api/v1/graph/export                              | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+POST /api/v1/graph/import                             | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 200
+DELETE /api/v1/graph/me                               | 401 unauthenticated | 200                    | 200                    | 200   | 403 permission_missing | 403 permission_missing
 GET /api/v1/admin/jobs                                | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
 GET /api/v1/admin/jobs/{id}                           | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
 DELETE /api/v1/admin/jobs/{id}                        | 401 unauthenticated | 403 permission_missing | 403 permission_missing | 200   | 403 permission_missing | 403 permission_missing
@@ -124,7 +152,7 @@ export const createFixture = async (app: TestApp, keyFile: RootKeyFile, root: Pe
 };
 
 /** What a request is about: the caller, a session of theirs, and another user. */
-interface RequestContext {
+export interface RequestContext {
   readonly self: Person;
   readonly session: string;
   other(): Promise<Person>;
@@ -237,6 +265,7 @@ const requests: Readonly<Record<string, (context: RequestContext) => TableReques
     const { id } = expectStatus(await self.call('POST', `${at}/test`), 200).body;
     return api('POST', `${at}/deliveries/${id}/redeliver`);
   },
+  ...graphRequests,
   'GET /api/v1/admin/jobs': () => api('GET', '/admin/jobs'),
   'GET /api/v1/admin/jobs/{id}': async ({ fixture }) => api('GET', `/admin/jobs/${await storeJob(fixture.app)}`),
   'DELETE /api/v1/admin/jobs/{id}': async ({ fixture }) => api('DELETE', `/admin/jobs/${await storeJob(fixture.app)}`),
@@ -265,6 +294,8 @@ const boundPermissions: readonly Permission[] = [
   'secrets:manage',
   'sessions:read',
   'sessions:write',
+  'graph:read',
+  'graph:write',
   'events:read',
   'webhooks:manage',
 ];

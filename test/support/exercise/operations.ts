@@ -1,9 +1,10 @@
 import { deafHook } from '../app.ts';
 import { addressOf, documentedOperations } from '../documented.ts';
+import { graph } from './graph.ts';
 import { type Actor, granted, type Stage } from './stage.ts';
 
 /** One request that succeeds. Without `by` it is ada's. */
-interface Good {
+export interface Good {
   readonly by?: Actor | 'nobody' | 'admin';
   readonly path?: Readonly<Record<string, string>>;
   readonly query?: string;
@@ -14,7 +15,7 @@ interface Good {
   readonly learn?: (body: any) => void;
 }
 
-type Row = (stage: Stage) => Good | Promise<Good>;
+export type Row = (stage: Stage) => Good | Promise<Good>;
 
 const grants = ({ plantGrant }: Stage): Pick<Good, 'learn' | 'mayHold'> => ({ learn: plantGrant, mayHold: granted });
 
@@ -297,6 +298,7 @@ const rows = {
   ...handovers,
   ...notices,
   ...webhooks,
+  ...graph,
   ...jobs,
   ...keys,
   ...operation,

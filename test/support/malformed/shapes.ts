@@ -1,5 +1,6 @@
 import { deafHook } from '../app.ts';
 import type { World } from './forge.ts';
+import { graphShapes } from './graph-shapes.ts';
 import {
   ids,
   longText,
@@ -48,6 +49,7 @@ export const shapes = (world: World): readonly Shape[] => [
   ...accountShapes(world),
   ...handoverShapes(world),
   ...webhookShapes(world),
+  ...graphShapes(world),
 ];
 
 const secretShapes = (world: World): readonly Shape[] => {
