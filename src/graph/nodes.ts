@@ -72,15 +72,20 @@ export const createNodes = ({ visible }: { readonly visible: Visible }) => {
   return {
     load,
 
-    /** The visible nodes of these ids, of whichever kind, by the id asked for; that of a merged entity finds the survivor. */
+    /**
+     * The visible nodes of these ids, of whichever kind, by the id asked for; that of a merged entity finds the survivor. For
+     * an id that is hidden the same statements run as for one that does not exist.
+     */
     find: async (view: View, ids: readonly string[]): Promise<Found> => {
       const asked = idsOf<string>(ids);
       const survivors = await survivorsOf(view.tx, asked);
-      const entity = [...new Set(asked.map((id) => survivors.get(id) ?? id))];
-      const found = await load(view, { entity, user: asked, session: asked, secret: asked, use: asked });
+      const entityOf = (id: string): string => survivors.get(id) ?? id;
+      const remembered = await load(view, { entity: [...new Set(asked.map(entityOf))] });
+      const others = asked.filter((id) => !remembered.has(entityOf(id)));
+      const rest = await load(view, { user: others, session: others, secret: others, use: others });
       return new Map(
         asked.flatMap((id) => {
-          const one = found.get(survivors.get(id) ?? id);
+          const one = remembered.get(entityOf(id)) ?? rest.get(id);
           return one ? [[id, one] as const] : [];
         }),
       );
