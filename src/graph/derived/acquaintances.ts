@@ -29,7 +29,10 @@ const pair = (viewer: string, user: string): string => `${viewer} ${user}`;
 export const createAcquaintances = ({ seals, secrets }: Deps) => {
   const sessionMates = async ({ tx, sight }: View, ids: readonly UserId[]): Promise<readonly Candidate[]> => {
     const viewers = sight.viewers.map((one) => one.userId);
-    const within = sight.onlySession === null ? sql`true` : sql`p.session_id = ${sight.onlySession}`;
+    const within =
+      sight.onlySession === null
+        ? sql`true`
+        : sql`(p.user_id <> ${sight.caller.userId} or p.session_id = ${sight.onlySession})`;
     const { rows } = await sql<Candidate>`select p.user_id as viewer, q.user_id as "user",
         (array_agg(p.session_id order by p.session_id desc))[1:${sql.lit(maxWitnesses)}] as ids
       from public.session_participants as p
@@ -95,10 +98,11 @@ export const createAcquaintances = ({ seals, secrets }: Deps) => {
   };
 
   return async (view: View, ids: readonly UserId[]): Promise<ReadonlySet<string>> => {
-    const { viewers, caller } = view.sight;
+    const { viewers } = view.sight;
     const selves = viewers.map((one) => pair(one.userId, one.userId));
     const met = await verifiedMates(view, await sessionMates(view, ids));
-    const shared = caller.permissions.has('secrets:list') ? await verifiedSharers(view, await sharers(view, ids)) : [];
+    const mayList = viewers.some((one) => one.permissions.has('secrets:list'));
+    const shared = mayList ? await verifiedSharers(view, await sharers(view, ids)) : [];
     return new Set([...selves, ...met, ...shared]);
   };
 };

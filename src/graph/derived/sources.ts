@@ -49,10 +49,15 @@ const sessionsOfUser = (view: View) => sql`select p.session_id as id from public
 const participants = () => sql`select p.user_id as id from public.session_participants as p
   where p.session_id = n.id and ${presentCondition('p')}`;
 
-/** A share is visible to the secret's owner and to the grantee. */
+/** The condition on a share of the secret `s`: it is visible to the secret's owner and to the grantee, and to nobody else. */
+const seesShare = ({ sight }: View, grantee: RawBuilder<unknown>): RawBuilder<unknown> =>
+  sql.join(
+    sight.viewers.map(({ userId }) => sql`(s.owner_id = ${userId}::uuid or ${grantee} = ${userId}::text)`),
+    sql` and `,
+  );
+
 const sharedWithUser = (view: View) => sql`select s.id from public.secrets as s
-  where s.scope = 'shared' and s.shared_with @> jsonb_build_array(n.id::text)
-    and (n.id = ${me(view)} or s.owner_id = ${me(view)})`;
+  where s.scope = 'shared' and s.shared_with @> jsonb_build_array(n.id::text) and ${seesShare(view, sql`n.id::text`)}`;
 
 /** A text column as an id; null where somebody put there what is none, which a cast would fail on. */
 export const uuidOf = (column: string): RawBuilder<unknown> => {
@@ -62,7 +67,7 @@ export const uuidOf = (column: string): RawBuilder<unknown> => {
 
 const grantees = (view: View) => sql`select ${uuidOf('g.id')} as id from public.secrets as s
   cross join lateral jsonb_array_elements_text(s.shared_with) as g (id)
-  where s.id = n.id and s.scope = 'shared' and (s.owner_id = ${me(view)} or g.id = ${me(view)}::text)`;
+  where s.id = n.id and s.scope = 'shared' and ${seesShare(view, sql`g.id`)}`;
 
 const secretsInSession = (view: View) => sql`select s.id from public.secrets as s
   where s.scope = 'session' and s.session_id = n.id::text

@@ -89,7 +89,8 @@ export const createVisible = ({ seals, secrets }: Deps): Visible => {
         sight.viewers.every((viewer, at) => {
           const secret = found.get(row.target_id as SecretId);
           if (secret?.listedBy[at] && secret.row.owner_id === viewer.userId) return true;
-          if (!isInReach(view, row.session_id)) return false;
+          // The first viewer is the caller, whose token may be bound to a session.
+          if (at === 0 && !isInReach(view, row.session_id)) return false;
           return row.actor_id === viewer.userId || present.has(pair(row.session_id, viewer.userId));
         });
       return byId(rows.filter(isVisible));
