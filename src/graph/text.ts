@@ -88,7 +88,7 @@ export const kindOf = (character: string): Kind => {
   return knownKinds[code] ?? 'sign';
 };
 
-/** The bits of a key that are of the gram; the bits above are of the scope. */
+/** The bits of a key that are of the gram, which bounds the keys of a text; the bits above are of the scope. */
 const gramBits = 14;
 
 /**
@@ -117,12 +117,6 @@ const mixed = (start: number): number => {
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return hash ^ (hash >>> 16);
 };
-
-/** The gram of a text that has too many grams of its own. Whatever is looked for, such a text is compared. */
-export const longTextGram = '\0';
-
-/** With more grams than this, a text is found by `longTextGram` instead. Prose of 64 KiB has about half as many. */
-const maxGrams = 10_000;
 
 /** The parts of a folded text that search can look up: runs of three, two or one characters, and short words. */
 export interface Grams {
@@ -166,14 +160,13 @@ const addRuns = ({ runs, single }: Grams, text: readonly string[], kinds: readon
   else if (third === 'word' || third === 'sign') runs.add(one + two + three);
 };
 
-/** The keys under which a folded text is found in a scope: distinct, and at most 10,000 of them. */
+/** The keys under which a folded text is found in a scope: distinct, and at most 16,384 of them however long it is. */
 export const keysOf = (scopeId: string, folded: string): number[] => {
   const scope = scopeHash(scopeId);
   const { runs, single, words } = gramsOf(folded);
-  const short = [...words].slice(0, maxGrams - 1);
-  const found = [...runs, ...single];
-  const grams = found.length + short.length <= maxGrams ? [...found, ...short] : [longTextGram, ...short];
-  return [...new Set(grams.map((gram) => keyOf(scope, gram)))];
+  const keys = new Set<number>();
+  for (const grams of [runs, single, words]) for (const gram of grams) keys.add(keyOf(scope, gram));
+  return [...keys];
 };
 
 /** The values within a JSON value, however deep, without the names of its members. */

@@ -60,9 +60,14 @@ const ofFilter = (alias: 'o' | 'e', { type, tag, since, until }: Filter): Condit
     and ${until === undefined ? sql`true` : sql`${created} < ${until}::timestamptz`})`;
 };
 
-/** In COALESCE, so that the planner asks the index on keys and not the one on scopes. */
-const inChunk = (alias: string, { ids }: ScopeChunk): Condition =>
-  sql<boolean>`coalesce(${sql.ref(`${alias}.scope_id`)}, ${sql.ref(`${alias}.scope_id`)}) = any(${ids}::uuid[])`;
+/**
+ * The condition that a column is one of thousands of ids: by a hash table, and without an estimate for each id. COALESCE
+ * keeps the planner from making a join of it.
+ */
+const isOneOf = (column: RawBuilder<unknown>, ids: readonly string[]): Condition =>
+  sql<boolean>`coalesce(${column} in (select unnest(${ids}::uuid[])), false)`;
+
+const inChunk = (alias: string, { ids }: ScopeChunk): Condition => isOneOf(sql.ref(`${alias}.scope_id`), ids);
 
 /** How candidates of one kind are read: `from` joins what `where` needs, `columns` names what is shown of one. */
 interface Kind {
@@ -80,6 +85,9 @@ const entities: Kind = {
     array(select n.name from public.memory_names as n where n.entity_id = e.id order by n.is_alias, n.name) as names`,
 };
 
+/** The same without the names, which only ranking needs. */
+const partial: Kind = { ...entities, columns: sql`e.id, left(e.search, ${sql.lit(textLength)}) as text` };
+
 const observations = (words: readonly Word[]): Kind => ({
   alias: 'o',
   table: sql`public.memory_observations`,
@@ -95,41 +103,60 @@ interface Question {
   readonly where: Condition;
 }
 
-/** Of all rows that match in a chunk of scopes, the newest. */
-const newestIn = async <Row>(view: View, question: Question, chunk: ScopeChunk): Promise<readonly Row[]> => {
-  const { kind, index, where } = question;
-  const { alias, table, join, columns } = kind;
+/**
+ * Keeps the planner to the indexes on keys and ids for the rest of the transaction. It cannot know how few rows have some
+ * keys, and would compare every row with thousands of them.
+ */
+const useIndexes = sql`select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+  set_config('enable_mergejoin', 'off', true)`;
+
+interface Hit {
+  readonly id: string;
+  readonly total: number;
+}
+
+/** Of all rows that match in a chunk of scopes, the ids of the newest. */
+const newestIn = async (view: View, { kind, index, where }: Question, chunk: ScopeChunk): Promise<string[]> => {
+  const { alias, table, join } = kind;
   const asked = index(chunk);
   if (asked === null) return [];
   const id = sql.ref(`${alias}.id`);
   const as = sql.ref(alias);
   const matches = sql`${inChunk(alias, chunk)} and ${where}`;
   const limit = sql.lit(maxCandidates + 1);
-  const run = async (source: RawBuilder<unknown>): Promise<readonly (Row & { readonly total: number })[]> =>
-    (
-      await sql<Row & { readonly total: number }>`${sql.raw(replanEachTime)} with found as materialized (${source})
-        select ${columns}, (select count(*)::int from found) as total from found
-        join ${table} as ${as} on ${id} = found.id ${join} order by ${id} desc limit ${limit}`.execute(view.tx)
-    ).rows;
+  const run = async (source: RawBuilder<unknown>): Promise<readonly Hit[]> => {
+    const { rows } = await sql<Hit>`${sql.raw(replanEachTime)} select id, count(*) over ()::int as total
+      from (${source}) as found order by id desc limit ${limit}`.execute(view.tx);
+    return rows;
+  };
   const all = sql`select ${id} from ${table} as ${as} ${join} where ${asked} and ${matches}`;
   const some = await run(sql`${all} limit ${sql.lit(maxSorted + 1)}`);
-  if ((some[0]?.total ?? 0) <= maxSorted) return some;
+  if ((some[0]?.total ?? 0) <= maxSorted) return some.map((hit) => hit.id);
   const perScope = sql.lit(Math.ceil(maxRecent / chunk.ids.length));
   const recent = await run(sql`select ${id} from unnest(${chunk.ids}::uuid[]) as s(id) cross join lateral
     (select * from ${table} as r where r.scope_id = s.id order by r.id desc limit ${perScope}) as ${as} ${join}
     where ${matches}`);
-  if (recent.length > maxCandidates) return recent;
-  return await run(sql`${all} order by ${id} desc limit ${limit}`);
+  return (recent.length > maxCandidates ? recent : await run(all)).map((hit) => hit.id);
+};
+
+const load = async <Row>(view: View, { table, alias, join, columns }: Kind, ids: readonly string[]): Promise<Row[]> => {
+  if (ids.length === 0) return [];
+  const id = sql.ref(`${alias}.id`);
+  const { rows } =
+    await sql<Row>`${sql.raw(replanEachTime)} select ${columns} from ${table} as ${sql.ref(alias)} ${join}
+    where ${id} = any(${ids}::uuid[])`.execute(view.tx);
+  return rows;
 };
 
 /** At most one more than `maxCandidates`: asks for the newest scopes first, until there are more than are ranked. */
 const inAllScopes = async <Row>(view: View, question: Question): Promise<readonly Row[]> => {
-  const rows: Row[] = [];
+  await useIndexes.execute(view.tx);
+  const ids: string[] = [];
   for (const chunk of chunksOf([...view.sight.scopes.keys()])) {
-    rows.push(...(await newestIn<Row>(view, question, chunk)));
-    if (rows.length > maxCandidates) break;
+    ids.push(...(await newestIn(view, question, chunk)));
+    if (ids.length > maxCandidates) break;
   }
-  return rows.slice(0, maxCandidates + 1);
+  return await load<Row>(view, question.kind, ids.slice(0, maxCandidates + 1));
 };
 
 /** The entities whose names, tags and attributes have all these words. */
@@ -144,10 +171,13 @@ export const entitiesWithAll = async (
 };
 
 /** The entities with one of these words: those of which an observation can have the others. */
-export const entitiesWithSome = async (view: View, words: readonly Word[]): Promise<readonly EntityCandidate[]> => {
+export const entitiesWithSome = async (
+  view: View,
+  words: readonly Word[],
+): Promise<readonly Pick<EntityCandidate, 'id' | 'text'>[]> => {
   const where = hasSome('e', words);
   const index = (chunk: ScopeChunk) => canHaveSome('e', chunk, words);
-  return await inAllScopes<EntityCandidate>(view, { kind: entities, index, where });
+  return await inAllScopes<Pick<EntityCandidate, 'id' | 'text'>>(view, { kind: partial, index, where });
 };
 
 /** The entities that can have a misspelt form of one of these words. */
@@ -163,7 +193,8 @@ export const entitiesLike = async (
 /** The condition that an observation holds, and that its entity is visible or an anchor that is not among the hidden ones. */
 const visible = (view: View, hidden: readonly string[], filter: Filter): Condition =>
   sql<boolean>`${holdsAt('o', view.moment)} and ${ofFilter('o', filter)}
-    and (e.scope_id is null or e.scope_id = o.scope_id or ${inScopes(view.sight, 'e.scope_id')})
+    and (e.scope_id is null or e.scope_id = o.scope_id
+      or ${isOneOf(sql.ref('e.scope_id'), [...view.sight.scopes.keys()])})
     and o.entity_id <> all(${hidden}::uuid[])`;
 
 /** The observations that have all of `required`, and each of `words` together with the text of their entity. */

@@ -37,10 +37,11 @@ const wordOf = (text: string): Word => {
   return { text, wholeOnly, grams };
 };
 
-/** Some of the grams of a word, spread over it, the first and the last among them. */
+/** Some of the grams of a word, spread over it. */
 export const someGrams = ({ grams }: Word, count: number): string[] => {
   if (grams.length <= count) return [...grams];
-  if (count === 1) return grams.slice(0, 1);
+  const middle = Math.floor(grams.length / 2);
+  if (count === 1) return grams.slice(middle, middle + 1);
   const step = (grams.length - 1) / (count - 1);
   return Array.from({ length: count }, (_, at) => grams[Math.round(at * step)] ?? '');
 };
