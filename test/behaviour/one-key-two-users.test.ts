@@ -129,8 +129,11 @@ const creations: readonly Creation[] = [
   },
   {
     route: 'POST /api/v1/graph/activities',
-    path: async () => '/graph/activities',
-    body: () => ({ type: 'FILE_ACTIVITY', content: 'by one key' }),
+    path: async (who) => {
+      await startSession(who, [], { external_id: 'one-key' });
+      return '/graph/activities';
+    },
+    body: () => ({ type: 'FILE_ACTIVITY', content: 'by one key', session_id: 'one-key' }),
     idOf: ({ entity }) => entity.id,
   },
   {

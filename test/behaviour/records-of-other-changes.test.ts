@@ -248,14 +248,23 @@ const cases: readonly Case[] = [
     { relations: [{ from: { id }, to: { name }, type: marked() }] },
   ]),
   onGraph('PATCH /relations/{id}', 'graph.update', ({ id }) => [`/relations/${id}`, { invalid_at: null }]),
-  onGraph('POST /activities', 'graph.write', () => [
-    '/activities',
-    { type: 'FILE_ACTIVITY', content: marked(), secrets_used: [randomUUID()] },
-  ]),
-  onGraph('POST /users', 'graph.write', () => ['/users', { username: marked(), user_id: randomUUID() }]),
+  refusal(
+    `POST ${atGraph}/activities`,
+    'with a use that was never recorded',
+    404,
+    'graph.write not_found',
+    async () => {
+      const session_id = (await startSession(grace)).id;
+      const used = { type: 'FILE_ACTIVITY', content: marked(), secrets_used: [randomUUID()], session_id };
+      return by(grace, 'POST', '/graph/activities', used);
+    },
+  ),
+  refusal(`POST ${atGraph}/users`, 'about another user', 403, 'graph.write owner_only', () =>
+    by(grace, 'POST', '/graph/users', { username: 'ada', user_id: ada.id }),
+  ),
   onGraph('POST /sessions', 'graph.write', () => ['/sessions', { session_id: randomUUID() }]),
   onGraph('POST /secrets', 'graph.write', () => ['/secrets', { secret_id: randomUUID() }]),
-  refusal(`POST ${atGraph}/entities`, 'of another type', 409, 'graph.write state_conflict', async () => {
+  refusal(`POST ${atGraph}/entities`, 'of another type', 409, 'graph.write name_taken', async () => {
     const { name } = await remember(ada, { name: marked() });
     return by(ada, 'POST', '/graph/entities', { entities: [{ type: marked(), name }] });
   }),

@@ -99,11 +99,11 @@ const creations: Readonly<Record<string, () => Creation | Promise<Creation>>> = 
     const idsOf = ({ relations }: any) => relations.map(({ relation: { id } }: any) => id);
     return { by: ada, ...bodies(relation('blocks'), relation('leads_to')), idsOf };
   },
-  createActivity: () => ({
-    by: ada,
-    ...bodies({ type: 'FILE_ACTIVITY', content: 'one' }, { type: 'FILE_ACTIVITY', content: 'another' }),
-    idsOf: ({ entity }) => entity.id,
-  }),
+  createActivity: async () => {
+    const session_id = (await startSession(ada)).id;
+    const activity = (content: string) => ({ type: 'FILE_ACTIVITY', content, session_id });
+    return { by: ada, ...bodies(activity('one'), activity('another')), idsOf: ({ entity }) => entity.id };
+  },
   // It has no body: what differs is the session in which it is asked.
   restoreSecretVersion: async () => {
     const { id } = await keepSecret(ada);

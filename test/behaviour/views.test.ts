@@ -23,10 +23,9 @@ const pathsOf = (given: Schema, at = ''): string[] => {
   const schema = resolved(given);
   if (schema['anyOf']) return [...new Set<string>(schema['anyOf'].flatMap((one: Schema) => pathsOf(one, at)))];
   if (schema['type'] === 'array') return pathsOf(schema['items'], `${at}[]`);
-  if (!schema['properties']) return [at];
-  return Object.entries<Schema>(schema['properties']).flatMap(([name, of]) =>
-    pathsOf(of, at === '' ? name : `${at}.${name}`),
-  );
+  const fields = Object.entries<Schema>(schema['properties'] ?? {});
+  if (fields.length === 0) return [at];
+  return fields.flatMap(([name, of]) => pathsOf(of, at === '' ? name : `${at}.${name}`));
 };
 
 /** The fields of each answer of JSON, by its route. */
@@ -395,9 +394,18 @@ const classified: Readonly<Record<string, readonly string[]>> = {
   // To the owner of the secret, to participants and to grantees.
   'GET /api/v1/secrets': [...under('secrets[].', secretFields), 'next_cursor', 'damaged[]'],
   'GET /api/v1/secrets/{id}': secretFields,
-  'GET /api/v1/secrets/{id}/value': ['id', 'name', 'version', 'value'],
+  'GET /api/v1/secrets/{id}/value': ['id', 'name', 'version', 'value', 'use_id'],
   'POST /api/v1/secrets/reveal': [
-    ...under('secrets[].', ['asked', 'id', 'name', 'version', 'value', 'candidates[].id', 'candidates[].owner_id']),
+    ...under('secrets[].', [
+      'asked',
+      'id',
+      'name',
+      'version',
+      'value',
+      'use_id',
+      'candidates[].id',
+      'candidates[].owner_id',
+    ]),
     ...under('secrets[].problem.', problemFields),
   ],
   // To the owner of the secret.
@@ -557,12 +565,12 @@ describe('what each reader sees', () => {
     const list = expectStatus(await who.call('GET', `/secrets?q=${expected.name}`, options), 200).body;
     expect(list).toEqual({ secrets: [expected], next_cursor: null, damaged: [] });
     const value = expectStatus(await who.call('GET', `/secrets/${id}/value`, options), 200).body;
-    expect(value).toEqual({ id, name: expected.name, version: 1, value: 'v' });
+    expect(value).toEqual({ id, name: expected.name, version: 1, value: 'v', use_id: expect.any(String) });
     const batch = expectStatus(
       await who.call('POST', '/secrets/reveal', { ...options, body: { ids: [id] } }),
       200,
     ).body;
-    expect(batch).toEqual({ secrets: [{ asked: id, ...value }] });
+    expect(batch).toEqual({ secrets: [{ asked: id, ...value, use_id: expect.any(String) }] });
   });
 
   it('only the owner of a secret sees who can reach it, and its versions', async () => {

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { maxHops, maxPathHops, maxQueryLength } from '../../graph/index.ts';
-import { Id, Instant, nullable, PageQuery, strict, Text, Username } from './common.ts';
+import { Id, Instant, nullable, PageQuery, SessionName, strict, Text, Username } from './common.ts';
 import {
   Attributes,
   Confidence,
@@ -146,7 +146,7 @@ export const CreateActivityBody = strict(
     type: Word,
     content: Content,
     secrets_used: Type.Optional(items({ ...Id, description: 'The use_id of a reveal of yours in this session' }, 0)),
-    session_id: Type.Optional(Place),
+    session_id: Type.Optional({ ...SessionName, description: 'Left out, it is the session of the request' }),
   },
   {
     title: 'CreateActivityRequest',
