@@ -29,7 +29,7 @@ export const layers = {
   lifecycle: [...base, 'users', 'sessions', 'auth', 'secrets', 'graph', 'handovers', 'webhooks', 'jobs'],
   backup: [
     ...['core', 'config', 'crypto', 'db', 'keys', 'events', 'audit'],
-    ...['users', 'sessions', 'auth', 'secrets', 'handovers', 'webhooks', 'lifecycle'],
+    ...['users', 'sessions', 'auth', 'secrets', 'graph', 'handovers', 'webhooks', 'lifecycle'],
   ],
   http: [
     ...[...base, 'config'],
@@ -67,6 +67,7 @@ export const layers = {
     'rotation',
   ],
   'app.ts': ['core', 'db', 'keys', 'events', 'audit', 'access', 'lifecycle', 'http', 'domains.ts'],
+  library: ['core', 'config', 'db', 'graph', 'app.ts'],
   client: [],
   cli: ['core', 'config', 'crypto', 'db', 'keys', 'audit', 'client', 'doctor', 'backup', 'app.ts'],
   'main.ts': ['cli'],
@@ -96,6 +97,7 @@ export const frontDoors = [
   'rotation',
   'backup',
   'doctor',
+  'library',
   'client',
   'cli',
 ];

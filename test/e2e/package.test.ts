@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -18,7 +18,8 @@ const listen = async (server: Server): Promise<string> => {
 const expected = [
   /^bin\/keyhold\.mjs$/,
   /^dist\/[\w/.-]+\.js$/,
-  /^dist\/(client|core|crypto)\/[\w.-]+\.d\.ts$/,
+  /^dist\/[\w/.-]+\.d\.ts$/,
+  /^examples\/graph\.ts$/,
   /^docs\/[\w/.-]+\.md$/,
   /^(package\.json|openapi\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$/,
 ];
@@ -61,6 +62,15 @@ describe('the package, as npm packs it', () => {
       env,
     });
 
+  const env = () => ({
+    KEYHOLD_DATA_DIR: join(directory.path, 'data'),
+    KEYHOLD_CONFIG_DIR: join(directory.path, 'config'),
+    KEYHOLD_BOOTSTRAP_PASSWORD: 'of a packed service',
+    KEYHOLD_PORT: '0',
+  });
+  /** A token of the service's administrator, which outlives the service. */
+  let token = '';
+
   it('the package holds the program and its documents, and nothing else', () => {
     expect(files.filter((name) => !expected.some((pattern) => pattern.test(name)))).toEqual([]);
     for (const name of ['bin/keyhold.mjs', 'dist/main.js', 'dist/cli/profiles/keyring-process.js', 'openapi.json'])
@@ -68,35 +78,44 @@ describe('the package, as npm packs it', () => {
   });
 
   it('the package serves, is the command line to it, and its typed client works in Node and in a browser', async () => {
-    const env = {
-      KEYHOLD_DATA_DIR: join(directory.path, 'data'),
-      KEYHOLD_CONFIG_DIR: join(directory.path, 'config'),
-      KEYHOLD_BOOTSTRAP_PASSWORD: 'of a packed service',
-      KEYHOLD_PORT: '0',
-    };
-    const service = keyhold(['serve'], env);
+    const service = keyhold(['serve'], env());
     try {
       const [, url = ''] = await service.prints(/^Keyhold serves (\S+)/m);
       const person = { KEYHOLD_CLI_CONFIG_DIR: join(directory.path, 'cli'), KEYHOLD_CLI_KEYRING: 'off' };
-      const login = startCommand([], {
-        program: [
-          'sh',
-          '-c',
-          `echo 'of a packed service' | "${process.execPath}" "${installed}/bin/keyhold.mjs" login ${url} -u admin --password-stdin`,
-        ],
-        env: person,
-      });
-      expect(await login.ended).toMatchObject({ code: 0 });
+      const withPassword = (args: string) => {
+        const command = `echo 'of a packed service' | "${process.execPath}" "${installed}/bin/keyhold.mjs" ${args} --password-stdin`;
+        return startCommand([], { program: ['sh', '-c', command], env: person }).ended;
+      };
+      expect(await withPassword(`login ${url} -u admin`)).toMatchObject({ code: 0 });
       const who = await keyhold(['whoami', '--json'], person).ended;
       expect(JSON.parse(who.out).user.username).toBe('admin');
       expect(await keyhold(['set', 'MADE', '--generate', '--quiet'], person).ended).toMatchObject({ code: 0 });
       const ran = await keyhold(['run', '--', 'sh', '-c', 'printf %s "$MADE" | wc -c'], person).ended;
       expect(ran).toMatchObject({ code: 0, out: expect.stringMatching(/^ *32\n$/) });
       await useTypedClient(url);
+      const made = await withPassword('token create example --permission graph:read --permission graph:write --json');
+      token = JSON.parse(made.out).token;
     } finally {
       service.signal('SIGTERM');
       await service.ended;
     }
+  });
+
+  it('the example of the memory graph runs by the packed package, in a process of its own', async () => {
+    const example = join(directory.path, 'example.ts');
+    await copyFile(join(installed, 'examples', 'graph.ts'), example);
+    const settings = { ...env(), KEYHOLD_TOKEN: token, KEYHOLD_LOG_LEVEL: 'error' };
+    const ran = await startCommand([], { program: [process.execPath, example], env: settings }).ended;
+    expect(ran).toMatchObject({
+      code: 0,
+      err: '',
+      out: 'Grace Hopper: found a moth in relay 70; works on Mark II\n20 types of entities\n',
+    });
+    const refused = await startCommand([], {
+      program: [process.execPath, example],
+      env: { ...settings, KEYHOLD_TOKEN: 'kh_x' },
+    }).ended;
+    expect(refused).toMatchObject({ code: 1, out: '', err: expect.stringContaining('The access token is not valid') });
   });
 
   /** Programs that depend on the package: one in Node by its name, one with nothing but what browsers offer. */
