@@ -529,6 +529,7 @@ CREATE INDEX ix_memory_merges_entity_id ON public.memory_merges USING btree (ent
 CREATE INDEX ix_memory_metadata_scope_id ON public.memory_metadata USING btree (scope_id);
 CREATE INDEX ix_memory_names_entity_id ON public.memory_names USING btree (entity_id);
 CREATE INDEX ix_memory_observations_author_id ON public.memory_observations USING btree (author_id, id) WHERE (author_id IS NOT NULL);
+CREATE INDEX ix_memory_observations_digest ON public.memory_observations USING btree (entity_id, digest);
 CREATE INDEX ix_memory_observations_entity_id ON public.memory_observations USING btree (entity_id, id);
 CREATE INDEX ix_memory_observations_keys ON public.memory_observations USING gin (keys) WITH (fastupdate=off);
 CREATE INDEX ix_memory_observations_scope_id ON public.memory_observations USING btree (scope_id, id);

@@ -87,6 +87,7 @@ CREATE TABLE public.memory_observations (
   keys int[] NOT NULL
 );
 CREATE INDEX ix_memory_observations_entity_id ON public.memory_observations (entity_id, id);
+CREATE INDEX ix_memory_observations_digest ON public.memory_observations (entity_id, digest);
 CREATE INDEX ix_memory_observations_scope_id ON public.memory_observations (scope_id, id);
 CREATE INDEX ix_memory_observations_author_id ON public.memory_observations (author_id, id) WHERE author_id IS NOT NULL;
 CREATE INDEX ix_memory_observations_keys ON public.memory_observations USING gin (keys) WITH (fastupdate = off);

@@ -20,8 +20,9 @@ import type { Target } from './targets.ts';
  * What writes answer. The caller has made sure that whoever is answered may see these rows.
  */
 
-/** An answer holds at most this many observations; reads show more of an entity. */
+/** An answer holds at most this many observations, of all entities and of one of them; reads show more. */
 const maxObservations = 10_000;
+const maxOfOne = 1000;
 
 const shown = (alias: string, columns: readonly string[]) =>
   sql.join(columns.map((column) => sql.ref(`${alias}.${column}`)));
@@ -35,11 +36,14 @@ const observationsByEntity = async (
   entities: readonly ShownEntity[],
   scopes: ScopesById,
 ): Promise<ReadonlyMap<string, ObservationView[]>> => {
-  const limit = Math.max(1, Math.floor(maxObservations / Math.max(1, entities.length)));
+  const limit = Math.min(maxOfOne, Math.ceil(maxObservations / Math.max(1, entities.length)));
+  // In coalesce(), the scope does not tempt the planner to read everything in the scope.
   const { rows } = await sql<ShownObservation>`${sql.raw(replanEachTime)} select c.*
     from unnest(${entities.map((one) => one.id)}::uuid[], ${entities.map((one) => one.scope_id)}::uuid[]) as n (id, scope)
     cross join lateral (select ${shown('o', observationColumns)} from public.memory_observations as o
-      where o.entity_id = n.id and o.scope_id = n.scope order by o.id limit ${sql.lit(limit)}) as c`.execute(tx);
+      where o.entity_id = n.id and coalesce(o.scope_id, o.scope_id) = n.scope order by o.id limit ${sql.lit(limit)}) as c`.execute(
+    tx,
+  );
   const byEntity = Map.groupBy(rows, (row) => row.entity_id);
   return new Map([...byEntity].map(([id, all]) => [id, all.map((row) => observationOf(row, scopes))]));
 };

@@ -43,7 +43,8 @@ export const createEndings = ({ now, audit, writing, settle, seenFacts }: WriteD
         const after = { ...fact, invalid_at: invalidAt };
         refuseEarlyEnd(after, 'invalid_at');
         const { rows } = await sql<StoredFact>`select id, valid_at, invalid_at from public.memory_observations
-          where entity_id = ${fact.entity_id} and scope_id = ${fact.scope_id} and digest = ${fact.digest}`.execute(tx);
+          where entity_id = ${fact.entity_id} and digest = ${fact.digest}
+            and coalesce(scope_id, scope_id) = ${fact.scope_id}`.execute(tx);
         refuseSecond(after, rows, await now(tx));
         await save(tx, caller, { table: 'memory_observations', operation: 'endObservation' }, after);
         const [view] = await observationViews(tx, [fact.id]);
@@ -62,7 +63,7 @@ export const createEndings = ({ now, audit, writing, settle, seenFacts }: WriteD
         refuseEarlyEnd(after, 'invalid_at');
         const { rows } = await sql<StoredFact>`select id, valid_at, invalid_at from public.memory_relations
           where from_id = ${fact.from_id} and to_id = ${fact.to_id} and type = ${fact.type}
-            and scope_id = ${fact.scope_id}`.execute(tx);
+            and coalesce(scope_id, scope_id) = ${fact.scope_id}`.execute(tx);
         refuseSecond(after, rows, await now(tx));
         await save(tx, caller, { table: 'memory_relations', operation: 'endRelation' }, after);
         const [view] = await relationViews(tx, [fact.id], ends);

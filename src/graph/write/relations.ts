@@ -88,7 +88,10 @@ const refuseDerivedRelation = (type: string, ends: readonly Target[], field: str
 };
 
 /** A relation to be stored, unless it is there already. */
-export type RelationToStore = Omit<MemoryRelationRow, 'id' | 'author_id' | 'agent' | 'created_at'>;
+export interface RelationToStore extends Omit<MemoryRelationRow, 'id' | 'author_id' | 'agent' | 'created_at'> {
+  /** When it was recorded; left out for now. */
+  readonly created_at?: Date;
+}
 
 type Said = Pick<MemoryRelationRow, 'scope_id' | 'from_id' | 'to_id' | 'type'>;
 type StoredRelation = StoredFact & Said;
@@ -111,7 +114,7 @@ export const storeRelations = async (
   const stored = facts.map((fact) => {
     const existing = index.find(relationKey(fact), fact, now);
     if (existing) return { id: existing.id, created: false };
-    const row = { ...fact, id: newId<string>(), author_id, agent, created_at: at };
+    const row = { ...fact, id: newId<string>(), author_id, agent, created_at: fact.created_at ?? at };
     rows.push(row);
     index.add(row);
     return { id: row.id, created: true };
@@ -120,12 +123,20 @@ export const storeRelations = async (
   return stored;
 };
 
+/** Facts that one statement looks for. */
+const maxWanted = 1000;
+
 const storedRelations = async (tx: Tx, facts: readonly (Said & Holds)[]): Promise<StoredRelation[]> => {
-  const distinct = (column: keyof Said): string[] => [...new Set(facts.map((fact) => fact[column]))];
-  const { rows } = await sql<StoredRelation>`${sql.raw(replanEachTime)}
-    select id, scope_id, from_id, to_id, type, valid_at, invalid_at from public.memory_relations
-    where from_id = any(${distinct('from_id')}::uuid[]) and to_id = any(${distinct('to_id')}::uuid[])
-      and type = any(${distinct('type')}::text[]) and scope_id = any(${distinct('scope_id')}::uuid[])
-    order by id`.execute(tx);
-  return rows;
+  const found = new Map<string, StoredRelation>();
+  for (let at = 0; at < facts.length; at += maxWanted) {
+    const some = facts.slice(at, at + maxWanted);
+    const distinct = (column: keyof Said): string[] => [...new Set(some.map((fact) => fact[column]))];
+    // The scope is compared afterwards: a condition on it could have the planner read everything in the scope.
+    const { rows } = await sql<StoredRelation>`${sql.raw(replanEachTime)}
+      select id, scope_id, from_id, to_id, type, valid_at, invalid_at from public.memory_relations
+      where from_id = any(${distinct('from_id')}::uuid[]) and to_id = any(${distinct('to_id')}::uuid[])
+        and type = any(${distinct('type')}::text[]) order by id`.execute(tx);
+    for (const row of rows) found.set(row.id, row);
+  }
+  return [...found.values()];
 };

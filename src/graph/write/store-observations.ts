@@ -13,6 +13,8 @@ export interface NewObservation extends Holds {
   readonly content: string;
   readonly source: string | null;
   readonly confidence: number | null;
+  /** When it was recorded; left out for now. */
+  readonly created_at?: Date;
 }
 
 /** Who stores facts, at which time of the service, and the time that decides what has ended. */
@@ -48,7 +50,7 @@ export const storeObservations = async (
   const stored = wanted.map(({ digest, ...fact }) => {
     const existing = index.find(observationKey({ ...fact, digest }), fact, now);
     if (existing) return { id: existing.id, created: false };
-    const row = { ...fact, id: newId<string>(), author_id, agent, created_at: at };
+    const row = { ...fact, id: newId<string>(), author_id, agent, created_at: fact.created_at ?? at };
     rows.push(row);
     index.add({ ...row, digest });
     return { id: row.id, created: true };
@@ -57,15 +59,25 @@ export const storeObservations = async (
   return stored;
 };
 
+/** Facts that one statement looks for. */
+const maxWanted = 2000;
+
 const storedObservations = async (
   tx: Tx,
   wanted: readonly { readonly entity_id: string; readonly digest: Buffer }[],
 ): Promise<StoredObservation[]> => {
-  const entities = [...new Set(wanted.map((one) => one.entity_id))];
-  const digests = [...new Set(wanted.map((one) => one.digest.toString('hex')))];
-  const { rows } = await sql<StoredObservation>`${sql.raw(replanEachTime)}
-    select id, entity_id, scope_id, digest, valid_at, invalid_at from public.memory_observations
-    where entity_id = any(${entities}::uuid[])
-      and digest = any(array(select decode(d, 'hex') from unnest(${digests}::text[]) as d)) order by id`.execute(tx);
-  return rows;
+  const pairs = new Map(wanted.map((one) => [`${one.entity_id} ${one.digest.toString('hex')}`, one]));
+  const distinct = [...pairs.values()];
+  const found: StoredObservation[] = [];
+  for (let at = 0; at < distinct.length; at += maxWanted) {
+    const some = distinct.slice(at, at + maxWanted);
+    const { rows } = await sql<StoredObservation>`${sql.raw(replanEachTime)}
+      select o.id, o.entity_id, o.scope_id, o.digest, o.valid_at, o.invalid_at
+      from unnest(${some.map((one) => one.entity_id)}::uuid[],
+        ${some.map((one) => one.digest.toString('hex'))}::text[]) as w (entity_id, digest)
+      join public.memory_observations as o on o.entity_id = w.entity_id and o.digest = decode(w.digest, 'hex')
+      order by o.id`.execute(tx);
+    found.push(...rows);
+  }
+  return found;
 };

@@ -38,8 +38,12 @@ export type Writing = ReturnType<typeof createWriting>;
 
 const maxAttempts = 5;
 
-/** A lock that was not granted in time. Others got it meanwhile, so that it is worth waiting again. */
-const isLockTimeout = (error: unknown): boolean => sqlState(error) === '55P03';
+/**
+ * A lock that was not granted in time: others got it meanwhile, so that it is worth waiting again. Or a key that somebody took
+ * or removed who holds no lock of the graph, such as the erasure of a user: the next attempt sees what they did.
+ */
+const startsOver = (error: unknown): boolean =>
+  error instanceof Moved || ['55P03', '23505', '23503'].includes(sqlState(error) ?? '');
 
 const isRefusal = (error: unknown): error is KeyholdError =>
   error instanceof KeyholdError && error.code !== 'unavailable' && error.code !== 'internal';
@@ -73,7 +77,10 @@ export const createWriting = ({ audit, mutate, idempotency, turns }: Deps) => {
         mutate(caller, async (tx): Promise<Outcome<T>> => {
           const created = await idempotency.once(tx, caller, request, () => attempt(tx, caller, 'graph.write', create));
           if ('refused' in created) return created;
-          return await attempt(tx, caller, 'graph.write', () => answer(tx, created.ok.ids, created.ok.repeated));
+          const { ids, repeated } = created.ok;
+          // What was created just now can be answered; a repetition may be refused.
+          if (!repeated) return { ok: await answer(tx, ids, false) };
+          return await attempt(tx, caller, 'graph.write', () => answer(tx, ids, true));
         }),
       ),
   };
@@ -89,7 +96,7 @@ const undoIfFailed = async <T>(tx: Tx, work: (tx: Tx) => Promise<T>): Promise<En
     await sql`release savepoint before_write`.execute(tx);
     return { ok };
   } catch (error) {
-    if (!isRefusal(error) && !(error instanceof Moved) && !isLockTimeout(error)) throw error;
+    if (!isRefusal(error) && !startsOver(error)) throw error;
     await sql`rollback to savepoint before_write`.execute(tx);
     return { error };
   }
