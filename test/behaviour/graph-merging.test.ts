@@ -150,8 +150,9 @@ describe('merging', () => {
     const { client } = app.database;
     const scope = '(select scope_id from memory_entities where id = $1)';
     await client.query(
-      `insert into memory_entities select gen_random_uuid(), scope_id, 'TASK', 'far ' || n, '{}', '[]', false, null, null,
-        null, 1, now(), now(), '', '{}' from memory_entities, generate_series(1, 3000) as n where id = $1`,
+      `insert into memory_entities (id, scope_id, type, name, attributes, tags, is_activity, version, created_at, updated_at,
+          search, keys) select gen_random_uuid(), scope_id, 'TASK', 'far ' || n, '{}', '[]', false, 1, now(), now(), '', '{}'
+        from memory_entities, generate_series(1, 3000) as n where id = $1`,
       [a.id],
     );
     for (const [hub, limit] of [
@@ -169,6 +170,18 @@ describe('merging', () => {
     expectStatus(await ann.call('DELETE', `/graph/entities/${b.id}`), 204);
     expect((await client.query(count, [b.id])).rows[0].n).toBe(0);
   });
+});
+
+it('an entity of which too much is known to move it is refused, and the other one can be merged into it', async () => {
+  const [big, small] = [await remember(ann), await remember(ann, { observations: ['small'] })];
+  await app.database.client.query(
+    `insert into memory_observations (id, entity_id, scope_id, content, digest, created_at, search, keys)
+      select gen_random_uuid(), id, scope_id, n, sha256(n::text::bytea), now(), '', '{}'
+      from memory_entities, generate_series(1, 10001) as n where id = $1`,
+    [big.id],
+  );
+  expect(expectStatus(await merge(ann, big, small), 409).body.detail).toContain('into this one');
+  expectStatus(await merge(ann, small, big), 200);
 });
 
 describe('changing an entity', () => {

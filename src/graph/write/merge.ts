@@ -9,7 +9,7 @@ import { maxTags } from '../vocabulary.ts';
 import { entityView } from './answers.ts';
 import type { WriteDeps } from './deps.ts';
 import { type LockedEntity, loadEntity, saveEntity } from './entity-row.ts';
-import { moveObservations, moveRelations } from './move-facts.ts';
+import { moveObservations, moveRelations, refuseHub } from './move-facts.ts';
 import { turnOf } from './places.ts';
 import { changing } from './targets.ts';
 
@@ -32,6 +32,7 @@ export const createMerging = ({ clock, now, audit, writing, settle, targets }: W
       if (!merged || !survivor) throw new TypeError('an entity is missing');
       if (merged.id === survivor.id) throw mergedAlready();
       if (merged.scope_id !== survivor.scope_id) throw twoMemories();
+      await refuseHub(tx, merged.id);
       await merge(tx, await loadEntity(tx, merged.id), await loadEntity(tx, survivor.id), {
         at: clock.now(),
         now: await now(tx),

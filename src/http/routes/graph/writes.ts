@@ -14,7 +14,7 @@ const megabyte = 1024 * 1024;
 /** The largest body of a write, in bytes. */
 export const maxBodyBytes = 16 * megabyte;
 
-/** A thousand items may take longer than other requests do. */
+/** A thousand items may take longer than other requests do, and so may waiting for others who write to the same memory. */
 const handlerTimeout = 30_000;
 
 /** An entity that the caller cannot see, and a name that several have or whose type is another. */
@@ -112,6 +112,7 @@ const addEntityChanges = ({ gated }: Routes, graph: Graph): void => {
     status: 200,
     answer: Entity,
     ifMatch: true,
+    handlerTimeout,
     refuses,
     handler: async (caller, { params, body, request, reply }) => {
       const version = ifMatch(request.headers['if-match']);
@@ -134,6 +135,7 @@ const addEntityChanges = ({ gated }: Routes, graph: Graph): void => {
     body: bodies.MergeBody,
     status: 200,
     answer: Entity,
+    handlerTimeout,
     refuses,
     handler: async (caller, { params, body, reply }) =>
       input.tagged(reply, await graph.mergeEntities(caller, params.id.toLowerCase(), body.into.toLowerCase())),
@@ -170,6 +172,7 @@ const addEndings = ({ gated }: Routes, graph: Graph): void => {
     body: bodies.EndBody,
     status: 200,
     answer: Observation,
+    handlerTimeout,
     refuses,
     handler: (caller, { params, body }) =>
       graph.endObservation(caller, params.id.toLowerCase(), optionalInstant('invalid_at', body.invalid_at) ?? null),
@@ -186,6 +189,7 @@ const addEndings = ({ gated }: Routes, graph: Graph): void => {
     body: bodies.EndBody,
     status: 200,
     answer: Relation,
+    handlerTimeout,
     refuses,
     handler: (caller, { params, body }) =>
       graph.endRelation(caller, params.id.toLowerCase(), optionalInstant('invalid_at', body.invalid_at) ?? null),
