@@ -27,7 +27,7 @@ export const refuseEarlyEnd = ({ valid_at, invalid_at }: Holds, field: string): 
 };
 
 /** A fact holds up to, not including, `invalid_at`. */
-export const hasEnded = ({ invalid_at }: Holds, now: Date): boolean =>
+const hasEnded = ({ invalid_at }: Holds, now: Date): boolean =>
   invalid_at !== null && invalid_at.getTime() <= now.getTime();
 
 const isSameTime = (a: Holds, b: Holds): boolean =>
@@ -41,7 +41,7 @@ export const isOneFact = (a: Holds, b: Holds, now: Date): boolean =>
   (!hasEnded(a, now) && !hasEnded(b, now)) || isSameTime(a, b);
 
 /** Of stored facts that say the same, the one that a fact of these times is. */
-export const sameFact = <Fact extends Holds>(stored: readonly Fact[], times: Holds, now: Date): Fact | undefined =>
+const sameFact = <Fact extends Holds>(stored: readonly Fact[], times: Holds, now: Date): Fact | undefined =>
   stored.find((one) => isOneFact(one, times, now));
 
 /** Facts by what they say, with those that are being added. */

@@ -7,6 +7,7 @@ import type { Sessions } from '../../sessions/index.ts';
 import type { DerivedNode, End, EntityRef } from '../operations.ts';
 import type { Sight } from '../sight.ts';
 import { ambiguous, derivedNode, notFoundAt, sessionOver } from './errors.ts';
+import { type Candidate, createNames, type NameRef } from './names.ts';
 import { type Reach, type ScopeState, visibleScope } from './reach.ts';
 import type { Findings } from './settle.ts';
 
@@ -36,19 +37,12 @@ interface Deps {
   readonly findDerived: FindDerived;
 }
 
-interface Candidate extends End {
-  /** The id or the name by which it was asked for. */
-  readonly asked: string;
-  readonly scope_id: string;
-  readonly session_id: SessionId | null;
-}
-
-type NameRef = Exclude<EntityRef, { readonly id: string }>;
-
 export type Targets = ReturnType<typeof createTargets>;
 
 /** Finds what requests name. Ids and names of merged entities lead to the survivor. */
 export const createTargets = ({ sessions, reach, findDerived }: Deps) => {
+  const names = createNames({ sessions, reach });
+
   const byId = async (tx: Tx, caller: Caller, ids: readonly string[]) => {
     if (ids.length === 0) return [];
     const { rows } = await sql<Candidate>`${sql.raw(replanEachTime)} select a.id as asked, e.id, e.type, e.name,
@@ -57,23 +51,6 @@ export const createTargets = ({ sessions, reach, findDerived }: Deps) => {
       join public.memory_entities as e on e.id = coalesce(m.entity_id, a.id)
       join public.memory_scopes as s on s.id = e.scope_id where ${visibleScope(caller)}`.execute(tx);
     return await reach.visible(tx, caller, rows);
-  };
-
-  const byName = async (tx: Tx, caller: Caller, names: readonly string[]) => {
-    if (names.length === 0) return [];
-    const { rows } = await sql<Candidate>`${sql.raw(replanEachTime)} select n.name as asked, e.id, e.type, e.name,
-        e.scope_id, s.session_id from public.memory_scopes as s
-      join public.memory_names as n on n.scope_id = s.id and n.name = any(${names}::text[])
-      join public.memory_entities as e on e.id = n.entity_id where ${visibleScope(caller)} order by e.id`.execute(tx);
-    return await reach.visible(tx, caller, rows);
-  };
-
-  /** The sessions by which names are qualified; null for one that the caller does not know. */
-  const qualifiers = async (tx: Tx, caller: Caller, refs: readonly NameRef[]): Promise<Map<string, string | null>> => {
-    const found = new Map<string, string | null>();
-    for (const name of new Set(refs.flatMap((ref) => ref.session_id ?? [])))
-      found.set(name, await sessions.idOf(tx, caller, name));
-    return found;
   };
 
   const derivedOf = async (tx: Tx, caller: Caller, ids: readonly string[]) =>
@@ -90,25 +67,15 @@ export const createTargets = ({ sessions, reach, findDerived }: Deps) => {
         caller,
         ids.filter((id) => !remembered.has(id)),
       );
-      const byNames = Map.groupBy(
-        await byName(tx, caller, [...new Set(nameRefs.map((ref) => ref.name))]),
-        (one) => one.asked,
-      );
-      const sessionIds = await qualifiers(tx, caller, nameRefs);
-      const isMeant = (ref: NameRef, { type, session_id }: Candidate): boolean => {
-        const place = typeof ref.session_id === 'string' ? sessionIds.get(ref.session_id) : ref.session_id;
-        const isThere =
-          ref.session_id === undefined || (place === session_id && (ref.session_id === null || place !== null));
-        return isThere && (ref.type === undefined || ref.type === type);
-      };
-      const named = ({ name, ...ref }: NameRef, field: string | null): Target | null => {
-        const candidates = (byNames.get(name) ?? []).filter((one) => isMeant({ name, ...ref }, one));
-        if (candidates.length > 1) throw ambiguous(field, candidates.map(candidateField));
+      const named = await names.find(tx, caller, nameRefs);
+      const byName = (ref: NameRef, field: string | null): Target | null => {
+        const candidates = named(ref);
+        if (candidates.length > 1) throw ambiguous(field, candidates.slice(0, maxShown).map(candidateField));
         return targetOf(candidates[0], undefined);
       };
       return asked.map(({ ref, field }) => {
         const found =
-          'id' in ref ? targetOf(remembered.get(toId(ref.id)), derived.get(toId(ref.id))) : named(ref, field);
+          'id' in ref ? targetOf(remembered.get(toId(ref.id)), derived.get(toId(ref.id))) : byName(ref, field);
         if (found === null) throw notFoundAt(field);
         return found;
       });
@@ -136,6 +103,9 @@ const targetOf = (
   }
   return node ? { id: node.id, type: node.type, name: node.name, derived: node } : null;
 };
+
+/** A refusal lists at most this many entities of one name. */
+const maxShown = 20;
 
 const candidateField = ({ id, type, session_id }: Candidate, at: number) => ({
   field: `candidates/${at}`,
