@@ -104,7 +104,6 @@ export interface AuditDetails {
   'graph.merge': { readonly id: string; readonly into: string };
   'graph.delete': MemoryCounts & { readonly operation: string };
   'graph.import': MemoryCounts & { readonly session_id?: string };
-  'graph.export': { readonly mode: string; readonly format: string; readonly count: number };
   /** Somebody forgot what they remembered. */
   'graph.forget': MemoryCounts;
   'job.start': { readonly kind: string };

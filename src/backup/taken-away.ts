@@ -210,7 +210,6 @@ const stepsOf: Readonly<Record<AuditAction, StepsOf | null>> = {
   'graph.merge': null,
   'graph.delete': null,
   'graph.import': null,
-  'graph.export': null,
   'graph.forget': null,
   'row.integrity_broken': null,
 };

@@ -56,7 +56,7 @@ export const createGraph = (deps: Deps): Graph => {
         search(view, input),
       ),
     ...createWrites({ ...deps, nodes }),
-    ...createTransfer({ ...deps, sights, nodes, edges, read }),
+    ...createTransfer({ ...deps, nodes, read }),
     ...createForgetting(deps),
   };
 };

@@ -73,7 +73,7 @@ export interface FilterDraft {
   readonly names?: readonly string[];
 }
 
-interface WorldDraft {
+export interface WorldDraft {
   readonly clock: ClockGap;
   readonly users: readonly UserDraft[];
   readonly sessions: readonly SessionDraft[];
@@ -89,7 +89,7 @@ const tags = ['x', 'y', 'X'] as const;
 const types = ['api_key', 'password'] as const;
 const scopes = ['user', 'session', 'shared'] as const;
 
-const mostly = <T>(usual: T, ...others: T[]): fc.Arbitrary<T> =>
+export const mostly = <T>(usual: T, ...others: T[]): fc.Arbitrary<T> =>
   fc.oneof({ weight: 4, arbitrary: fc.constant(usual) }, ...others.map((other) => fc.constant(other)));
 
 const callerDraft = (users: number, sessions: number): fc.Arbitrary<CallerDraft> =>
@@ -198,7 +198,7 @@ export type WorldSecret = Omit<SecretDraft, 'name'> & {
   readonly expiresAt: Date | null;
 };
 
-const nth = <T>(items: readonly T[], index: number): T => {
+export const nth = <T>(items: readonly T[], index: number): T => {
   const item = items[index];
   if (item === undefined) throw new Error(`a draft names number ${index} of ${items.length}`);
   return item;
@@ -288,7 +288,7 @@ const timesOf = (presence: Exclude<Presence, 'never'>, at: Date) => {
 };
 
 /** Somebody whom an earlier version added to a session is invited to it; who started it is in it. */
-const isThere = (session: SessionDraft, user: number): boolean =>
+export const isThere = (session: SessionDraft, user: number): boolean =>
   session.presence[user] === 'present' || (session.presence[user] === 'added' && session.owner === user);
 
 const participantRows = (world: World, session: World['sessions'][number]): Omit<ParticipantRow, 'seal'>[] =>
@@ -372,7 +372,7 @@ export const insertWorld = (db: Db, seals: Seals, world: World): Promise<void> =
   });
 
 /** True for a session that authentication would verify for this user. */
-const isJoined = (session: SessionDraft, user: number): boolean =>
+export const isJoined = (session: SessionDraft, user: number): boolean =>
   (session.state === 'active' || session.state === 'expiring') && isThere(session, user);
 
 /**
