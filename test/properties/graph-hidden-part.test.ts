@@ -57,7 +57,7 @@ describe('what answers of the memory graph tell about what is hidden', () => {
       endOnFailure: true,
       reporter: (out) => {
         if (out.failed) {
-          console.log(out.counterexamplePath, JSON.stringify(out.counterexample));
+          process.stderr.write(`${out.counterexamplePath} ${JSON.stringify(out.counterexample)}\n`);
           throw out.errorInstance;
         }
       },

@@ -39,7 +39,7 @@ describe('what a read of the memory graph shows', () => {
       endOnFailure: true,
       reporter: (out) => {
         if (out.failed) {
-          console.log(out.counterexamplePath, JSON.stringify(out.counterexample));
+          process.stderr.write(`${out.counterexamplePath} ${JSON.stringify(out.counterexample)}\n`);
           throw out.errorInstance;
         }
       },
