@@ -45,7 +45,7 @@ beforeAll(async () => {
     bytes: await backUp('age', [await identityToRecipient(identity)]),
     identities: [identity],
   };
-}, 60_000);
+});
 afterAll(async () => {
   await app.close();
   await empty.drop();

@@ -69,7 +69,7 @@ describe('a database that answers other than it was asked', () => {
         return null;
       end $$;
       create function lies.keep_old() returns trigger language plpgsql as 'begin return old; end'`);
-  }, 60_000);
+  });
   afterAll(async () => {
     await app.close();
     await database.drop();

@@ -24,7 +24,7 @@ afterEach(async () => {
   const ending = stack;
   stack = new AsyncDisposableStack();
   await ending.disposeAsync();
-}, 60_000);
+});
 
 /** Runs `work` at the end of the test. */
 export const defer = (work: () => void | Promise<void>): void => stack.defer(work);
