@@ -12,6 +12,8 @@ const longest = [
   'processes.test.ts',
   'now.test.ts',
   'access-table-changes.test.ts',
+  'access-table-routes.test.ts',
+  'lying-database.test.ts',
   'cli-trouble.test.ts',
   'embedded-start.test.ts',
   'embedded-database.test.ts',
@@ -36,7 +38,7 @@ class LongestFirst extends BaseSequencer {
 /** Fast tests need nothing but Node; behaviour has a real PostgreSQL; e2e runs real processes. */
 export default defineConfig({
   test: {
-    // Twice what the smallest machine has cores: much of the time is spent waiting for clocks, disks and processes.
+    // Twice what the smallest machine has cores: much of the time is spent waiting for clocks and processes.
     maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     projects: [
@@ -53,7 +55,7 @@ export default defineConfig({
           include: ['test/{behaviour,properties,migrations,never}/**/*.test.ts'],
           globalSetup: ['test/support/global-setup.ts'],
           testTimeout: 120_000,
-          hookTimeout: 60_000,
+          hookTimeout: 240_000,
         },
       },
       {
@@ -62,7 +64,7 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           globalSetup: ['test/support/global-setup.ts'],
           testTimeout: 600_000,
-          hookTimeout: 120_000,
+          hookTimeout: 480_000,
         },
       },
     ],

@@ -8,7 +8,7 @@ import { expectedWith, outcomeWith, permissionColumns } from '../support/access-
 import { restorations } from '../support/access-table/restoring.ts';
 import { checkRow, endedSecretsFor } from '../support/access-table/row.ts';
 import { buildWorld, type World } from '../support/access-table/world.ts';
-import { isFull } from '../support/counts.ts';
+import { isFull, some } from '../support/counts.ts';
 
 describe('the tables of access to a secret', () => {
   it('the tables have one outcome for every operation, caller and condition, and no line for anything else', () => {
@@ -41,7 +41,7 @@ describe('reading, revealing and writing a secret', () => {
       described: describeCondition(condition),
     })),
   );
-  it.each(rows)(
+  it.each(some(rows, 0, 2, ({ name, described }) => `${name}: ${described}`))(
     '$name of a secret of $described answers every caller as the tables say',
     async ({ name, condition }) => {
       expect(await checkRow(world, name, condition)).toBeGreaterThanOrEqual(isFull ? callerNames.length : 1);

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Decrypter, Encrypter, generateIdentity, identityToRecipient } from 'age-encryption';
 import fc from 'fast-check';
@@ -14,9 +13,10 @@ import { backUpHere } from '../support/backups.ts';
 import { count, isFull, seed } from '../support/counts.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { expectStatus, keepSecret, logInAdmin, people } from '../support/people.ts';
+import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
 
 let app: TestApp;
-let directory: string;
+let directory: TempDir;
 let empty: TestDatabase;
 /** A backup of a service that was only started. */
 let small: Buffer;
@@ -27,13 +27,13 @@ const onRows = () => undefined;
 /** A backup of the test's database, also as a file of this name. */
 const backUp = async (name: string, recipients: readonly string[] = []): Promise<Buffer> => {
   const bytes = await backUpHere(app.database, app.app.keys.held().configured, recipients);
-  await writeFile(join(directory, name), bytes);
+  await writeFile(join(directory.path, name), bytes);
   return bytes;
 };
 
 beforeAll(async () => {
   app = await startApp();
-  directory = await mkdtemp(join(tmpdir(), 'keyhold-test-'));
+  directory = await makeTempDir();
   empty = await freshDatabase({ empty: true });
   small = await backUp('small');
   const { lovelace: ada } = await people(app, await logInAdmin(app), 'lovelace');
@@ -45,11 +45,11 @@ beforeAll(async () => {
     bytes: await backUp('age', [await identityToRecipient(identity)]),
     identities: [identity],
   };
-}, 60_000);
+});
 afterAll(async () => {
   await app.close();
   await empty.drop();
-  await rm(directory, { recursive: true });
+  await directory[Symbol.asyncDispose]();
 });
 
 /** Restores into the empty database, which is expected to fail. */
@@ -74,7 +74,7 @@ const expectUntouched = async (): Promise<void> => {
 };
 
 const expectRefused = async (bytes: Buffer, identities: readonly string[], what: string): Promise<void> => {
-  const path = join(directory, 'damaged');
+  const path = join(directory.path, 'damaged');
   await writeFile(path, bytes);
   await expect(restore(path, identities), what).rejects.toMatchObject({
     code: expect.stringMatching(/^(invalid_request|state_conflict)$/),
@@ -130,7 +130,7 @@ describe.each(['the root key', 'an age recipient'])('a backup for %s', (kind) =>
 
   it(`a backup for ${kind} that is as it was written verifies`, async () => {
     const { bytes, identities } = file();
-    const path = join(directory, 'whole');
+    const path = join(directory.path, 'whole');
     await writeFile(path, bytes);
     const summary = await verifyBackup(path, { rootKeys: app.app.keys.held().configured, identities }, onRows);
     expect(summary.tables['secrets']).toBe(12);
@@ -146,7 +146,7 @@ describe('a backup', () => {
       await expectRefused(damaged, [], `bit ${at % 8} of byte ${at} of ${small.length}`);
     }
     await expectUntouched();
-    const path = join(directory, 'small');
+    const path = join(directory.path, 'small');
     expect(
       (await verifyBackup(path, { rootKeys: app.app.keys.held().configured, identities: [] }, onRows)).broken,
     ).toEqual({});
@@ -154,7 +154,7 @@ describe('a backup', () => {
 
   it('a backup that is changed between verifying and loading is refused, and the database stays empty', async () => {
     const { bytes } = files['the root key'] as { bytes: Buffer };
-    const path = join(directory, 'changing');
+    const path = join(directory.path, 'changing');
     for (const at of [bytes.length - 1, bytes.length / 2, bytes.indexOf(10) + 300]) {
       await writeFile(path, bytes);
       const damaged = Buffer.from(bytes);
@@ -182,7 +182,7 @@ describe('a backup', () => {
         root_key: first,
         root_keys: [first, second],
       });
-      const path = join(directory, 'two-keys');
+      const path = join(directory.path, 'two-keys');
       await writeFile(path, bytes);
       for (const [keys, missing] of [
         [newer, second],
@@ -232,7 +232,7 @@ describe('a backup', () => {
       });
       await both.close();
       const rootKeys = rootKeysOf(newer);
-      const path = join(directory, 'destroyed');
+      const path = join(directory.path, 'destroyed');
       await writeFile(path, await backUpHere(database, rootKeys));
       const { header, broken } = await verifyBackup(path, { rootKeys, identities: [] }, onRows);
       expect(header.root_keys).toEqual([first]);
@@ -244,7 +244,7 @@ describe('a backup', () => {
   });
 
   it('a backup shows nothing of names, values or people', async () => {
-    const text = (await readFile(join(directory, 'root'))).toString('latin1');
+    const text = (await readFile(join(directory.path, 'root'))).toString('latin1');
     // Words long enough not to occur in random bytes.
     for (const word of ['lovelace', 'SECRET_', 'admin', 'argon2', 'secret.create']) expect(text).not.toContain(word);
   });
@@ -277,7 +277,7 @@ describe('a backup', () => {
 
   it('a backup that was written again without a row is refused, since only the root key can prove it', async () => {
     const { identities } = files['an age recipient'] as { identities: string[] };
-    const path = join(directory, 'forged');
+    const path = join(directory.path, 'forged');
     await writeFile(path, await forge(withoutRow('audit_log')));
     await expect(restore(path, identities)).rejects.toMatchObject({
       message: expect.stringContaining('was not made with this root key'),

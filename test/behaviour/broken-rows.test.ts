@@ -84,7 +84,7 @@ describe('a row that no service wrote', () => {
        where table_schema = 'public' and table_name = any($1) order by table_name, ordinal_position`,
       [tables],
     );
-  }, 60_000);
+  });
   afterAll(async () => {
     await app.close();
     await database.drop();

@@ -1,6 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -15,8 +14,9 @@ import { newRootKey, rootKeysOf, startApp } from '../support/app.ts';
 import { backUpHere } from '../support/backups.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { expectStatus, logInAdmin, people } from '../support/people.ts';
+import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
 
-let directory: string;
+let directory: TempDir;
 let source: TestDatabase;
 let backup: string;
 let tokenId: string;
@@ -43,7 +43,7 @@ const exportLog = async (name: string, rootKeys: RootKeys): Promise<string> => {
   const client = new pg.Client(source.settings('migrator'));
   await client.connect();
   try {
-    const path = join(directory, name);
+    const path = join(directory.path, name);
     let text = '';
     await inTransaction(overClient(client), async (tx) => {
       const { sealKeys } = await inspectServiceKeys(tx, rootKeys.keys);
@@ -64,13 +64,13 @@ const exportLog = async (name: string, rootKeys: RootKeys): Promise<string> => {
 };
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'keyhold-test-'));
+  directory = await makeTempDir();
   source = await freshDatabase();
   const before = await startApp({ database: source, rootKey: older });
   const { ada } = await people(before, await logInAdmin(before), 'ada');
   const made = { name: 'made before', permissions: ['secrets:list'], expires_in: 3600 };
   tokenId = expectStatus(await ada.call('POST', '/auth/tokens', { body: made }), 201).body.id;
-  backup = join(directory, 'backup');
+  backup = join(directory.path, 'backup');
   await writeFile(backup, await backUpHere(source, before.app.keys.held().configured));
   await before.close();
   await addSealKey(rootKeysOf(older, newer));
@@ -81,7 +81,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await source.drop();
-  await rm(directory, { recursive: true });
+  await directory[Symbol.asyncDispose]();
 });
 
 const restoreSince = async (path: string, rootKeys: RootKeys) => {

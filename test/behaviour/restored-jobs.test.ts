@@ -1,5 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
 import { restoreBackup } from '../../src/backup/index.ts';
@@ -13,13 +12,14 @@ import { settableClock } from '../support/clock.ts';
 import { freshDatabase } from '../support/database.ts';
 import { storeJob } from '../support/jobs.ts';
 import { expectStatus, logInAdmin, people } from '../support/people.ts';
+import { makeTempDir } from '../support/temp-dir.ts';
 
 const dayMs = 24 * 3_600_000;
 
 /** The backup is one of 40 days ago, and everything in it is due at once when it is restored. */
 it('jobs of a backup do not run again but for an erasure, which waits until the operator releases the restore', async () => {
   const rootKey = newRootKey();
-  const directory = await mkdtemp(join(tmpdir(), 'keyhold-test-'));
+  await using directory = await makeTempDir();
   const [source, target] = [await freshDatabase(), await freshDatabase({ empty: true })];
   try {
     const before = await startApp({ database: source, rootKey });
@@ -29,7 +29,7 @@ it('jobs of a backup do not run again but for an erasure, which waits until the 
     const erasure = await storeJob(before, { kind: 'erase', params: { user_id: ada.id }, cancellable: false });
     const rewrap = await storeJob(before, { kind: 'rewrap', state: 'running', started_at: before.clock.now() });
     const other = await storeJob(before, { kind: 'of-another-version' });
-    const path = join(directory, 'backup');
+    const path = join(directory.path, 'backup');
     await writeFile(path, await backUpHere(source, before.app.keys.held().configured));
     const { configured: rootKeys } = before.app.keys.held();
     await before.close();
@@ -57,6 +57,5 @@ it('jobs of a backup do not run again but for an erasure, which waits until the 
   } finally {
     await source.drop();
     await target.drop();
-    await rm(directory, { recursive: true });
   }
 }, 180_000);

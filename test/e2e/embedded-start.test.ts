@@ -10,6 +10,7 @@ import {
   connect,
   databaseUserOf,
   defer,
+  inScope,
   isRunning,
   kill,
   killService,
@@ -152,61 +153,74 @@ describe('a start that follows an interrupted one', { timeout: 120_000 }, () => 
   });
 });
 
-describe('a lock file of PostgreSQL that names no process', { timeout: 120_000 }, () => {
-  it('a start waits for another one that has just created its lock file', async () => {
-    const dataDir = await stoppedDataDir();
-    const lock = await writeLock(dataDir, '');
-    const starting = start(dataDir);
-    // Longer than any attempt takes; then the other start gives up, as PostgreSQL does: by removing its file.
-    await sleep(1500);
-    expect((await stat(lock)).size).toBe(0);
-    await rm(lock);
-    expect(await ask(await starting, 'service', 'select 1')).toBe(1);
-  });
+// These wait for most of their time, for starts that wait for others.
+describe.concurrent('a lock file of PostgreSQL that names no process', { timeout: 120_000 }, () => {
+  it(
+    'a start waits for another one that has just created its lock file',
+    inScope(async () => {
+      const dataDir = await stoppedDataDir();
+      const lock = await writeLock(dataDir, '');
+      const starting = start(dataDir);
+      // Longer than any attempt takes; then the other start gives up, as PostgreSQL does: by removing its file.
+      await sleep(1500);
+      expect((await stat(lock)).size).toBe(0);
+      await rm(lock);
+      expect(await ask(await starting, 'service', 'select 1')).toBe(1);
+    }),
+  );
 
   it.each([
     ['postmaster.pid', ''],
     ['postmaster.pid', '\0\0\0\0'],
     ['.s.PGSQL.5432.lock', ''],
-  ])('two services start one embedded database although a crash left %s with %j in it', async (name, content) => {
-    const dataDir = await stoppedDataDir();
-    await writeLock(dataDir, content, name);
-    const services = [startService(dataDir), startService(dataDir)];
-    await Promise.all(services.map(ready));
-    const pid = await postmasterOf(dataDir);
-    expect(await ask(await start(dataDir), 'service', 'select 1')).toBe(1);
-    expect(await postmasterOf(dataDir)).toBe(pid);
-    expect(await leftoversIn(dataDir)).toEqual([]);
-  });
+  ])(
+    'two services start one embedded database although a crash left %s with %j in it',
+    inScope(async (name, content) => {
+      const dataDir = await stoppedDataDir();
+      await writeLock(dataDir, content, name);
+      const services = [startService(dataDir), startService(dataDir)];
+      await Promise.all(services.map(ready));
+      const pid = await postmasterOf(dataDir);
+      expect(await ask(await start(dataDir), 'service', 'select 1')).toBe(1);
+      expect(await postmasterOf(dataDir)).toBe(pid);
+      expect(await leftoversIn(dataDir)).toEqual([]);
+    }),
+  );
 
-  it.runIf(onLinux)('a start leaves an empty lock file in place while a server process may still fill it', async () => {
-    const dataDir = await stoppedDataDir();
-    const lock = await writeLock(dataDir, '');
-    const created = await stat(lock);
-    const other = await spawnHungServer(dataDir);
-    let settled = false;
-    const starting = start(dataDir).finally(() => {
-      settled = true;
-    });
-    // Longer than an empty lock file has to stay to be removed.
-    await sleep(8000);
-    expect(settled).toBe(false);
-    expect(await stat(lock)).toMatchObject({ ino: created.ino, size: 0 });
-    other.kill('SIGKILL');
-    expect(await ask(await starting, 'service', 'select 1')).toBe(1);
-  });
+  it.runIf(onLinux)(
+    'a start leaves an empty lock file in place while a server process may still fill it',
+    inScope(async () => {
+      const dataDir = await stoppedDataDir();
+      const lock = await writeLock(dataDir, '');
+      const created = await stat(lock);
+      const other = await spawnHungServer(dataDir);
+      let settled = false;
+      const starting = start(dataDir).finally(() => {
+        settled = true;
+      });
+      // Longer than an empty lock file has to stay to be removed.
+      await sleep(8000);
+      expect(settled).toBe(false);
+      expect(await stat(lock)).toMatchObject({ ino: created.ino, size: 0 });
+      other.kill('SIGKILL');
+      expect(await ask(await starting, 'service', 'select 1')).toBe(1);
+    }),
+  );
 });
 
-describe('a slow recovery', { timeout: 120_000 }, () => {
-  it('a start waits for a recovery that takes longer than one attempt of pg_ctl', async () => {
-    const dataDir = await stoppedDataDir();
-    const as = await databaseUserOf(dataDir);
-    const cluster = join(dataDir, 'pg', 'data');
-    await appendFile(join(cluster, 'postgresql.conf'), "restore_command = 'sleep 3; false'\n");
-    await writeFile(join(cluster, 'recovery.signal'), '');
-    if (as !== null) await chown(join(cluster, 'recovery.signal'), as.uid, as.gid);
-    const server = await start(dataDir);
-    expect(await ask(server, 'service', 'select 1')).toBe(1);
-    expect(await readFile(join(dataDir, 'pg', 'server.log'), 'utf8')).toContain('server did not start in time');
-  });
+describe.concurrent('a slow recovery', { timeout: 120_000 }, () => {
+  it(
+    'a start waits for a recovery that takes longer than one attempt of pg_ctl',
+    inScope(async () => {
+      const dataDir = await stoppedDataDir();
+      const as = await databaseUserOf(dataDir);
+      const cluster = join(dataDir, 'pg', 'data');
+      await appendFile(join(cluster, 'postgresql.conf'), "restore_command = 'sleep 3; false'\n");
+      await writeFile(join(cluster, 'recovery.signal'), '');
+      if (as !== null) await chown(join(cluster, 'recovery.signal'), as.uid, as.gid);
+      const server = await start(dataDir);
+      expect(await ask(server, 'service', 'select 1')).toBe(1);
+      expect(await readFile(join(dataDir, 'pg', 'server.log'), 'utf8')).toContain('server did not start in time');
+    }),
+  );
 });

@@ -1,5 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { restoreBackup } from '../../src/backup/index.ts';
@@ -12,6 +11,7 @@ import { backUpHere, contentsOf, differences, keyhold } from '../support/backups
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { keepSecret, logIn, logInAdmin, people } from '../support/people.ts';
 import { startService } from '../support/process.ts';
+import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
 
 /** In this file Keyhold is a later version of itself: a migration has added a table. The version as it is runs as a process. */
 vi.mock('../../src/db/migrations/index.ts', async (original) => {
@@ -53,7 +53,7 @@ vi.mock('../../src/db/migrations/index.ts', async (original) => {
   return { migrations: { ...migrations, '9000-later': later } };
 });
 
-let directory: string;
+let directory: TempDir;
 let source: TestDatabase;
 let app: TestApp;
 let count = 0;
@@ -69,7 +69,7 @@ const migrated = async (database: TestDatabase): Promise<void> => {
 
 const backUp = async (database: TestDatabase): Promise<string> => {
   count += 1;
-  const path = join(directory, `backup-${count}`);
+  const path = join(directory.path, `backup-${count}`);
   await writeFile(path, await backUpHere(database, app.app.keys.held().configured));
   return path;
 };
@@ -95,7 +95,7 @@ const restoreInto = (database: TestDatabase, path: string, without: readonly str
   );
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'keyhold-test-'));
+  directory = await makeTempDir();
   source = await freshDatabase();
   // The earlier version fills the database; its backup is restored by the later one.
   const before = await startService({ env: { ...envOf(source), KEYHOLD_BOOTSTRAP_PASSWORD: adminPassword } });
@@ -108,7 +108,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await app.close();
   await source.drop();
-  await rm(directory, { recursive: true });
+  await directory[Symbol.asyncDispose]();
 });
 
 describe('a table that a migration adds', () => {
@@ -145,7 +145,7 @@ describe('a backup of another version', () => {
     const earlier = await freshDatabase({ empty: true });
     const target = await freshDatabase({ empty: true });
     try {
-      const path = join(directory, 'earlier');
+      const path = join(directory.path, 'earlier');
       const old = { ...envOf(earlier), KEYHOLD_BOOTSTRAP_PASSWORD: adminPassword };
       const service = await startService({ env: old });
       expect(await keyhold(old, 'backup', path)).toMatchObject({ code: 0 });

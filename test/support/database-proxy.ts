@@ -1,7 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeTempDir } from './temp-dir.ts';
 
 /** A proxy between a service and its database that a test can interrupt. */
 export interface DatabaseProxy extends AsyncDisposable {
@@ -17,7 +16,8 @@ export interface DatabaseProxy extends AsyncDisposable {
 }
 
 export const startDatabaseProxy = async (target: { host: string; port: number }): Promise<DatabaseProxy> => {
-  const host = await mkdtemp(join(tmpdir(), 'keyhold-proxy-'));
+  const directory = await makeTempDir();
+  const host = directory.path;
   const { port } = target;
   const sockets = new Set<Socket>();
   let hanging = false;
@@ -60,7 +60,7 @@ export const startDatabaseProxy = async (target: { host: string; port: number })
     },
     [Symbol.asyncDispose]: async () => {
       await close();
-      await rm(host, { recursive: true, force: true });
+      await directory[Symbol.asyncDispose]();
     },
   };
 };

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, chown, lstat, readdir, readFile, stat, writeFile } from 'node:fs/promises';
@@ -24,32 +25,48 @@ afterEach(async () => {
   const ending = stack;
   stack = new AsyncDisposableStack();
   await ending.disposeAsync();
-}, 60_000);
+});
+
+/** The same for each of the tests that run at the same time. */
+const scopes = new AsyncLocalStorage<AsyncDisposableStack>();
+const scope = (): AsyncDisposableStack => scopes.getStore() ?? stack;
+
+/** The work of a test that runs at the same time as others: what it starts is ended with this test, not with another. */
+export const inScope =
+  <Args extends readonly unknown[]>(work: (...args: Args) => Promise<void>) =>
+  async (...args: Args): Promise<void> => {
+    await using own = new AsyncDisposableStack();
+    await scopes.run(own, () => work(...args));
+  };
 
 /** Runs `work` at the end of the test. */
-export const defer = (work: () => void | Promise<void>): void => stack.defer(work);
+export const defer = (work: () => void | Promise<void>): void => scope().defer(work);
 
 /** The path of a data directory that does not exist yet. */
-export const newDataDir = async (): Promise<string> => join(stack.use(await makeTempDir()).path, 'keyhold');
+export const newDataDir = async (): Promise<string> => join(scope().use(await makeTempDir()).path, 'keyhold');
 
-let template: TempDir | undefined;
+let template: Promise<TempDir> | undefined;
+
+const makeTemplate = async (): Promise<TempDir> => {
+  const made = await makeTempDir();
+  await (await startEmbedded({ dataDir: join(made.path, 'keyhold'), log: () => undefined })).stop();
+  return made;
+};
 
 /** The data directory of a service that ran before, copied: making one afresh takes most of a start. */
 export const usedDataDir = async (): Promise<string> => {
-  if (template === undefined) {
-    template = await makeTempDir();
-    await (await startEmbedded({ dataDir: join(template.path, 'keyhold'), log: () => undefined })).stop();
-  }
+  template ??= makeTemplate();
+  const { path } = await template;
   const dataDir = await newDataDir();
-  await run('cp', ['-a', join(template.path, 'keyhold'), dataDir], { as: null });
+  await run('cp', ['-a', join(path, 'keyhold'), dataDir], { as: null });
   return dataDir;
 };
 
-afterAll(() => template?.[Symbol.asyncDispose]());
+afterAll(async () => await (await template)?.[Symbol.asyncDispose]());
 
 export const start = async (dataDir: string): Promise<EmbeddedServer> => {
   const server = await startEmbedded({ dataDir, log: () => undefined });
-  stack.defer(() => server.stop());
+  scope().defer(() => server.stop());
   return server;
 };
 
@@ -57,7 +74,7 @@ export const connect = async (settings: ConnectionSettings): Promise<Client> => 
   const client = new Client({ ...settings, password: settings.password.expose() });
   client.on('error', () => undefined);
   await client.connect();
-  stack.defer(() => client.end().catch(() => undefined));
+  scope().defer(() => client.end().catch(() => undefined));
   return client;
 };
 
@@ -100,7 +117,7 @@ export const startService = (dataDir: string, environment: Record<string, string
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
-  stack.defer(async () => {
+  scope().defer(async () => {
     if (child.exitCode === null && child.signalCode === null) await killService(child);
   });
   return child;
@@ -141,7 +158,7 @@ export const spawnHungServer = async (dataDir: string): Promise<ChildProcess> =>
   const as = await databaseUserOf(dataDir);
   const server = spawn(program, ['600'], { cwd: join(dataDir, 'pg', 'data'), ...as });
   await once(server, 'spawn');
-  stack.defer(() => void server.kill('SIGKILL'));
+  scope().defer(() => void server.kill('SIGKILL'));
   return server;
 };
 

@@ -1,11 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { startEmbedded } from '../../src/db/embedded/index.ts';
 import { prepareSchema, serviceRole } from '../../src/db/grants.ts';
 import { prepareJobs } from '../../src/db/job-schema.ts';
 import { asMigrator, embeddedAccess } from '../../src/db/open.ts';
+import { removeLeftovers } from './files-in-memory.ts';
+import { makeTempDir } from './temp-dir.ts';
 
 export interface Cluster {
   readonly host: string;
@@ -23,8 +23,11 @@ declare module 'vitest' {
 
 /** One real cluster for the whole run, with a migrated database that every test file clones in some 50 ms. */
 export default async (project: TestProject): Promise<() => Promise<void>> => {
-  const directory = await mkdtemp(join(tmpdir(), 'keyhold-test-'));
-  const server = await startEmbedded({ dataDir: directory, log: () => undefined });
+  await removeLeftovers();
+  await using cleanup = new AsyncDisposableStack();
+  const directory = cleanup.use(await makeTempDir());
+  const server = await startEmbedded({ dataDir: join(directory.path, 'keyhold'), log: () => undefined });
+  cleanup.defer(() => server.stop());
   await asMigrator(embeddedAccess(server), async (db) => {
     await prepareSchema(db, serviceRole);
     await prepareJobs(db);
@@ -41,8 +44,9 @@ export default async (project: TestProject): Promise<() => Promise<void>> => {
     migrator: login('migrator'),
     service: login('service'),
   });
+  const atEnd = cleanup.move();
   return async () => {
-    await server.stop();
-    await rm(directory, { recursive: true, force: true });
+    await atEnd.disposeAsync();
+    await removeLeftovers();
   };
 };

@@ -1,8 +1,8 @@
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type RootKeySource, rootKeySource } from '../../src/config/root-keys.ts';
 import { newRootKey } from './app.ts';
+import { ownPrefix } from './files-in-memory.ts';
 import { rootKeyIdOf } from './key-services.ts';
 
 /** A file with one root key, for services that may change it. */
@@ -18,7 +18,7 @@ export interface RootKeyFile {
 }
 
 export const newRootKeyFile = (first = newRootKey()): RootKeyFile => {
-  const directory = mkdtempSync(join(tmpdir(), 'keyhold-keys-'));
+  const directory = mkdtempSync(ownPrefix);
   const path = join(directory, 'root.key');
   const write = (text: string): void => writeFileSync(path, text, { mode: 0o600 });
   write(`${first}\n`);

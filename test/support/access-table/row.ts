@@ -27,12 +27,12 @@ interface Tried {
  *
  * The refused callers send first, all about one secret, which must then be what it was. The allowed callers follow, the
  * first of them with that same secret. Where the tables allow nobody, the obstacle is removed from the secret and its
- * owner must succeed: no row can pass because the request itself is wrong. Outside of the soak half of the refused
- * callers try, chosen by the names of operation, condition and caller.
+ * owner must succeed: no row can pass because the request itself is wrong. Outside of the soak a third of the
+ * refused callers try, chosen by the names of operation, condition and caller.
  */
 export const checkRow = async (world: World, name: OperationName, condition: Condition): Promise<number> => {
   const row = rowOf(name, condition);
-  const refused = row.refused.filter((caller) => sampled(`${rowName(row)}, ${caller}`, 2));
+  const refused = row.refused.filter((caller) => sampled(`${rowName(row)}, ${caller}`, 3));
   const secrets = await world.newSecrets(condition, secretsOf(row), operationOf(name));
   const first = secrets[0] as Target;
   await checkRefused(world, { ...row, refused }, first);
