@@ -19,8 +19,8 @@ export interface Filled {
   readonly entities: ReadonlyMap<string, readonly string[]>;
 }
 
-export const relationsEach = 5;
-export const observationsEach = 2;
+const relationsEach = 5;
+const observationsEach = 2;
 
 const words =
   'alpha beta gamma delta build deploy review invoice latency cache queue replica cursor socket vertex'.split(' ');

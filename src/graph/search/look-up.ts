@@ -72,7 +72,7 @@ export const canHaveMisspelt = (alias: string, chunk: ScopeChunk, words: readonl
 };
 
 /** The condition that the text of `alias` has this word, at whatever place. */
-export const has = (alias: string, { text }: Word): Condition =>
+const has = (alias: string, { text }: Word): Condition =>
   sql<boolean>`strpos(${sql.ref(`${alias}.search`)}, ${text}) > 0`;
 
 export const hasAll = (alias: string, words: readonly Word[]): Condition =>

@@ -7,7 +7,7 @@ import { occurrence, type Word } from './query.ts';
 const maxQuote = 1000;
 const before = 100;
 /** The most matches of one result. */
-export const maxMatches = 10;
+const maxMatches = 10;
 /** The most observations among them. */
 export const maxObservations = 5;
 

@@ -11,7 +11,7 @@ interface Sink {
   addRelation(relation: ImportedRelation): void;
 }
 
-export const plainFact = {
+const plainFact = {
   source: null,
   confidence: null,
   valid_at: null,

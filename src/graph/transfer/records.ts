@@ -62,9 +62,9 @@ export interface Imported {
 }
 
 /** Entities and relations of one import. */
-export const maxImportRecords = 100_000;
+const maxImportRecords = 100_000;
 /** Observations of one import, of all its entities together. */
-export const maxImportObservations = 250_000;
+const maxImportObservations = 250_000;
 /** In bytes. An export is no larger, so that it can be imported. */
 export const maxTransferBytes = 64 * 1024 * 1024;
 

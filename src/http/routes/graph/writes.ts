@@ -12,7 +12,7 @@ import * as input from './input.ts';
 const megabyte = 1024 * 1024;
 
 /** The largest body of a write, in bytes. */
-export const maxBodyBytes = 16 * megabyte;
+const maxBodyBytes = 16 * megabyte;
 
 /** A thousand items may take longer than other requests do, and so may waiting for others who write to the same memory. */
 const handlerTimeout = 30_000;
