@@ -15,6 +15,7 @@ import {
   startSession,
   uniqueName,
 } from '../support/people.ts';
+import { remember } from '../support/remembered.ts';
 
 let database: TestDatabase;
 let app: TestApp;
@@ -63,6 +64,8 @@ const tracesOf = async (id: string): Promise<Record<string, number>> => {
       (select count(*)::int from logins where user_id = $1) as logins,
       (select count(*)::int from tokens where user_id = $1) as tokens,
       (select count(*)::int from webhooks where owner_id = $1) as webhooks,
+      (select count(*)::int from memory_entities e left join memory_scopes s on s.id = e.scope_id
+        where e.author_id = $1 or e.id = $1 or s.user_id = $1) as memories,
       (select count(*)::int from idempotency_keys where user_id = $1) as repeats,
       (select count(*)::int from owner_keys where owner_id = $1) as keys`,
     [id],
@@ -78,6 +81,7 @@ const noTraces = {
   logins: 0,
   tokens: 0,
   webhooks: 0,
+  memories: 0,
   repeats: 0,
   keys: 0,
 };
@@ -107,6 +111,7 @@ const userWithEverything = async (): Promise<Person & { readonly session: string
   const token = { name: 'a token', permissions: ['secrets:list'], expires_in: 3600 };
   expectStatus(await user.call('POST', '/auth/tokens', { body: token }), 201);
   expectStatus(await user.call('POST', '/webhooks', { body: { url: deafHook } }), 201);
+  await remember(user, { observations: ['a memory'] });
   const gone = await keepSecret(user);
   expectStatus(await user.call('DELETE', `/secrets/${gone.id}`), 204);
   return { ...user, session };
@@ -128,6 +133,7 @@ describe('erasing an ordinary user', () => {
       logins: 1,
       tokens: 1,
       webhooks: 1,
+      memories: 2,
     });
     expect(await tracesOf(user.id)).toEqual(noTraces);
     const [record] = await sql("select details from audit_log where action = 'user.erase' and target_id = $1", [

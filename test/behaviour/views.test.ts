@@ -109,6 +109,7 @@ const erasedFields = under('counts.', [
   'logins',
   'tokens',
   'webhooks',
+  'memories',
 ]);
 const webhookFields = [
   'id',

@@ -24,6 +24,7 @@ const countRows = ({ counts }: Pick<Preview, 'counts'>): readonly (readonly [str
   ['hand-overs', String(counts.handovers)],
   ['logins and tokens', `${counts.logins} and ${counts.tokens}`],
   ['webhooks', String(counts.webhooks)],
+  ['memories', String(counts.memories)],
 ];
 
 const nameOf = ({ user_id, username }: { readonly user_id: string; readonly username: string | null }): string =>

@@ -118,6 +118,7 @@ const ErasedCounts = Type.Object(
     logins: Type.Integer({ description: 'Logins, those that ended included' }),
     tokens: Type.Integer({ description: 'Tokens, revoked ones included' }),
     webhooks: Type.Integer({ description: 'Webhooks of the user' }),
+    memories: Type.Integer({ description: 'Facts in the memory graph: entities, observations and relations' }),
   },
   { title: 'ErasedCounts' },
 );
@@ -132,6 +133,7 @@ const counts = {
   logins: 2,
   tokens: 1,
   webhooks: 1,
+  memories: 12,
 };
 
 export const Erasure = Type.Object(
