@@ -927,7 +927,7 @@ describe('a change that is allowed', () => {
       ['graph.import'],
     ],
     ['searching', async () => () => ada.call('GET', `/graph/search?q=${marked()}`), ['graph.read']],
-    ['exporting facts', async () => () => ada.call('GET', '/graph/export'), ['graph.export']],
+    ['exporting facts', async () => () => ada.call('GET', '/graph/export'), ['graph.read']],
     ['forgetting everything of oneself', async () => () => ada.call('DELETE', '/graph/me'), ['graph.forget']],
     ['erasing a user', async () => () => root.call('DELETE', `/users/${linus.id}`), ['user.erase']],
     [
