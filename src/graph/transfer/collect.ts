@@ -93,26 +93,46 @@ const metadataIn = async ({ tx }: View, scopeIds: readonly string[]): Promise<Ma
   return new Map(rows.map((row) => [row.entity_id, row.metadata]));
 };
 
+/** Leaves out the uses that the caller may not see. */
+const withVisibleUses = (
+  entities: ReadonlyMap<string, CollectedEntity>,
+  derived: ReadonlyMap<string, DerivedNode>,
+): ReadonlyMap<string, CollectedEntity> =>
+  new Map([...entities].map(([id, one]) => [id, { ...one, uses: one.uses.filter((use) => derived.has(use)) }]));
+
 /** Collects what the caller may see in these scopes, of which the view's moment says what holds. */
-export const createCollect =
-  (findDerived: FindDerived) =>
-  async (view: View, scopeIds: readonly string[]): Promise<Collected> => {
-    const { tx, sight } = view;
-    const entities = await entitiesIn(view, scopeIds);
+export const createCollect = (findDerived: FindDerived) => {
+  const derivedAmong = async ({ tx, sight }: View, ids: ReadonlySet<string>): Promise<Map<string, DerivedNode>> => {
+    const derived = new Map<string, DerivedNode>();
+    for (const batch of batchesOf([...ids]))
+      for (const [id, node] of await findDerived(tx as Tx, sight, batch)) derived.set(id, node);
+    return derived;
+  };
+
+  return async (view: View, scopeIds: readonly string[]): Promise<Collected> => {
+    const scanned = await entitiesIn(view, scopeIds);
     const facts = await readFacts(view, scopeIds);
     const metadata = await metadataIn(view, scopeIds);
     const ends = facts.relations.flatMap((row) => [row.from_id, row.to_id]);
-    const named = [...metadata.keys(), ...facts.observations.map((row) => row.entity_id), ...ends];
-    const anchors = new Map<string, CollectedAnchor>();
-    for (const ids of batchesOf([...new Set(named)].filter((id) => !entities.has(id))))
-      for (const [id, node] of await findDerived(tx as Tx, sight, ids))
-        anchors.set(id, { node, metadata: metadata.get(id) ?? null, observations: [] });
+    const noted = [...metadata.keys(), ...facts.observations.map((row) => row.entity_id)];
+    const uses = [...scanned.values()].flatMap((one) => one.uses);
+    const others = new Set([...noted, ...ends, ...uses].filter((id) => !scanned.has(id)));
+    const derived = await derivedAmong(view, others);
+    const isShown = (id: string): boolean => scanned.has(id) || derived.has(id);
+    const relations = facts.relations.filter((row) => isShown(row.from_id) && isShown(row.to_id));
+    // A relation with a hidden end does not show that its other end is there.
+    const named = new Set([...noted, ...relations.flatMap((row) => [row.from_id, row.to_id])]);
+    const entities = withVisibleUses(scanned, derived);
+    const anchors = new Map(
+      [...derived]
+        .filter(([id]) => named.has(id))
+        .map(([id, node]): [string, CollectedAnchor] => [
+          id,
+          { node, metadata: metadata.get(id) ?? null, observations: [] },
+        ]),
+    );
     for (const row of facts.observations)
       (entities.get(row.entity_id) ?? anchors.get(row.entity_id))?.observations.push(row);
-    const isShown = (id: string): boolean => entities.has(id) || anchors.has(id);
-    return {
-      entities,
-      anchors,
-      relations: facts.relations.filter((row) => isShown(row.from_id) && isShown(row.to_id)),
-    };
+    return { entities, anchors, relations };
   };
+};
