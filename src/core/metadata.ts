@@ -2,7 +2,8 @@ import { invalid } from './errors.ts';
 import type { JsonObject } from './json.ts';
 
 const maxBytes = 16 * 1024;
-const maxDepth = 8;
+/** The levels of objects and lists that metadata can have. */
+export const maxDepth = 8;
 
 const depthOf = (value: unknown): number =>
   value !== null && typeof value === 'object' ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0;

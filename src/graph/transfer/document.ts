@@ -39,11 +39,12 @@ const observationOf = (fields: Fields): ImportedObservation => {
 
 const entityOf = (fields: Fields, place: string): ImportedEntity => {
   fields.ignore(...origin);
+  const name = fields.name('name');
   return {
     place,
-    name: fields.name('name'),
+    name,
     type: fields.type('type'),
-    aliases: fields.names('aliases'),
+    aliases: [...new Set(fields.names('aliases'))].filter((alias) => alias !== name),
     attributes: fields.attributes('attributes') ?? {},
     tags: fields.tags('tags'),
     isActivity: fields.flag('activity'),

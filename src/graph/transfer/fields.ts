@@ -1,7 +1,7 @@
 import { KeyholdError } from '../../core/errors.ts';
 import { isUuid } from '../../core/ids.ts';
 import type { JsonObject } from '../../core/json.ts';
-import { checkMetadata } from '../../core/metadata.ts';
+import { checkMetadata, maxDepth } from '../../core/metadata.ts';
 import {
   isDerivedType,
   maxNameLength,
@@ -18,12 +18,19 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 const controlCharacter = /\p{Cc}/u;
 const rfc3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
 
+/** In code points, without a copy: a text of an import can have 64 MiB. */
+const lengthOf = (text: string): number => {
+  let length = 0;
+  for (let at = 0; at < text.length; length += 1) at += (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;
+  return length;
+};
+
 /** Why a text cannot be kept; null if it can. */
 const whyNotText = (text: string, maxLength: number): string | null => {
   if (text === '') return 'must not be empty.';
   if (text.includes('\0')) return 'must not have a NUL character.';
   if (!text.isWellFormed()) return 'must not have half a character (a lone surrogate).';
-  const length = [...text].length;
+  const length = lengthOf(text);
   return length > maxLength ? `has ${length} characters; the limit is ${maxLength}.` : null;
 };
 
@@ -51,6 +58,12 @@ const isKeepable = (value: unknown): boolean => {
   if (value === null || typeof value !== 'object') return true;
   return Object.entries(value).every(([name, item]) => isKeepable(name) && isKeepable(item));
 };
+
+/** Whether a value has more levels than this. It goes no deeper, since JSON can have more levels than the stack has room for. */
+const isDeeper = (value: unknown, levels: number): boolean =>
+  value !== null &&
+  typeof value === 'object' &&
+  (levels === 0 || Object.values(value).some((item) => isDeeper(item, levels - 1)));
 
 /** Reads the members of one object of an import. What is wrong is noted; the value that is answered instead does not matter. */
 export class Fields {
@@ -149,6 +162,7 @@ export class Fields {
     const value = this.#take(field) ?? null;
     if (value === null) return null;
     if (!isObject(value)) this.#wrong(field, 'must be a JSON object.');
+    else if (isDeeper(value, maxDepth)) this.#wrong(field, `must have at most ${maxDepth} levels.`);
     else if (!isKeepable(value)) this.#wrong(field, 'must not have NUL or half a character (a lone surrogate).');
     else return this.#bounded(field, value as JsonObject);
     return null;

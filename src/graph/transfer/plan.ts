@@ -44,9 +44,14 @@ interface Names {
   existing: number;
 }
 
-const refuseLater = (record: { readonly created_at: Date | null }, place: string, now: Date, bad: BadLines): void => {
-  if (record.created_at !== null && record.created_at.getTime() > now.getTime())
-    bad.add(place, 'created_at must not be in the future.');
+interface Recorded {
+  readonly created_at: Date | null;
+  readonly updated_at?: Date | null;
+}
+
+const refuseLater = ({ created_at, updated_at }: Recorded, place: string, now: Date, bad: BadLines): void => {
+  for (const [name, time] of Object.entries({ created_at, updated_at }))
+    if ((time?.getTime() ?? 0) > now.getTime()) bad.add(place, `${name} must not be in the future.`);
 };
 
 const otherType = (entity: ImportedEntity, other: Holder & { readonly place: string | null }): string =>

@@ -20,6 +20,7 @@ export interface ImportedEntity {
   readonly place: string;
   readonly name: string;
   readonly type: string;
+  /** Each once, and without the name. */
   readonly aliases: readonly string[];
   readonly attributes: JsonObject;
   readonly tags: readonly string[];

@@ -26,19 +26,19 @@ const entityLine = ({ row, observations }: CollectedEntity): string =>
 /** As the MCP memory server writes it: what holds, without derived nodes. */
 export const renderLines = (collected: Collected): Rendered => {
   const { entities, anchors, relations } = collected;
-  const ends = relations.filter((row) => anchors.has(row.from_id) || anchors.has(row.to_id));
-  const kept = relations.filter((row) => !ends.includes(row) && row.holds);
+  const remembered = relations.filter((row) => !anchors.has(row.from_id) && !anchors.has(row.to_id));
+  const kept = remembered.filter((row) => row.holds);
   const nameOf = (id: string): string => entities.get(id)?.row.name ?? '';
   const relationLines = kept.map((row) =>
     JSON.stringify({ type: 'relation', from: nameOf(row.from_id), to: nameOf(row.to_id), relationType: row.type }),
   );
   const lines = [...[...entities.values()].map(entityLine), ...new Set(relationLines)];
   const { ofEntities } = factsOf(collected);
-  const ended = [...ofEntities, ...relations.filter((row) => !ends.includes(row))].filter((row) => !row.holds).length;
+  const ended = [...ofEntities, ...remembered].filter((row) => !row.holds).length;
   return {
     text: linesOf(lines),
     count: lines.length,
-    omitted: { ended, derived: anchors.size, derived_relations: ends.length },
+    omitted: { ended, derived: anchors.size, derived_relations: relations.length - remembered.length },
   };
 };
 

@@ -64,7 +64,7 @@ const storeEntities = async (
       tx,
       batch.flatMap(({ id, name, aliases }) => [
         { scope_id, name, entity_id: id, is_alias: false },
-        ...[...new Set(aliases)].map((alias) => ({ scope_id, name: alias, entity_id: id, is_alias: true })),
+        ...aliases.map((alias) => ({ scope_id, name: alias, entity_id: id, is_alias: true })),
       ]),
     );
     if (isSession)
