@@ -20,8 +20,9 @@ const printed = async (args: readonly string[], by: 'ada' | 'grace' = 'ada', inp
   expect({ code, err: code === 0 ? '' : err }, args.join(' ')).toEqual({ code: 0, err: '' });
   return out;
 };
-const asJson = async (args: readonly string[], by: 'ada' | 'grace' = 'ada'): Promise<any> =>
-  JSON.parse(await printed([...args, '--json'], by));
+/** The option comes before the names, since everything after "--" is one. */
+const asJson = async ([command = '', ...args]: readonly string[], by: 'ada' | 'grace' = 'ada'): Promise<any> =>
+  JSON.parse(await printed([command, '--json', ...args], by));
 
 describe('keyhold graph', () => {
   it.each(['incident/a?b=1#c', '..', '-v', 'a, b'])(

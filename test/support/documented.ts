@@ -12,7 +12,7 @@ export interface DocumentedOperation {
 }
 
 interface Body {
-  readonly schema: { readonly $ref: string };
+  readonly schema: { readonly $ref?: string };
   readonly example: Readonly<Record<string, unknown>>;
 }
 
@@ -44,6 +44,8 @@ export const bodyOf = ({
 }: DocumentedOperation): { readonly fields: readonly string[]; readonly example: Body['example'] } | null => {
   if (requestBody === undefined) return null;
   const { schema, example } = requestBody.content['application/json'];
+  // A text that is read as it arrives has no fields.
+  if (schema.$ref === undefined) return { fields: [], example: {} };
   const { properties } = components.schemas[schema.$ref.split('/').at(-1) ?? ''];
   return { fields: Object.keys(properties), example };
 };

@@ -97,6 +97,7 @@ const tokenOf = async (person: Person): Promise<string> => {
   const permissions = [
     ...['secrets:list', 'secrets:reveal', 'secrets:use', 'secrets:write', 'secrets:share', 'secrets:manage'],
     ...['secrets:own', 'sessions:read', 'sessions:write', 'events:read', 'webhooks:manage'],
+    ...['graph:read', 'graph:write'],
   ];
   const body = { name: 'command line', permissions, expires_in: 86_400 };
   return expectStatus(await person.call('POST', '/auth/tokens', { body }), 201).body.token;
