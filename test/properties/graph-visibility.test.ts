@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { modes } from '../../src/graph/operations.ts';
-import { codeOf, outcomeOf } from './graph-asked.ts';
 import { isFull } from '../support/counts.ts';
+import { codeOf, outcomeOf } from './graph-asked.ts';
 import { assertInWorlds } from './graph-assert.ts';
 import { insertGraphWorld } from './graph-insert.ts';
 import { questionsOf } from './graph-questions.ts';

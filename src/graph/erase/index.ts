@@ -19,6 +19,15 @@ interface Deps {
 /** Rows that one statement of a request works on, which stays far below the time that a statement may take. */
 const maxRows = 5000;
 
+/**
+ * Has the deletions that follow a deleted entity by foreign keys use indexes. PostgreSQL keeps the plan of such a deletion
+ * for the connection, and one that was made while a table was small reads the whole table for each entity.
+ */
+const planByIndexes = async (tx: Tx): Promise<void> => {
+  await sql`set local enable_seqscan = off`.execute(tx);
+  await sql`discard plans`.execute(tx);
+};
+
 /** Locks every scope in which the user has facts, as each write does, by ascending id. */
 const lockScopes = async (tx: Tx, userId: UserId): Promise<void> => {
   await sql`select id from public.memory_scopes where user_id = ${userId}
@@ -45,6 +54,7 @@ export const createForgetting = ({ audit, mutate }: Deps) => ({
       }
       const { userId } = caller;
       await lockScopes(tx, userId);
+      await planByIndexes(tx);
       const counts = noCounts();
       for (const step of steps) while ((await step(tx, counts, userId, maxRows)) === maxRows);
       await sql`delete from public.memory_scopes where user_id = ${userId}`.execute(tx);
@@ -63,6 +73,7 @@ export const memoryErasing = {
     const step = steps[at];
     if (step === undefined) return await purgeNode(tx, userId);
     if (at === 0) await lockScopes(tx, userId);
+    await planByIndexes(tx);
     const counts = noCounts();
     const rows = await step(tx, counts, userId, limit);
     return { rows, counts: { memories: memoriesOf(counts) }, after: String(rows < limit ? at + 1 : at) };

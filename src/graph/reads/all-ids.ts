@@ -14,12 +14,17 @@ const mySessions = ({ sight }: View): RawBuilder<unknown> =>
   sql`select m.session_id as id from public.session_participants as m
     where m.user_id = ${sight.caller.userId} and ${presentCondition('m')}`;
 
-const secrets = ({ sight }: View): RawBuilder<unknown> => {
+/** The condition that others than its owner may list a secret. */
+const usable = ({ sight }: View): RawBuilder<unknown> =>
+  sql`deleted_at is null and is_active and (expires_at is null or expires_at > ${sight.now}::timestamptz)`;
+
+const secrets = (view: View): RawBuilder<unknown> => {
+  const { sight } = view;
   const { userId } = sight.caller;
   return sql`select id from public.secrets where owner_id = ${userId}
-    union select id from public.secrets where scope = 'session' and session_id = ${sight.session}::text
+    union select id from public.secrets where scope = 'session' and session_id = ${sight.session}::text and ${usable(view)}
     union select id from public.secrets where scope = 'shared'
-      and shared_with @> ${JSON.stringify([userId])}::jsonb`;
+      and shared_with @> ${JSON.stringify([userId])}::jsonb and ${usable(view)}`;
 };
 
 /** Those who are in sessions with the caller, and the other side of what is shared. */
@@ -27,9 +32,10 @@ const users = (view: View): RawBuilder<unknown> => {
   const { userId } = view.sight.caller;
   return sql`select ${userId}::uuid as id
     union select p.user_id from public.session_participants as p
+      join public.sessions as s on s.id = p.session_id and s.status = 'active'
       where p.session_id in (${mySessions(view)}) and ${presentCondition('p')}
     union select owner_id from public.secrets where scope = 'shared'
-      and shared_with @> ${JSON.stringify([userId])}::jsonb
+      and shared_with @> ${JSON.stringify([userId])}::jsonb and ${usable(view)}
     union select ${uuidOf('g.id')} from public.secrets as s
       cross join lateral jsonb_array_elements_text(s.shared_with) as g (id)
       where s.owner_id = ${userId} and s.scope = 'shared'`;

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Caller } from '../../core/caller.ts';
 import { KeyholdError, notFound } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
+import type { Sessions } from '../../sessions/index.ts';
 import { type Edges, newMemory } from '../edges.ts';
 import { drawNodes, observationsOf, showEdges } from '../facts.ts';
 import type { EdgeView, EntityView } from '../model.ts';
@@ -18,6 +19,7 @@ interface Deps {
   readonly read: Read;
   readonly nodes: Nodes;
   readonly edges: Edges;
+  readonly sessions: Pick<Sessions, 'idOf'>;
 }
 
 /** What the caller remembers of a derived node. */
@@ -28,7 +30,7 @@ const metadataOf = async ({ tx, sight }: View, id: string): Promise<JsonObject |
   return rows[0]?.metadata ?? null;
 };
 
-export const createGet = ({ read, nodes, edges }: Deps) => {
+export const createGet = ({ read, nodes, edges, sessions }: Deps) => {
   const entityOf = async (view: View, found: FoundNode): Promise<{ entity: EntityView; more: boolean }> => {
     const { node } = found;
     const page = (await observationsOf(view, [node.id], { limit: maxObservations })).get(node.id);
@@ -62,21 +64,26 @@ export const createGet = ({ read, nodes, edges }: Deps) => {
 
     resolve: (caller: Caller, ref: EntityRef, reading: Reading): Promise<EntityView> =>
       read(caller, reading, { operation: 'resolve', facts: 'ever', count: () => 1 }, async (view) => {
-        const id = 'id' in ref ? ref.id : await onlyNamed(view, ref);
+        const id = 'id' in ref ? ref.id : await onlyNamed(view, sessions, ref);
         return (await answerOf(view, (await nodes.find(view, [id])).get(id), false)).entity;
       }),
   };
 };
 
 /** Throws `not_found`, or `state_conflict` with the candidates where several scopes have the name. */
-const onlyNamed = async (view: View, ref: Exclude<EntityRef, { readonly id: string }>): Promise<string> => {
+const onlyNamed = async (
+  view: View,
+  sessions: Pick<Sessions, 'idOf'>,
+  ref: Exclude<EntityRef, { readonly id: string }>,
+): Promise<string> => {
   const { tx, sight } = view;
+  const session = typeof ref.session_id === 'string' ? await sessions.idOf(tx, sight.caller, ref.session_id) : null;
   const place =
     ref.session_id === undefined
       ? sql`true`
       : ref.session_id === null
         ? sql`s.user_id = ${sight.caller.userId}`
-        : sql`s.session_id::text = ${ref.session_id.toLowerCase()}`;
+        : sql`s.session_id = ${session}::uuid`;
   const { rows } = await sql<{ id: string; type: string; session_id: string | null; scope_id: string }>`
     select e.id, e.type, s.session_id, e.scope_id from public.memory_names as n
     join public.memory_entities as e on e.id = n.entity_id join public.memory_scopes as s on s.id = n.scope_id

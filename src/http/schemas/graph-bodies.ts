@@ -157,7 +157,7 @@ export const CreateActivityBody = strict(
 const cursor = Type.Optional(
   Type.String({
     minLength: 1,
-    maxLength: 400,
+    maxLength: 8192,
     pattern: '^[A-Za-z0-9_.-]+$',
     description: 'The next_cursor of the page before',
   }),
