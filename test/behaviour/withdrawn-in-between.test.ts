@@ -2,6 +2,7 @@ import { request } from 'node:http';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { deafHook, startApp, type TestApp } from '../support/app.ts';
+import { isFull, sampled } from '../support/counts.ts';
 import { forge, macSigner } from '../support/forged-tokens.ts';
 import type { Answer, RequestOptions } from '../support/http.ts';
 import { storeJob } from '../support/jobs.ts';
@@ -543,7 +544,9 @@ const holdAndWithdraw = async (withdrawal: Withdrawal): Promise<Result | null> =
   const caller = await withdrawal.enter();
   const all = await prepareChanges(caller, withdrawal.kind);
   // A plain creation looks at the time before it waits for the lock; it is tried with a late body below.
-  const changes = withdrawal.pass ? all.filter(({ what }) => what !== 'create a secret') : all;
+  const possible = withdrawal.pass ? all.filter(({ what }) => what !== 'create a secret') : all;
+  // In `npm test`, half of them: the fewer wait together, the slower the machine may be.
+  const changes = possible.filter(({ what }) => sampled(`${withdrawal.what} ${what}`, 2));
   // A credential that was never used is noted as used, by a write that would wait for the lock within the gate.
   await caller.person.call('GET', '/auth/me', caller.options);
   const { table, where, key } = await withdrawal.lockedRow(caller);
@@ -594,7 +597,7 @@ describe('a change whose caller loses their access between gate and write', () =
     for (let tries = 0; result === null && tries < maxTries; tries += 1) result = await holdAndWithdraw(withdrawal);
     if (result === null) throw new Error('no change could be held between gate and write');
     const names = Object.keys(result.outcomes);
-    expect(names.length).toBeGreaterThan(25);
+    expect(names.length).toBeGreaterThan(isFull ? 50 : 20);
     expect(result.outcomes).toEqual(Object.fromEntries(names.map((what) => [what, withdrawal.refusal])));
     expect(result.changed.toSorted()).toEqual(result.withdrawn.toSorted());
     expect(result.records).toEqual(names.map(() => 'request.refused'));
@@ -616,7 +619,7 @@ describe('a change whose caller loses their access between gate and write', () =
     // The gate notes that the token was used.
     const used = async () =>
       (await observer.query('select last_used_at from tokens where id = $1', [tokenId])).rows[0].last_used_at;
-    await expect.poll(used, { timeout: 10_000 }).not.toBeNull();
+    await expect.poll(used, { timeout: 60_000 }).not.toBeNull();
     await meanwhile();
     sent.end(JSON.stringify({ name: uniqueName('LATE'), type: 'other', value: 'v' }));
     return await answered;

@@ -25,7 +25,7 @@ export interface Page {
 }
 
 /** All pages of GET /graph. */
-export const pagesOf = async (who: Caller, query = '', options: RequestOptions = {}): Promise<Page[]> => {
+const pagesOf = async (who: Caller, query = '', options: RequestOptions = {}): Promise<Page[]> => {
   const pages: Page[] = [];
   for (let cursor: string | null = ''; cursor !== null; ) {
     const next: string = cursor === '' ? '' : `&cursor=${cursor}`;
