@@ -1,4 +1,4 @@
-import type { Answer, RequestOptions } from './http.ts';
+import type { RequestOptions } from './http.ts';
 import { expectStatus, type Person } from './people.ts';
 import type { Remembered } from './remembered.ts';
 
@@ -18,26 +18,6 @@ export const link = async (
 };
 
 const queryOf = (mode: string | undefined): string => (mode === undefined ? '' : `&mode=${mode}`);
-
-export interface Page {
-  readonly entities: any[];
-  readonly relations: any[];
-}
-
-/** All pages of GET /graph. */
-const pagesOf = async (who: Caller, query = '', options: RequestOptions = {}): Promise<Page[]> => {
-  const pages: Page[] = [];
-  for (let cursor: string | null = ''; cursor !== null; ) {
-    const next: string = cursor === '' ? '' : `&cursor=${cursor}`;
-    const { body }: Answer<any> = expectStatus(
-      await who.call('GET', `/graph?max_tokens=100000${next}${query}`, options),
-      200,
-    );
-    pages.push(body);
-    cursor = body.next_cursor;
-  }
-  return pages;
-};
 
 /** What is looked for, and an entity from which a relation leads to it. */
 export interface Sought {

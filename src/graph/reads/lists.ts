@@ -37,11 +37,12 @@ export const createLists = ({ read, nodes, edges, cursors, seals, sessions }: De
       read(caller, input, { operation, facts: 'now', count: (answer) => answer.items.length }, async (view) => {
         const user = (await nodes.load(view, { user: idsOf<string>([userId]) })).get(userId);
         if (!user) throw notFound();
-        const after = afterOf(view, operation, input);
+        const list = `${operation} ${userId}`;
+        const after = afterOf(view, list, input);
         const found = await edges.farNodes(view, user, way, { limit: input.limit, after });
         const items = found.nodes.map((one) => one.node);
         const last = items.at(-1);
-        return { items, next_cursor: found.more && last ? cursors.write(view, operation, last.id) : null };
+        return { items, next_cursor: found.more && last ? cursors.write(view, list, last.id) : null };
       });
 
   /** Our id of a session in which the caller is present, or was at its end. Throws `not_found`. */
