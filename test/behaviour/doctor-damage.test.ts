@@ -68,7 +68,8 @@ const damages: Readonly<Record<string, Damage>> = {
         alter column version set not null, alter column seal set not null;
       alter table secret_versions add foreign key (secret_id) references secrets on delete cascade;
       alter table reminders add foreign key (secret_id) references secrets on delete cascade;
-      alter table handovers add foreign key (secret_id) references secrets on delete cascade`,
+      alter table handovers add foreign key (secret_id) references secrets on delete cascade;
+      alter table memory_entities add foreign key (secret_id) references secrets on delete cascade`,
     finds: {
       schema: ['In the column secrets.key_id, "not null" is no and should be yes.'],
       seals: ['The seal of secrets without a key is not valid.'],

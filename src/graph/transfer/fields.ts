@@ -65,6 +65,9 @@ const isDeeper = (value: unknown, levels: number): boolean =>
   typeof value === 'object' &&
   (levels === 0 || Object.values(value).some((item) => isDeeper(item, levels - 1)));
 
+/** A text that might be no name at all, such as a value in the wrong place, is not repeated. */
+const shownName = (name: string): string => (/^[A-Za-z_]{1,32}$/.test(name) ? JSON.stringify(name) : '(unnamed)');
+
 /** Reads the members of one object of an import. What is wrong is noted; the value that is answered instead does not matter. */
 export class Fields {
   readonly #object: Record<string, unknown>;
@@ -237,6 +240,6 @@ export class Fields {
   /** Notes every member that nobody read: what an import would lose is refused. */
   refuseOthers(): void {
     for (const name of Object.keys(this.#object))
-      if (!this.#read.has(name)) this.#wrong(JSON.stringify(name.slice(0, 100)), 'is not a field of this record.');
+      if (!this.#read.has(name)) this.#wrong(shownName(name), 'is not a field of this record.');
   }
 }
