@@ -49,7 +49,7 @@ describe('logging in', () => {
     const me = JSON.parse((await run(['whoami', '--json'])).out);
     expect(me).toMatchObject({ server: world.service.url, profile: 'default', user: { username: 'ada' } });
     expect(me.permissions).toContain('secrets:reveal');
-    expect(me.permissions.filter((one: string) => /^(graph|audit):|^admin$/.test(one))).toEqual([]);
+    expect(me.permissions.filter((one: string) => /^audit:|^admin$/.test(one))).toEqual([]);
   });
 
   it('logging in again revokes the earlier token', async () => {
