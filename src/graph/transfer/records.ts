@@ -11,7 +11,7 @@ export interface ImportedObservation {
   readonly confidence: number | null;
   readonly valid_at: Date | null;
   readonly invalid_at: Date | null;
-  /** Null for now. */
+  /** Null where the file does not say; it is then the time of the import. */
   readonly created_at: Date | null;
 }
 

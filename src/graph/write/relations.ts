@@ -89,7 +89,7 @@ const refuseDerivedRelation = (type: string, ends: readonly Target[], field: str
 
 /** A relation to be stored, unless it is there already. */
 export interface RelationToStore extends Omit<MemoryRelationRow, 'id' | 'author_id' | 'agent' | 'created_at'> {
-  /** When it was recorded; left out for now. */
+  /** When it was recorded; without it, at the time of this write. */
   readonly created_at?: Date;
 }
 

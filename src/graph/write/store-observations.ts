@@ -13,7 +13,7 @@ export interface NewObservation extends Holds {
   readonly content: string;
   readonly source: string | null;
   readonly confidence: number | null;
-  /** When it was recorded; left out for now. */
+  /** When it was recorded; without it, at the time of this write. */
   readonly created_at?: Date;
 }
 
