@@ -27,7 +27,10 @@ export interface SearchWorld {
   close(): Promise<void>;
 }
 
-const nobodyElse: DerivedNames = { named: async () => [], byId: async () => new Map() };
+const nobodyElse: DerivedNames = {
+  named: async () => ({ nodes: [], truncated: false }),
+  byId: async () => new Map(),
+};
 
 export const startSearchWorld = async (): Promise<SearchWorld> => {
   const app = await startApp();

@@ -1,44 +1,90 @@
 import { type RawBuilder, sql } from 'kysely';
+import { replanEachTime } from '../../db/pool.ts';
 import type { DerivedNode } from '../model.ts';
 import type { NodeKind, Nodes } from '../nodes.ts';
 import type { View } from '../read.ts';
-import { idsOfKind } from '../reads/all-ids.ts';
+import { selectIds } from '../reads/all-ids.ts';
 import { fold } from '../text.ts';
+import type { DerivedType } from '../vocabulary.ts';
 
-/** How many users, sessions and secrets a search looks through, the newest of each. */
-const maxLookedThrough = 500;
+/** How many nodes are loaded at once. */
+const loadedAtOnce = 200;
 
 type NamedKind = Extract<NodeKind, 'user' | 'session' | 'secret'>;
 
-const kinds = ['user', 'session', 'secret'] as const satisfies readonly NamedKind[];
+interface Source {
+  readonly type: DerivedType;
+  /** Selects names. They choose only: nobody has verified them. */
+  readonly names: RawBuilder<unknown>;
+}
 
-/** The names of nodes, as nobody has verified them. */
-const namesOf: Readonly<Record<NamedKind, (ids: readonly string[]) => RawBuilder<{ id: string; name: string }>>> = {
-  user: (ids) => sql`select id, username as name from public.users where id = any(${ids}::uuid[])`,
-  session: (ids) => sql`select id, coalesce(title, external_id, id::text) as name from public.sessions
-    where id = any(${ids}::uuid[])`,
-  secret: (ids) => sql`select id, name from public.secrets where id = any(${ids}::uuid[])`,
+const sources: Readonly<Record<NamedKind, Source>> = {
+  user: { type: 'USER', names: sql`select id, username as name from public.users` },
+  session: {
+    type: 'SESSION',
+    names: sql`select id, coalesce(title, external_id, id::text) as name from public.sessions`,
+  },
+  secret: { type: 'SECRET', names: sql`select id, name from public.secrets` },
 };
 
-/** What search needs of derived nodes. */
-export const createDerivedNames = ({ nodes }: { readonly nodes: Nodes }) => ({
-  /**
-   * Of the caller's newest users, sessions and secrets, those whose name holds one of the words of `q`, `cap` of each kind at
-   * most. Only those are verified, and only their verified names are answered.
-   */
-  named: async (view: View, q: string, cap: number): Promise<readonly DerivedNode[]> => {
-    const words = fold(q).split(/\s+/u).filter(Boolean);
-    const found: DerivedNode[] = [];
-    for (const kind of kinds) {
-      const ids = await idsOfKind(view, kind, { after: null, limit: maxLookedThrough });
-      const { rows } = await namesOf[kind](ids).execute(view.tx);
-      const likely = rows.filter(({ name }) => words.some((word) => fold(name).includes(word)));
-      const nodesOfKind = await nodes.load(view, { [kind]: likely.slice(0, cap).map((row) => row.id) });
-      for (const { node } of nodesOfKind.values()) if (node.derived) found.push(node);
-    }
-    return found;
-  },
+const kinds = Object.keys(sources) as readonly NamedKind[];
 
-  byId: (view: View, ids: readonly string[]): Promise<ReadonlyMap<string, DerivedNode>> =>
-    nodes.findDerived(view.tx, view.sight, ids),
-});
+/** The text of a pattern of LIKE that matches whatever holds this word. */
+const holding = (word: string): string => `%${word.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
+
+/** Which names are looked for. */
+export interface NameQuery {
+  /** What each of them holds, folded. */
+  readonly words: readonly string[];
+  /** Whether a folded name is one of them; each of those holds every word. */
+  readonly isMatch: (name: string) => boolean;
+  /** Only nodes of this type. */
+  readonly type: string | undefined;
+}
+
+export interface NamedNodes {
+  readonly nodes: readonly DerivedNode[];
+  /** True where others are left out that the caller may see, too. */
+  readonly truncated: boolean;
+}
+
+/** What search needs of derived nodes. */
+export const createDerivedNames = ({ nodes }: { readonly nodes: Nodes }) => {
+  /** Ids of nodes of these names, newest first, which the caller may see if their rows can be verified. */
+  const likely = async (view: View, kind: NamedKind, { words, isMatch }: NameQuery): Promise<string[]> => {
+    // PostgreSQL compares names of ASCII characters; the others are folded here, like everything else that is searched.
+    const { rows } = await sql<{ id: string; name: string }>`${sql.raw(replanEachTime)}
+      select n.id, n.name from (${selectIds(view, kind)}) as c
+      cross join lateral (select * from (${sources[kind].names}) as s where s.id = c.id) as n
+      where n.name ~ '[^ -~]' or lower(n.name) like all(${words.map(holding)}::text[])
+      order by n.id desc`.execute(view.tx);
+    return rows.filter(({ name }) => isMatch(fold(name))).map((row) => row.id);
+  };
+
+  const namedOfKind = async (view: View, kind: NamedKind, query: NameQuery, cap: number): Promise<NamedNodes> => {
+    const ids = await likely(view, kind, query);
+    const found: DerivedNode[] = [];
+    // What turns out to be hidden must not take the place of others.
+    for (let at = 0; at < ids.length && found.length <= cap; at += loadedAtOnce) {
+      const loaded = await nodes.load(view, { [kind]: ids.slice(at, at + loadedAtOnce) });
+      for (const { node } of loaded.values()) if (node.derived) found.push(node);
+    }
+    return { nodes: found.slice(0, cap), truncated: found.length > cap };
+  };
+
+  return {
+    /**
+     * The users, sessions and secrets of such names that the caller may see: `cap` of each kind at most, the newest. Only
+     * what is answered was verified.
+     */
+    named: async (view: View, query: NameQuery, cap: number): Promise<NamedNodes> => {
+      const asked = kinds.filter((kind) => query.type === undefined || query.type === sources[kind].type);
+      const found: NamedNodes[] = [];
+      for (const kind of asked) found.push(await namedOfKind(view, kind, query, cap));
+      return { nodes: found.flatMap((one) => one.nodes), truncated: found.some((one) => one.truncated) };
+    },
+
+    byId: (view: View, ids: readonly string[]): Promise<ReadonlyMap<string, DerivedNode>> =>
+      nodes.findDerived(view.tx, view.sight, ids),
+  };
+};

@@ -52,6 +52,9 @@ const chosen: Readonly<Record<NodeKind, (view: View) => RawBuilder<unknown>>> = 
   use: uses,
 };
 
+/** Selects `id` of the nodes of a kind that the caller may see. Nobody has verified them: they only choose. */
+export const selectIds = (view: View, kind: NodeKind): RawBuilder<unknown> => chosen[kind](view);
+
 /**
  * Ids of nodes of a kind that the caller may see, newest first, `limit` at most after one of them. They only choose: what is
  * shown is verified by loading it.
@@ -62,7 +65,7 @@ export const idsOfKind = async (
   { after, limit }: { readonly after: string | null; readonly limit: number },
 ): Promise<string[]> => {
   const { rows } = await sql<{ id: unknown }>`${sql.raw(replanEachTime)}
-    select id from (${chosen[kind](view)}) as c where c.id is not null
+    select id from (${selectIds(view, kind)}) as c where c.id is not null
       and (${after}::uuid is null or c.id < ${after}::uuid) order by c.id desc limit ${sql.lit(limit)}`.execute(
     view.tx,
   );

@@ -1,3 +1,4 @@
+import type { NamedNodes, NameQuery } from '../derived/names.ts';
 import type { DerivedNode } from '../model.ts';
 import type { View } from '../read.ts';
 import { fold } from '../text.ts';
@@ -18,8 +19,8 @@ import { createMisspelling } from './similar.ts';
 
 /** How search learns of derived nodes. */
 export interface DerivedNames {
-  /** Derived nodes that the caller may see and whose name can match the query, at most `cap` of them. */
-  named(view: View, q: string, cap: number): Promise<readonly DerivedNode[]>;
+  /** Derived nodes of such names that the caller may see, `cap` of each kind at most. */
+  named(view: View, query: NameQuery, cap: number): Promise<NamedNodes>;
   /** Those of these ids that are derived nodes which the caller may see. */
   byId(view: View, ids: readonly string[]): Promise<ReadonlyMap<string, DerivedNode>>;
 }
@@ -48,7 +49,7 @@ interface Anchors {
   readonly hidden: Set<string>;
 }
 
-/** Derived nodes whose names are compared, at most. */
+/** Derived nodes of each kind, at most. */
 const maxNamed = 200;
 /** A word in more names than this is looked for in observations first. */
 const maxPartial = 500;
@@ -59,13 +60,13 @@ const hasEvery = (words: readonly Word[], ...texts: readonly string[]): boolean 
 const isCut = ({ length }: readonly unknown[]): boolean => length > maxCandidates;
 
 export const createGather = (derivedNames: DerivedNames) => {
-  const derivedNamed = async (view: View, { q, words, filter }: Query): Promise<readonly DerivedNode[]> => {
+  const derivedNamed = async (view: View, { words, filter }: Query): Promise<NamedNodes> => {
     // Derived nodes have no tags, and no time at which somebody recorded them.
-    if (filter.tag !== undefined || filter.since !== undefined || filter.until !== undefined) return [];
-    const found = await derivedNames.named(view, q, maxNamed);
-    return found.filter(
-      ({ name, type }) => (filter.type === undefined || type === filter.type) && hasEvery(words, fold(name)),
-    );
+    if (filter.tag !== undefined || filter.since !== undefined || filter.until !== undefined)
+      return { nodes: [], truncated: false };
+    const isMatch = (name: string): boolean => hasEvery(words, name);
+    const query = { words: words.map((word) => word.text), isMatch, type: filter.type };
+    return await derivedNames.named(view, query, maxNamed);
   };
 
   /** Sorts the anchors among these rows into visible and hidden ones. Resolves to true if a hidden one is new. */
@@ -113,7 +114,7 @@ export const createGather = (derivedNames: DerivedNames) => {
 
   const exact = async (view: View, query: Query): Promise<Gathered> => {
     const { words, filter } = query;
-    const nodes = await derivedNamed(view, query);
+    const { nodes, truncated: areMoreNodes } = await derivedNamed(view, query);
     const entities = await entitiesWithAll(view, words, filter);
     const { near, required, truncated } =
       words.length > 1 ? await spread(view, query) : { near: [], required: words, truncated: false };
@@ -126,7 +127,7 @@ export const createGather = (derivedNames: DerivedNames) => {
       observations: [...all.values()].filter((row) => isMatch(words, row.text, row.entity_text)),
       isLike: false,
       derived: new Map([...derived, ...nodes.map((node) => [node.id, node] as const)]),
-      truncated: truncated || isCut(entities) || isCut(rows) || nodes.length === maxNamed,
+      truncated: truncated || isCut(entities) || isCut(rows) || areMoreNodes,
     };
   };
 
