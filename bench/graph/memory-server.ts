@@ -1,15 +1,10 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { alternate, type Options } from '../options.ts';
 import type { Finding } from '../report.ts';
 import { figure, median } from '../statistics.ts';
 import { startWorld, type World } from '../world.ts';
+import { type McpMemoryServer, startMcpMemoryServer } from './mcp-memory-server.ts';
 import { signIn } from './world.ts';
 
-const serverPackage = '@modelcontextprotocol/server-memory@2026.8.31';
 const entities = 20_000;
 const callsOfRound = 20;
 
@@ -25,55 +20,6 @@ const linesOf = function* (): Generator<string> {
       to: `colleague ${at - 1}`,
       relationType: 'knows',
     });
-};
-
-interface MemoryServer extends AsyncDisposable {
-  call(tool: string, given: object): Promise<void>;
-}
-
-/** The official server as clients start it, on a file of its own. */
-const startMemoryServer = async (file: string, text: string): Promise<MemoryServer> => {
-  const directory = await mkdtemp(join(tmpdir(), 'keyhold-bench-memory-'));
-  execFileSync('npm', ['install', '--prefix', directory, '--no-audit', '--no-fund', serverPackage], {
-    stdio: 'ignore',
-  });
-  const path = join(directory, file);
-  await writeFile(path, text);
-  const program = join(directory, 'node_modules/@modelcontextprotocol/server-memory/dist/index.js');
-  const child = spawn(process.execPath, [program], {
-    env: { ...process.env, MEMORY_FILE_PATH: path },
-    stdio: ['pipe', 'pipe', 'ignore'],
-  });
-  const waiting = new Map<number, (answer: { error?: unknown; result?: { isError?: boolean } }) => void>();
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    const answer = JSON.parse(line);
-    waiting.get(answer.id)?.(answer);
-  });
-  let last = 0;
-  const request = async (method: string, params: object): Promise<void> => {
-    last += 1;
-    const id = last;
-    const answered = new Promise<{ error?: unknown; result?: { isError?: boolean } }>((resolve) =>
-      waiting.set(id, resolve),
-    );
-    child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n`);
-    const answer = await answered;
-    waiting.delete(id);
-    if (answer.error || answer.result?.isError) throw new Error(`${method}: ${JSON.stringify(answer)}`);
-  };
-  await request('initialize', {
-    protocolVersion: '2025-06-18',
-    capabilities: {},
-    clientInfo: { name: 'bench', version: '1' },
-  });
-  child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })}\n`);
-  return {
-    call: (tool, given) => request('tools/call', { name: tool, arguments: given }),
-    [Symbol.asyncDispose]: async () => {
-      child.kill();
-      await rm(directory, { recursive: true, force: true });
-    },
-  };
 };
 
 /** The time of one call in the middle of a round, in milliseconds. */
@@ -102,7 +48,7 @@ interface Pair {
   readonly theirs: (at: number) => Promise<unknown>;
 }
 
-const pairsOf = (world: World, token: string, server: MemoryServer): Pair[] => {
+const pairsOf = (world: World, token: string, server: McpMemoryServer): Pair[] => {
   let fresh = 0;
   const post = (path: string, body: object) => world.call('POST', `/graph${path}`, { token, body });
   const name = (at: number): string => `colleague ${(at * 7919) % entities}`;
@@ -138,7 +84,7 @@ const pairsOf = (world: World, token: string, server: MemoryServer): Pair[] => {
 export const besideMemoryServer = async (options: Options): Promise<Finding[]> => {
   await using world = await startWorld();
   const text = `${[...linesOf()].join('\n')}\n`;
-  await using server = await startMemoryServer('memory.json', text);
+  await using server = await startMcpMemoryServer(text);
   const { token } = await signIn(world, 'asker');
   await importInto(world, token, text);
   const client = await world.connect();
