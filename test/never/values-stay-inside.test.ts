@@ -37,8 +37,9 @@ const createFindings = (target: Target, { secrets, texts, answers, metrics }: Ex
       answers.flatMap(({ what, text, mayHold }) => secrets.find(what, text, (planted) => mayHold.includes(planted))),
     log: (more = ''): Leak[] => [secrets, texts].flatMap((search) => search.find('log', `${target.written()}${more}`)),
     metrics: (more = ''): Leak[] => [secrets, texts].flatMap((search) => search.find('metrics', `${metrics}${more}`)),
-    tables: async (): Promise<Leak[]> =>
-      [...(await tableContents(target.database))].flatMap(([column, content]) => [
+    /** In every table, or in one. */
+    tables: async (only?: string): Promise<Leak[]> =>
+      [...(await tableContents(target.database, only))].flatMap(([column, content]) => [
         ...secrets.find(column, content),
         ...(isRecord(column) ? texts.find(column, content) : []),
       ]),
@@ -175,7 +176,7 @@ interface Column {
 const eachColumn = async (
   { client }: TestDatabase,
   leak: string,
-  find: () => Promise<Leak[]>,
+  find: (table: string) => Promise<Leak[]>,
   only?: string,
 ): Promise<number> => {
   await client.query('set session_replication_role = replica');
@@ -190,7 +191,7 @@ const eachColumn = async (
   for (const column of columns) {
     await client.query('begin');
     const changed = await putInto(client, column, pieceOf(leak, 0));
-    const leaks = await find();
+    const leaks = await find(column.table_name);
     await client.query('rollback');
     if (!changed) continue;
     searched += 1;
