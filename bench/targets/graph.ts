@@ -61,7 +61,8 @@ const searches = (askers: readonly Asker[], wordsOf: (asker: Asker) => readonly 
     ),
   );
 
-const rareWords = ({ scopes }: Asker): string[] => scopes.slice(0, 20).map((scope) => rareWord(scope.id));
+/** Words of the newest sessions: a search looks through so many of them, and says so where there are more. */
+const rareWords = ({ scopes }: Asker): string[] => scopes.slice(-20).map((scope) => rareWord(scope.id));
 
 const hubStart = ({ filled, hub }: GraphWorld): string => filled.entities.get(hub.scopes[0]?.id ?? '')?.[0] ?? '';
 

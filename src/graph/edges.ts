@@ -5,7 +5,7 @@ import { type Newest, type Source, sources } from './derived/sources.ts';
 import type { Found, FoundNode, NodeKind, Nodes } from './nodes.ts';
 import type { Direction } from './operations.ts';
 import type { View } from './read.ts';
-import { holdsAt, inScopes } from './sight.ts';
+import { holdsAt, isInScopes } from './sight.ts';
 import type { DerivedType } from './vocabulary.ts';
 
 /** A relation between two visible nodes, as a step from one of them found it. */
@@ -95,8 +95,8 @@ export const createEdges = ({ nodes }: { readonly nodes: Nodes }) => {
     return sql`select ${sql.lit(way)} as way, n.id as near, c.far, c.id, c.type, c.anchor from n
       cross join lateral (select r.id, ${far} as far, r.type, case when f.scope_id is null then f.type end as anchor
         from public.memory_relations as r join public.memory_entities as f on f.id = ${far}
-        where ${near} = n.id and ${inScopes(view.sight, 'r.scope_id')} and ${holdsAt('r', view.moment)} ${wanted}
-          and (f.scope_id is null or ${inScopes(view.sight, 'f.scope_id')}) ${newest('r.id')}) as c
+        where ${near} = n.id and ${isInScopes(view.sight, 'r.scope_id')} and ${holdsAt('r', view.moment)} ${wanted}
+          and (f.scope_id is null or ${isInScopes(view.sight, 'f.scope_id')}) ${newest('r.id')}) as c
       where n.way = ${sql.lit(way)}`;
   };
 

@@ -6,7 +6,7 @@ import type { EdgeView, End, NodeView, ObservationView } from './model.ts';
 import type { FoundNode } from './nodes.ts';
 import type { View } from './read.ts';
 import { edgeOf, observationColumns, observationOf, type ShownObservation } from './show.ts';
-import { holdsAt, inScopes } from './sight.ts';
+import { holdsAt, isInScopes } from './sight.ts';
 
 export const endOf = ({ id, type, name }: NodeView): End => ({ id, type, name });
 
@@ -31,7 +31,7 @@ export const observationsOf = async (
   const { rows } = await sql<ShownObservation>`${sql.raw(replanEachTime)} select c.*
     from unnest(${entityIds}::uuid[]) as n (id)
     cross join lateral (select ${shownColumns} from public.memory_observations as o where o.entity_id = n.id
-      and ${inScopes(sight, 'o.scope_id')} and ${holdsAt('o', moment)}
+      and ${isInScopes(sight, 'o.scope_id')} and ${holdsAt('o', moment)}
       and (${after}::uuid is null or o.id > ${after}::uuid) order by o.id limit ${sql.lit(limit + 1)}) as c`.execute(
     tx,
   );

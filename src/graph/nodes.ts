@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { idsOf } from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
 import { replanEachTime } from '../db/pool.ts';
@@ -7,7 +7,7 @@ import type { Visible } from './derived/visible.ts';
 import type { DerivedNode, NodeView } from './model.ts';
 import type { View } from './read.ts';
 import { entityColumns, nodeOf, type ShownEntity } from './show.ts';
-import { inScopes, type Sight } from './sight.ts';
+import { isInScopes, type Sight } from './sight.ts';
 
 /** What an id in the graph can be the id of. */
 export const nodeKinds = ['entity', 'user', 'session', 'secret', 'use'] as const;
@@ -25,19 +25,38 @@ export type Found = ReadonlyMap<string, FoundNode>;
 
 type Ids = Readonly<Partial<Record<NodeKind, readonly string[]>>>;
 
+type EntityWithAliases = ShownEntity & { readonly aliases: readonly string[] };
+
 const shownColumns = sql.join(entityColumns.map((column) => sql.ref(`e.${column}`)));
 
 export const createNodes = ({ visible }: { readonly visible: Visible }) => {
+  const selectEntities = (sight: Sight): RawBuilder<unknown> =>
+    sql`select ${shownColumns}, array(select n.name from public.memory_names as n
+        where n.entity_id = e.id and n.is_alias order by n.name) as aliases
+      from public.memory_entities as e where ${isInScopes(sight, 'e.scope_id')}`;
+
+  const entityOf = ({ aliases, ...row }: EntityWithAliases, sight: Sight): FoundNode => ({
+    kind: 'entity',
+    node: nodeOf(row, aliases, sight.scopes),
+    row,
+  });
+
   const entities = async (view: View, ids: readonly string[]): Promise<[string, FoundNode][]> => {
     if (ids.length === 0) return [];
     const { tx, sight } = view;
-    const { rows } = await sql<ShownEntity & { readonly aliases: readonly string[] }>`
-      ${sql.raw(replanEachTime)} select ${shownColumns}, array(select n.name from public.memory_names as n
-        where n.entity_id = e.id and n.is_alias order by n.name) as aliases
-      from public.memory_entities as e where e.id = any(${ids}::uuid[]) and ${inScopes(sight, 'e.scope_id')}`.execute(
-      tx,
-    );
-    return rows.map((row) => [row.id, { kind: 'entity', node: nodeOf(row, row.aliases, sight.scopes), row }]);
+    const { rows } = await sql<EntityWithAliases>`
+      ${sql.raw(replanEachTime)} ${selectEntities(sight)} and e.id = any(${ids}::uuid[])`.execute(tx);
+    return rows.map((row) => [row.id, entityOf(row, sight)]);
+  };
+
+  /** Visible entities by the ids that lead to them: their own, and those that were merged into them. */
+  const entitiesBy = async ({ tx, sight }: View, ids: readonly string[]): Promise<Map<string, FoundNode>> => {
+    const { rows } = await sql<EntityWithAliases & { readonly asked: string }>`
+      with m as (select merged_id, entity_id from public.memory_merges where merged_id = any(${ids}::uuid[]))
+      select a.asked, c.* from (select merged_id as asked, entity_id as id from m union all
+        select id, id from unnest(${ids}::uuid[]) as n (id) where id not in (select merged_id from m)) as a
+      cross join lateral (${selectEntities(sight)} and e.id = a.id) as c`.execute(tx);
+    return new Map(rows.map(({ asked, ...row }) => [asked, entityOf(row, sight)]));
   };
 
   const derived =
@@ -62,13 +81,6 @@ export const createNodes = ({ visible }: { readonly visible: Visible }) => {
       ...uses(view, await visible.uses(view, ids.use ?? [])),
     ]);
 
-  /** The entity that each of these merged ids leads to. */
-  const survivorsOf = async (tx: Db, ids: readonly string[]): Promise<ReadonlyMap<string, string>> => {
-    const { rows } = await sql<{ merged_id: string; entity_id: string }>`select merged_id, entity_id
-      from public.memory_merges where merged_id = any(${ids}::uuid[])`.execute(tx);
-    return new Map(rows.map((row) => [row.merged_id, row.entity_id]));
-  };
-
   return {
     load,
 
@@ -78,17 +90,10 @@ export const createNodes = ({ visible }: { readonly visible: Visible }) => {
      */
     find: async (view: View, ids: readonly string[]): Promise<Found> => {
       const asked = idsOf<string>(ids);
-      const survivors = await survivorsOf(view.tx, asked);
-      const entityOf = (id: string): string => survivors.get(id) ?? id;
-      const remembered = await load(view, { entity: [...new Set(asked.map(entityOf))] });
-      const others = asked.filter((id) => !remembered.has(entityOf(id)));
+      const remembered = await entitiesBy(view, asked);
+      const others = asked.filter((id) => !remembered.has(id));
       const rest = await load(view, { user: others, session: others, secret: others, use: others });
-      return new Map(
-        asked.flatMap((id) => {
-          const one = remembered.get(entityOf(id)) ?? rest.get(id);
-          return one ? [[id, one] as const] : [];
-        }),
-      );
+      return new Map([...rest, ...remembered]);
     },
 
     /** Those of these ids that are derived nodes which the caller may see, for writes that refer to them. */

@@ -3,8 +3,9 @@ import { isPresent, isSessionActive, presentCondition, type Subject } from '../a
 import type { Caller } from '../core/caller.ts';
 import { type Clock, later } from '../core/clock.ts';
 import { invalid, KeyholdError, sessionNotJoined } from '../core/errors.ts';
-import type { SessionId, UserId, VerifiedSessionId } from '../core/ids.ts';
+import { idsOf, type SessionId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
 import { permissions } from '../core/permissions.ts';
+import { readDatabaseTime } from '../db/checks.ts';
 import type { Db } from '../db/database.ts';
 import { readTogether } from '../db/json-rows.ts';
 import type { MemoryScopeRow } from '../db/tables/index.ts';
@@ -23,6 +24,8 @@ export interface Sight {
   readonly viewers: readonly Subject[];
   /** The scopes whose facts the mode shows, by id: the caller's own first, then sessions, newest first. */
   readonly scopes: ReadonlyMap<string, MemoryScopeRow>;
+  /** Scopes whose presence turned out to be forged. */
+  readonly excluded: readonly string[];
   /** The only session of which a credential that is bound to it sees anything; null for every other credential. */
   readonly onlySession: SessionId | null;
 }
@@ -54,21 +57,42 @@ const chooseMode = (caller: Caller, mode: Mode | undefined, presentUsers: number
   return presentUsers > 1 ? 'audience' : 'session';
 };
 
-/** The sessions in which all these users are present. */
+/** Selects the sessions in which all these users are present. */
 const sharedSessions = (users: readonly UserId[]): RawBuilder<unknown> =>
-  sql`select p.session_id from public.session_participants as p
-    where p.user_id = any(${users}::uuid[]) and ${presentCondition('p')}
-    group by p.session_id having count(*) = ${sql.lit(users.length)}`;
+  users.length === 1
+    ? sql`select p.session_id from public.session_participants as p
+        where p.user_id = ${users[0]}::uuid and ${presentCondition('p')}`
+    : sql`select p.session_id from public.session_participants as p
+        where p.user_id = any(${users}::uuid[]) and ${presentCondition('p')}
+        group by p.session_id having count(*) = ${sql.lit(users.length)}`;
 
-/** The condition on the rows of memory_scopes whose facts are shown. It only chooses; presence is verified later. */
-const scopeCondition = (caller: Caller, mode: Mode, users: readonly UserId[]): RawBuilder<unknown> => {
+/** Selects the scopes whose facts are shown. It only chooses; presence is verified later. */
+const selectScopes = (caller: Caller, mode: Mode, users: readonly UserId[]): RawBuilder<unknown> => {
   const { session, userId } = caller;
-  if (isConfined(caller)) return sql`session_id = ${session}`;
-  const own = users.length === 1 ? sql`user_id = ${userId}` : sql`false`;
-  return mode === 'session'
-    ? sql`(user_id = ${userId} or session_id = ${session})`
-    : sql`(${own} or session_id in (${sharedSessions(users)}))`;
+  const own = sql`select id, session_id from public.memory_scopes where user_id = ${userId}`;
+  const here = sql`select id, session_id from public.memory_scopes where session_id = ${session}`;
+  if (isConfined(caller)) return here;
+  if (mode === 'session') return sql`${own} union all ${here}`;
+  const shared = sql`select s.id, s.session_id from (${sharedSessions(users)}) as p
+    join public.memory_scopes as s on s.session_id = p.session_id`;
+  return users.length === 1 ? sql`${own} union all ${shared}` : shared;
 };
+
+const idLength = 36;
+
+/** Scopes as one text, which is read several times as quickly as thousands of rows or of JSON objects are. */
+const textOfScopes = (scopes: RawBuilder<unknown>): RawBuilder<unknown> =>
+  sql`(select string_agg(s.id::text || coalesce(s.session_id::text, ''), ',' order by s.session_id desc nulls first)
+    from (${scopes}) as s)`;
+
+const scopesOf = (text: unknown, caller: Caller): MemoryScopeRow[] =>
+  typeof text !== 'string'
+    ? []
+    : text.split(',').map((one) => {
+        const session = one.slice(idLength);
+        const [session_id = null] = idsOf<SessionId>([session]);
+        return { id: one.slice(0, idLength), user_id: session_id === null ? caller.userId : null, session_id };
+      });
 
 interface Deps {
   readonly clock: Clock;
@@ -79,8 +103,8 @@ export type Sights = ReturnType<typeof createSights>;
 
 export const createSights = ({ clock, seals }: Deps) => {
   /** Those who are present in the caller's session, by verified rows. Throws `session_not_joined` if the caller is not. */
-  const presentIn = async (db: Db, caller: Caller) => {
-    const { session, userId } = caller;
+  const presentIn = async (db: Db, { session, userId }: Caller): Promise<readonly UserId[]> => {
+    if (session === null) return [userId];
     const { dbNow, rows } = await readTogether(db, sql``, {
       sessions: { of: 'sessions', select: sql`select * from public.sessions where id = ${session}::uuid` },
       participants: {
@@ -89,32 +113,32 @@ export const createSights = ({ clock, seals }: Deps) => {
           and ${presentCondition()} order by user_id`,
       },
     });
-    const now = later(clock.now(), dbNow);
-    if (session === null) return { now, present: [userId] };
     const [row] = seals.verify('sessions', rows.sessions, { id: session });
     const found = seals.verify('session_participants', rows.participants, { session_id: session, left_at: null });
     const present = found.filter(isPresent).map((one) => one.user_id);
-    if (!row || !isSessionActive(row, now) || !present.includes(userId)) throw sessionNotJoined();
-    return { now, present };
+    if (!row || !isSessionActive(row, later(clock.now(), dbNow)) || !present.includes(userId)) throw sessionNotJoined();
+    return present;
   };
 
   /** Computes the sight of a request. `excluded` are scopes whose presence turned out to be forged. */
   const open = async (db: Db, caller: Caller, reading: Reading, excluded: ReadonlySet<string>): Promise<Sight> => {
-    const { now, present } = await presentIn(db, caller);
+    const present = await presentIn(db, caller);
     const mode = chooseMode(caller, reading.mode, present.length);
     const others = mode === 'audience' ? present.filter((id) => id !== caller.userId) : [];
     const users = [caller.userId, ...others];
-    const { rows } = await sql<MemoryScopeRow>`select id, user_id, session_id from public.memory_scopes
-      where ${scopeCondition(caller, mode, users)} order by user_id nulls last, session_id desc`.execute(db);
+    const { rows } = await sql<{ now: unknown; scopes: unknown }>`select clock_timestamp() as now,
+      ${textOfScopes(selectScopes(caller, mode, users))} as scopes`.execute(db);
+    const scopes = scopesOf(rows[0]?.scopes, caller);
     const { session } = caller;
     const viewers = [caller, ...(session === null ? [] : others.map((id) => reader(id, session)))];
     return {
       caller,
       mode,
       session,
-      now,
+      now: later(clock.now(), readDatabaseTime(rows[0]?.now)),
       viewers,
-      scopes: new Map(rows.filter((row) => !excluded.has(row.id)).map((row) => [row.id, row])),
+      excluded: [...excluded],
+      scopes: new Map(scopes.filter((row) => !excluded.has(row.id)).map((row) => [row.id, row])),
       onlySession: isConfined(caller) ? session : null,
     };
   };
@@ -136,6 +160,23 @@ export const createSights = ({ clock, seals }: Deps) => {
         .map((scope) => scope.id);
     },
   };
+};
+
+/** How many of these users are present in the session of the scope `s`. */
+const presentOf = (users: readonly UserId[]): RawBuilder<unknown> =>
+  sql`(select count(*) from public.session_participants as p where p.session_id = s.session_id
+    and p.user_id = any(${users}::uuid[]) and ${presentCondition('p')})`;
+
+/**
+ * As `inScopes`, for rows that were found by something else: where there are many scopes, each row's own one is looked up,
+ * in place of a hash table of all of them for every statement.
+ */
+export const isInScopes = (sight: Sight, column: string): RawBuilder<boolean> => {
+  if (sight.scopes.size <= maxProbedScopes) return inScopes(sight, column);
+  const users = sight.viewers.map((one) => one.userId);
+  const own = users.length === 1 ? sql`s.user_id = ${sight.caller.userId}` : sql`false`;
+  return sql<boolean>`coalesce((select true from public.memory_scopes as s where s.id = ${sql.ref(column)}
+    and s.id <> all(${sight.excluded}::uuid[]) and (${own} or ${presentOf(users)} = ${sql.lit(users.length)})), false)`;
 };
 
 /** Up to this many scopes an index is asked for each; beyond, the rows found otherwise are compared with all of them. */

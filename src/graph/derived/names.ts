@@ -51,18 +51,27 @@ export interface NamedNodes {
 /** What search needs of derived nodes. */
 export const createDerivedNames = ({ nodes }: { readonly nodes: Nodes }) => {
   /** Ids of nodes of these names, newest first, which the caller may see if their rows can be verified. */
-  const likely = async (view: View, kind: NamedKind, { words, isMatch }: NameQuery): Promise<string[]> => {
+  const likely = async (
+    view: View,
+    asked: readonly NamedKind[],
+    { words, isMatch }: NameQuery,
+  ): Promise<Map<NamedKind, string[]>> => {
     // PostgreSQL compares names of ASCII characters; the others are folded here, like everything else that is searched.
-    const { rows } = await sql<{ id: string; name: string }>`${sql.raw(replanEachTime)}
-      select n.id, n.name from (${selectIds(view, kind)}) as c
-      cross join lateral (select * from (${sources[kind].names}) as s where s.id = c.id) as n
-      where n.name ~ '[^ -~]' or lower(n.name) like all(${words.map(holding)}::text[])
-      order by n.id desc`.execute(view.tx);
-    return rows.filter(({ name }) => isMatch(fold(name))).map((row) => row.id);
+    const parts = asked.map(
+      (kind) => sql`select ${sql.lit(kind)} as kind, n.id, n.name from (${selectIds(view, kind)}) as c
+        cross join lateral (select * from (${sources[kind].names}) as s where s.id = c.id) as n
+        where n.name ~ '[^ -~]' or lower(n.name) like all(${words.map(holding)}::text[])`,
+    );
+    const { rows } = await sql<{ kind: NamedKind; id: string; name: string }>`${sql.raw(replanEachTime)}
+      ${sql.join(parts, sql` union all `)} order by id desc`.execute(view.tx);
+    const ids = Map.groupBy(
+      rows.filter(({ name }) => isMatch(fold(name))),
+      (row) => row.kind,
+    );
+    return new Map([...ids].map(([kind, own]) => [kind, own.map((row) => row.id)]));
   };
 
-  const namedOfKind = async (view: View, kind: NamedKind, query: NameQuery, cap: number): Promise<NamedNodes> => {
-    const ids = await likely(view, kind, query);
+  const loadSome = async (view: View, kind: NamedKind, ids: readonly string[], cap: number): Promise<NamedNodes> => {
     const found: DerivedNode[] = [];
     // What turns out to be hidden must not take the place of others.
     for (let at = 0; at < ids.length && found.length <= cap; at += loadedAtOnce) {
@@ -79,8 +88,9 @@ export const createDerivedNames = ({ nodes }: { readonly nodes: Nodes }) => {
      */
     named: async (view: View, query: NameQuery, cap: number): Promise<NamedNodes> => {
       const asked = kinds.filter((kind) => query.type === undefined || query.type === sources[kind].type);
+      if (asked.length === 0) return { nodes: [], truncated: false };
       const found: NamedNodes[] = [];
-      for (const kind of asked) found.push(await namedOfKind(view, kind, query, cap));
+      for (const [kind, ids] of await likely(view, asked, query)) found.push(await loadSome(view, kind, ids, cap));
       return { nodes: found.flatMap((one) => one.nodes), truncated: found.some((one) => one.truncated) };
     },
 

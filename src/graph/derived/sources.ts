@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import { presentCondition } from '../../access/index.ts';
 import type { NodeKind } from '../nodes.ts';
 import type { View } from '../read.ts';
-import { inScopes } from '../sight.ts';
+import { isInScopes } from '../sight.ts';
 import type { DerivedRelation } from '../vocabulary.ts';
 
 /**
@@ -93,7 +93,7 @@ export const usesInActivities = (
   view: View,
 ) => sql`select r.id, r.actor_id, r.target_id from public.memory_entities as e
   join public.memory_uses as c on c.activity_id = e.id join public.audit_log as r on r.id = c.use_id
-  where e.is_activity and ${inScopes(view.sight, 'e.scope_id')}`;
+  where e.is_activity and ${isInScopes(view.sight, 'e.scope_id')}`;
 
 const usesBy = (view: View) => sql`select id from (${ownUses(view)} union ${usesOfOwnSecrets(view)}
   union ${usesInActivities(view)}) as u where u.actor_id = n.id`;
@@ -105,11 +105,11 @@ const usesOf: Source['chosen'] = (view, newest) => sql`(select r.id from public.
   union select id from (${ownUses(view)} union ${usesInActivities(view)}) as u where u.target_id = n.id`;
 
 const activitiesBy = (view: View) => sql`select e.id from public.memory_entities as e
-  where e.author_id = n.id and e.is_activity and ${inScopes(view.sight, 'e.scope_id')}`;
+  where e.author_id = n.id and e.is_activity and ${isInScopes(view.sight, 'e.scope_id')}`;
 
 const activitiesIn = (view: View) => sql`select e.id from public.memory_scopes as m
   join public.memory_entities as e on e.scope_id = m.id
-  where m.session_id = n.id and e.is_activity and ${inScopes(view.sight, 'm.id')}`;
+  where m.session_id = n.id and e.is_activity and ${isInScopes(view.sight, 'm.id')}`;
 
 const source = (
   type: DerivedRelation,
@@ -181,6 +181,6 @@ export const sources: readonly Source[] = [
     ['use', 'in', 'entity'],
     (view) => sql`select c.activity_id as id from public.memory_uses as c
     join public.memory_entities as e on e.id = c.activity_id
-    where c.use_id = n.id and ${inScopes(view.sight, 'e.scope_id')}`,
+    where c.use_id = n.id and ${isInScopes(view.sight, 'e.scope_id')}`,
   ),
 ];

@@ -9,7 +9,7 @@ import type { EdgeView, EntityView } from '../model.ts';
 import type { FoundNode, Nodes } from '../nodes.ts';
 import type { EntityRef, GetAnswer, Reading } from '../operations.ts';
 import type { Read, View } from '../read.ts';
-import { inScopes } from '../sight.ts';
+import { isInScopes } from '../sight.ts';
 
 /** An answer holds at most this many observations and relations of each kind; it says where there are more. */
 const maxObservations = 10_000;
@@ -87,7 +87,7 @@ const onlyNamed = async (
   const { rows } = await sql<{ id: string; type: string; session_id: string | null; scope_id: string }>`
     select e.id, e.type, s.session_id, e.scope_id from public.memory_names as n
     join public.memory_entities as e on e.id = n.entity_id join public.memory_scopes as s on s.id = n.scope_id
-    where n.name = ${ref.name} and ${inScopes(sight, 'n.scope_id')} and ${place}
+    where n.name = ${ref.name} and ${isInScopes(sight, 'n.scope_id')} and ${place}
       and (${ref.type ?? null}::text is null or e.type = ${ref.type ?? null}) order by e.id`.execute(tx);
   view.draw(rows.map((row) => row.scope_id));
   const [first, ...others] = rows;

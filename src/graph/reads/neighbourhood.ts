@@ -51,6 +51,8 @@ export const createNeighbourhood = ({ read, nodes, edges }: Deps) => {
       const step = await edges.step(view, frontier, { direction, types, fanOut }, memory);
       if (step.rest.length > 0) reached.truncated = true;
       frontier = reach(reached, step.edges, hops, limit);
+      // Another step could only add relations between those that are there, at the price of reading all of theirs.
+      if (reached.truncated && reached.hops.size >= limit) break;
     }
     return reached;
   };

@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import { replanEachTime } from '../../db/pool.ts';
 import type { View } from '../read.ts';
-import { holdsAt, inScopes } from '../sight.ts';
+import { holdsAt, isInScopes } from '../sight.ts';
 import {
   canHaveAll,
   canHaveMisspelt,
@@ -42,6 +42,8 @@ export interface ObservationCandidate {
   readonly matched: number;
 }
 
+/** How many scopes are looked through: the caller's own, that of the request's session, and the newest others. */
+export const maxSearchedScopes = 500;
 /** At most so many of either kind are ranked. All of them are visible, so that hidden ones neither count nor starve. */
 export const maxCandidates = 1000;
 /** From more hits than this, the newest are looked for among the newest rows. */
@@ -110,6 +112,14 @@ interface Question {
 const useIndexes = sql`select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
   set_config('enable_mergejoin', 'off', true)`;
 
+const usesIndexes = new WeakSet<View>();
+
+const keepToIndexes = async (view: View): Promise<void> => {
+  if (usesIndexes.has(view)) return;
+  await useIndexes.execute(view.tx);
+  usesIndexes.add(view);
+};
+
 interface Hit {
   readonly id: string;
   readonly total: number;
@@ -148,11 +158,17 @@ const load = async <Row>(view: View, { table, alias, join, columns }: Kind, ids:
   return rows;
 };
 
+const searchedScopes = ({ sight }: View): string[] => {
+  const all = [...sight.scopes.values()];
+  const here = all.filter((scope) => scope.session_id === null || scope.session_id === sight.session);
+  return [...new Set([...here, ...all])].slice(0, maxSearchedScopes).map((scope) => scope.id);
+};
+
 /** At most one more than `maxCandidates`: asks for the newest scopes first, until there are more than are ranked. */
 const inAllScopes = async <Row>(view: View, question: Question): Promise<readonly Row[]> => {
-  await useIndexes.execute(view.tx);
+  await keepToIndexes(view);
   const ids: string[] = [];
-  for (const chunk of chunksOf([...view.sight.scopes.keys()])) {
+  for (const chunk of chunksOf(searchedScopes(view))) {
     ids.push(...(await newestIn(view, question, chunk)));
     if (ids.length > maxCandidates) break;
   }
@@ -194,7 +210,7 @@ export const entitiesLike = async (
 const visible = (view: View, hidden: readonly string[], filter: Filter): Condition =>
   sql<boolean>`${holdsAt('o', view.moment)} and ${ofFilter('o', filter)}
     and (e.scope_id is null or e.scope_id = o.scope_id
-      or ${isOneOf(sql.ref('e.scope_id'), [...view.sight.scopes.keys()])})
+      or ${isInScopes(view.sight, 'e.scope_id')})
     and o.entity_id <> all(${hidden}::uuid[])`;
 
 /** The observations that have all of `required`, and each of `words` together with the text of their entity. */
@@ -220,7 +236,7 @@ export const observationsOf = async (
   const { rows } = await sql<ObservationCandidate>`${sql.raw(replanEachTime)}
     select ${columns} from public.memory_observations as o join public.memory_entities as e on e.id = o.entity_id
     where o.entity_id = any(${entityIds}::uuid[]) and ${hasAllTogether(words)} and ${hasSome('o', words)}
-      and ${inScopes(view.sight, 'o.scope_id')} and ${visible(view, [], filter)}
+      and ${isInScopes(view.sight, 'o.scope_id')} and ${visible(view, [], filter)}
     order by o.id desc limit ${sql.lit(maxCandidates + 1)}`.execute(view.tx);
   return rows;
 };

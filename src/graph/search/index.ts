@@ -4,6 +4,7 @@ import type { SearchAnswer, SearchInput } from '../operations.ts';
 import type { View } from '../read.ts';
 import { entityColumns, nodeOf, type ShownEntity } from '../show.ts';
 import { fold } from '../text.ts';
+import { maxSearchedScopes } from './candidates.ts';
 import { createGather, type DerivedNames, type Gathered } from './gather.ts';
 import { matchesOf, maxObservations } from './matches.ts';
 import { wordsOf } from './query.ts';
@@ -70,6 +71,7 @@ export const createSearch = ({ derivedNames }: { readonly derivedNames: DerivedN
 
   return async (view: View, input: SearchInput): Promise<SearchAnswer> => {
     const words = wordsOf(input.q);
+    const areMore = view.sight.scopes.size > maxSearchedScopes;
     if (words.length === 0) return { results: [], truncated: false };
     const found = await gather(view, { q: input.q, words, filter: input });
     const all = rank(input, words, found);
@@ -89,6 +91,6 @@ export const createSearch = ({ derivedNames }: { readonly derivedNames: DerivedN
       });
       return [{ entity: node, score, matches }];
     });
-    return { results, truncated: found.truncated || all.length > input.limit };
+    return { results, truncated: found.truncated || areMore || all.length > input.limit };
   };
 };

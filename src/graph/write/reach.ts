@@ -67,6 +67,7 @@ export const createReach = ({ now, seals }: Deps) => {
       now: await now(tx),
       viewers: [caller],
       scopes: new Map(),
+      excluded: [],
       onlySession: isConfined(caller) ? caller.session : null,
     }),
   };
