@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createMaskers } from '../../src/cli/run/masker.ts';
@@ -36,6 +37,8 @@ describe('values in output', () => {
     ['encodeURIComponent', encodeURIComponent(secret)],
     ['lower-case percent signs', encodeURIComponent(secret).replaceAll(/%../g, (code) => code.toLowerCase())],
     ['a form', new URLSearchParams({ v: secret }).toString().slice(2)],
+    ['hexadecimal', Buffer.from(secret).toString('hex')],
+    ['upper-case hexadecimal', Buffer.from(secret).toString('hex').toUpperCase()],
     ['JSON', JSON.stringify(secret).slice(1, -1)],
     ['JSON in ASCII', JSON.stringify(secret).slice(1, -1).replace('é', '\\u00e9')],
     ['JSON with escaped slashes', JSON.stringify(secret).slice(1, -1).replace('/', '\\/')],
@@ -95,6 +98,64 @@ describe('values in output', () => {
     const long = Array.from({ length: 200 }, (_, index) => String.fromCharCode(33 + ((index * 7) % 90))).join('');
     const lines = Buffer.from(long).toString('base64').replaceAll(/.{76}/g, '$&\n');
     expect(masked([long], lines)).toBe('[masked]');
+  });
+
+  it('the password of a URL is masked by itself, as it stands there and decoded', () => {
+    const url = 'postgres://app:s3cr%40t!word@db.example:5432/orders';
+    expect(masked([url], `<${url}>`)).toBe('<[masked]>');
+    expect(masked([url], 'the password s3cr%40t!word, or s3cr@t!word')).toBe('the password [masked], or [masked]');
+    expect(masked([url], 'app at db.example:5432/orders')).toBe('app at db.example:5432/orders');
+    expect(masked(['postgres://app@db.example/orders'], 'app')).toBe('app');
+  });
+
+  it('a part of a long value is masked, and little of it is held back', () => {
+    const long = Array.from({ length: 65_536 }, (_, at) => String.fromCharCode(33 + ((at * at + (at >> 7)) % 90))).join(
+      '',
+    );
+    expect(masked([long], `<${long}>`)).toBe('<[masked]>');
+    const cut = masked([long], `<${long.slice(0, 40_000)}`);
+    expect(cut).toMatch(/^<\[masked\]/);
+    expect(cut.length).toBeLessThan(1100);
+    const masker = createMaskers([long])();
+    masker.push(Buffer.from(long.slice(0, 40_000)));
+    expect(masker.push(Buffer.from('\nready\n')).toString()).toContain('ready');
+  });
+
+  it('thirty values of 64 KiB are held in less than 200 MB', () => {
+    const held = (): number => {
+      const { heapUsed, arrayBuffers } = process.memoryUsage();
+      return heapUsed + arrayBuffers;
+    };
+    const before = held();
+    const values = Array.from({ length: 30 }, () => randomBytes(49_152).toString('base64'));
+    const make = createMaskers(values);
+    expect(held() - before).toBeLessThan(200 * 2 ** 20);
+    const [one = ''] = values;
+    const masker = make();
+    const text = Buffer.from(`<${one}> ${one.slice(0, 3)}`);
+    expect(Buffer.concat([masker.push(text), masker.end()]).toString()).toBe(`<[masked]> ${one.slice(0, 3)}`);
+  });
+
+  it('each occurrence of each value is masked, and nothing else', () => {
+    const letters = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 4, maxLength: 9 });
+    const world = fc.record({
+      values: fc.array(letters, { minLength: 1, maxLength: 4 }),
+      text: fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 60 }),
+    });
+    const naive = (values: readonly string[], text: string): string => {
+      const hidden = Array.from({ length: text.length }, (_, at) =>
+        values.some((value) =>
+          Array.from({ length: value.length }, (_, back) => at - back).some(
+            (from) => text.startsWith(value, from) && from >= 0,
+          ),
+        ),
+      );
+      return [...text].map((letter, at) => (hidden[at] ? (hidden[at - 1] ? '' : '[masked]') : letter)).join('');
+    };
+    const check = fc.property(world, ({ values, text }) => {
+      expect(masked(values, text)).toBe(naive(values, text));
+    });
+    fc.assert(check, { numRuns: count(20_000), seed });
   });
 
   it('overlapping values are masked together', () => {

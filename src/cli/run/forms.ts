@@ -78,20 +78,39 @@ const isLongEnough = (text: string): boolean => Buffer.byteLength(text) >= minMa
 /** The value, and the value without surrounding white space, where they are long enough. */
 const trimmings = (value: string): string[] => [value, value.trim()].filter(isLongEnough);
 
-const bytesOf = (texts: readonly string[]): Buffer[] => [...new Set(texts)].map((text) => Buffer.from(text));
+const hexForms = (value: string): string[] => {
+  const hex = Buffer.from(value).toString('hex');
+  return [hex, hex.toUpperCase()];
+};
+
+/** The password of a URL, as it stands there and decoded. */
+const passwordsOf = (value: string): string[] => {
+  const { password } = URL.parse(value) ?? { password: '' };
+  try {
+    return [password, decodeURIComponent(password)];
+  } catch {
+    return [password];
+  }
+};
+
+/** What is masked: each value that is long enough, trimmed too, and the password of one that is a URL. */
+const maskedOf = (values: readonly string[]): string[] => [
+  ...new Set(values.flatMap((value) => [value, ...passwordsOf(value)]).flatMap(trimmings)),
+];
 
 /**
- * The forms of values to search for in output: as they are and trimmed, line by line, URL-encoded and JSON-escaped;
- * without duplicates. Values shorter than `minMaskedBytes` have none.
+ * The forms of values to search for in output: as they are and trimmed, line by line, URL-encoded, JSON-escaped and in
+ * hexadecimal. Values shorter than `minMaskedBytes` have none. A form may come twice.
  */
-export const formsOf = (values: readonly string[]): Buffer[] =>
-  bytesOf(values.filter(isLongEnough).flatMap((value) => [...trimmings(value).flatMap(wholeForms), ...linesOf(value)]));
+export function* formsOf(values: readonly string[]): Generator<Buffer> {
+  for (const value of maskedOf(values))
+    for (const form of [...wholeForms(value), ...hexForms(value), ...linesOf(value)]) yield Buffer.from(form);
+}
 
 /**
  * Their base64 forms, in its three alignments, standard and URL-safe, padded and unpadded. They are searched for in
  * output without its newlines, since encoders break lines anywhere in the value.
  */
-export const base64FormsOf = (values: readonly string[]): Buffer[] =>
-  bytesOf(
-    values.filter(isLongEnough).flatMap((value) => trimmings(value).flatMap((one) => base64Forms(Buffer.from(one)))),
-  );
+export function* base64FormsOf(values: readonly string[]): Generator<Buffer> {
+  for (const value of maskedOf(values)) for (const form of base64Forms(Buffer.from(value))) yield Buffer.from(form);
+}

@@ -1,5 +1,5 @@
-import { Automaton } from './automaton.ts';
 import { base64FormsOf, formsOf } from './forms.ts';
+import { Needles } from './needles.ts';
 
 /** Replaces a value in the output. */
 const maskText = '[masked]';
@@ -12,9 +12,16 @@ export interface Masker {
   end(): Buffer;
 }
 
+/** Some bytes by their positions in the stream. */
 interface Span {
-  start: number;
-  end: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A search for values in one stream. */
+interface Search {
+  /** Reads the next bytes, and calls `found` for every value. Returns the position from which on a value may be incomplete. */
+  read(chunk: Uint8Array, found: (span: Span) => void): number;
 }
 
 const mask = Buffer.from(maskText);
@@ -23,63 +30,128 @@ const nothing = Buffer.alloc(0);
 /** Fewer base64 characters than this reveal at most two bytes of a value. */
 const minHeldAcrossLines = 4;
 
-/** Finds the needles of one automaton in a stream, of which it skips some bytes. */
-class Search {
-  readonly #automaton: Automaton;
-  readonly #includes: (byte: number) => boolean;
-  #state = 0;
-  /** The stream positions of the last included bytes, as many as the longest needle has. A ring buffer. */
-  readonly #positions: Float64Array;
-  #count = 0;
-  /** Nothing before this position is masked or held back any more. */
-  #floor = 0;
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
 
-  constructor(automaton: Automaton, includes: (byte: number) => boolean) {
-    this.#automaton = automaton;
-    this.#includes = includes;
-    this.#positions = new Float64Array(automaton.maxLength + 1);
+/** Searches a stream as it is. */
+class PlainSearch implements Search {
+  readonly #needles: Needles;
+  /** The bytes in which a value may have begun, and the position of the first of them. */
+  #kept: Uint8Array = nothing;
+  #from = 0;
+
+  constructor(needles: Needles) {
+    this.#needles = needles;
   }
 
-  /** Reads the byte at this position. Returns the start of the longest needle that ends with it, or -1. */
-  read(byte: number, position: number): number {
-    if (!this.#includes(byte)) {
-      // A few base64 characters at the end of a line are passed on. Holding every such line back would hinder more than
-      // they could reveal.
-      if (this.#automaton.depth(this.#state) < minHeldAcrossLines) this.#floor = position + 1;
-      return -1;
-    }
-    this.#positions[this.#count % this.#positions.length] = position;
-    this.#count += 1;
-    this.#state = this.#automaton.next(this.#state, byte);
-    const length = this.#automaton.found(this.#state);
-    return length === 0 ? -1 : Math.max(this.#floor, this.#positionBefore(length));
-  }
-
-  /** The start of what may still become a needle; `otherwise` where nothing may. */
-  pending(otherwise: number): number {
-    const depth = this.#automaton.depth(this.#state);
-    return depth === 0 ? otherwise : Math.max(this.#floor, this.#positionBefore(depth));
-  }
-
-  reset(): void {
-    this.#state = 0;
-  }
-
-  #positionBefore(count: number): number {
-    return this.#positions[(this.#count - count) % this.#positions.length] ?? 0;
+  read(chunk: Uint8Array, found: (span: Span) => void): number {
+    const bytes = this.#kept.length === 0 ? chunk : Buffer.concat([this.#kept, chunk]);
+    const from = this.#from;
+    const open = this.#needles.find(bytes, bytes.length, (start, end) =>
+      found({ start: from + start, end: from + end }),
+    );
+    this.#kept = Uint8Array.from(bytes.subarray(open));
+    this.#from += open;
+    return this.#from;
   }
 }
 
-const everyByte = (): boolean => true;
-/** Line breaks are not part of base64 and may stand anywhere in it (RFC 2045, section 6.8). */
-const isNotNewline = (byte: number): boolean => byte !== 0x0a && byte !== 0x0d;
+/** A stretch of bytes without a line break: where it begins among those that are searched, and in the stream. */
+interface Line {
+  readonly at: number;
+  readonly position: number;
+}
+
+/** The next line break, or the end. */
+const breakAfter = (chunk: Buffer, from: number, hasReturns: boolean): number => {
+  const feed = chunk.indexOf(lineFeed, from);
+  const end = feed === -1 ? chunk.length : feed;
+  const back = hasReturns ? chunk.subarray(from, end).indexOf(carriageReturn) : -1;
+  return back === -1 ? end : from + back;
+};
+
+/** Searches a stream without its line breaks, which are not part of base64 and may stand anywhere in it (RFC 2045, 6.8). */
+class UnbrokenSearch implements Search {
+  readonly #needles: Needles;
+  /** The bytes in which a value may have begun, without line breaks, and the lines that they come from. */
+  #kept: Buffer = nothing;
+  #lines: Line[] = [];
+  #end = 0;
+
+  constructor(needles: Needles) {
+    this.#needles = needles;
+  }
+
+  read(chunk: Uint8Array, found: (span: Span) => void): number {
+    const bytes = Buffer.allocUnsafe(this.#kept.length + chunk.length);
+    this.#kept.copy(bytes);
+    const length = this.#append(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length), bytes, this.#kept.length);
+    const open = this.#needles.find(bytes, length, (start, end) =>
+      found({ start: this.#startOf(start, length), end: this.#positionOf(end - 1) + 1 }),
+    );
+    const certain = open === length ? this.#end : this.#startOf(open, length);
+    this.#kept = Buffer.from(bytes.subarray(open, length));
+    const first = this.#lines[this.#lineOf(open)];
+    const from = first === undefined ? [] : [{ at: 0, position: first.position + Math.max(0, open - first.at) }];
+    const later = this.#lines.filter((line) => line.at > open);
+    this.#lines = [...from, ...later.map(({ at, position }) => ({ at: at - open, position }))];
+    return certain;
+  }
+
+  /** Appends the chunk without its line breaks. Returns how many bytes there are then. */
+  #append(chunk: Buffer, bytes: Buffer, already: number): number {
+    const hasReturns = chunk.includes(carriageReturn);
+    let length = already;
+    for (let from = 0; from < chunk.length; ) {
+      const end = breakAfter(chunk, from, hasReturns);
+      if (length === 0 || this.#lines.at(-1) === undefined) this.#lines = [{ at: length, position: this.#end + from }];
+      chunk.copy(bytes, length, from, end);
+      length += end - from;
+      if (end < chunk.length) this.#break(length, this.#end + end + 1);
+      from = end + 1;
+    }
+    this.#end += chunk.length;
+    return length;
+  }
+
+  #break(at: number, position: number): void {
+    if (this.#lines.at(-1)?.at === at) this.#lines.pop();
+    this.#lines.push({ at, position });
+  }
+
+  /** The index of the line that has this byte. */
+  #lineOf(at: number): number {
+    let [low, high] = [0, this.#lines.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#lines[middle]?.at ?? 0) <= at) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  #positionOf(at: number): number {
+    const line = this.#lines[this.#lineOf(at)];
+    return line === undefined ? this.#end : line.position + at - line.at;
+  }
+
+  /**
+   * The position from which on something is masked or held back that begins here. A few base64 characters at the end of a
+   * line are passed on: holding every such line back would hinder more than they could reveal.
+   */
+  #startOf(start: number, length: number): number {
+    const last = Math.min(start + minHeldAcrossLines - 1, length);
+    const after = this.#lineOf(last);
+    return after > this.#lineOf(start) ? (this.#lines[after]?.position ?? this.#end) : this.#positionOf(start);
+  }
+}
 
 class StreamMasker implements Masker {
   readonly #searches: readonly Search[];
   /** Bytes that may belong to a value that is not complete yet, and their position in the stream. */
   #pending: Buffer = nothing;
   #from = 0;
-  /** Spans of values at or after `#from`, disjoint and in order. */
+  /** Values that end after `#from`. They may overlap. */
   #spans: Span[] = [];
   /** True if the mask was written last, so that a value that continues is not masked twice. */
   #masking = false;
@@ -89,30 +161,13 @@ class StreamMasker implements Masker {
   }
 
   push(chunk: Uint8Array): Buffer {
-    const start = this.#from + this.#pending.length;
     this.#pending = this.#pending.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#pending, chunk]);
-    for (let index = 0; index < chunk.length; index += 1) {
-      for (const search of this.#searches) {
-        const begin = search.read(chunk[index] ?? 0, start + index);
-        if (begin >= 0) this.#cover(begin, start + index + 1);
-      }
-    }
-    const end = start + chunk.length;
-    return this.#flush(Math.min(...this.#searches.map((search) => search.pending(end))));
+    const certain = this.#searches.map((search) => search.read(chunk, (span) => this.#spans.push(span)));
+    return this.#flush(Math.min(...certain));
   }
 
   end(): Buffer {
-    for (const search of this.#searches) search.reset();
     return this.#flush(this.#from + this.#pending.length);
-  }
-
-  #cover(from: number, end: number): void {
-    let start = from;
-    for (let last = this.#spans.at(-1); last && last.end >= start; last = this.#spans.at(-1)) {
-      start = Math.min(start, last.start);
-      this.#spans.pop();
-    }
-    this.#spans.push({ start, end });
   }
 
   /** The output before `until`, with the mask in place of values. */
@@ -125,12 +180,13 @@ class StreamMasker implements Masker {
       this.#masking = false;
       at = to;
     };
+    this.#spans.sort((a, b) => a.start - b.start);
     for (const span of this.#spans) {
       if (span.start >= until) break;
       copy(span.start);
       if (!this.#masking) parts.push(mask);
       this.#masking = true;
-      at = Math.min(span.end, until);
+      at = Math.max(at, Math.min(span.end, until));
     }
     copy(until);
     this.#spans = this.#spans.filter((span) => span.end > until);
@@ -146,7 +202,7 @@ class StreamMasker implements Masker {
  * difference. Only bytes that may still become a value are held back.
  */
 export const createMaskers = (values: readonly string[]): (() => Masker) => {
-  const plain = new Automaton(formsOf(values));
-  const base64 = new Automaton(base64FormsOf(values));
-  return () => new StreamMasker([new Search(plain, everyByte), new Search(base64, isNotNewline)]);
+  const plain = new Needles(formsOf(values));
+  const base64 = new Needles(base64FormsOf(values));
+  return () => new StreamMasker([new PlainSearch(plain), new UnbrokenSearch(base64)]);
 };
