@@ -117,6 +117,7 @@ export const createDomains = (deps: DomainDeps, keys: KeyRing, onRecord: OnRecor
     ownerKeys,
     audit,
     mutate,
+    callerState,
     idempotency,
     users,
     sessions,

@@ -1,4 +1,4 @@
-import type { Mutate } from '../access/index.ts';
+import type { CallerState, Mutate } from '../access/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
@@ -10,6 +10,7 @@ import type { OwnerKeys, Seals } from '../keys/index.ts';
 import type { Sessions } from '../sessions/index.ts';
 import type { Users } from '../users/index.ts';
 import { createAccessList } from './access-list.ts';
+import { createAnswerAll } from './answer.ts';
 import { createAudience } from './audience.ts';
 import { createChanges } from './change.ts';
 import { createCreation } from './create.ts';
@@ -51,6 +52,7 @@ export interface SecretsDeps {
   readonly ownerKeys: OwnerKeys;
   readonly audit: Audit;
   readonly mutate: Mutate;
+  readonly callerState: Pick<CallerState, 'revalidate'>;
   readonly idempotency: Idempotency;
   readonly users: Users;
   readonly sessions: Sessions;
@@ -66,10 +68,11 @@ export type Secrets = ReturnType<typeof createSecrets>;
 
 /** Everything that can be done with secrets. Each call decides by the one rule, for the caller that comes first. */
 export const createSecrets = (deps: SecretsDeps) => {
-  const { db, clock, now, seals, ownerKeys, audit, mutate, idempotency, users, sessions, versionsKept } = deps;
-  const { reminderDays, deletedMs } = deps;
+  const { db, clock, now, seals, ownerKeys, audit, mutate, callerState, idempotency, users, sessions } = deps;
+  const { versionsKept, reminderDays, deletedMs } = deps;
   const load = createLoad({ clock, seals });
-  const lookAt = createLookAt({ db, audit, load });
+  const answerAll = createAnswerAll({ db, audit, callerState, load });
+  const lookAt = createLookAt({ load, answerAll });
   const audience = createAudience({ sessions });
   const changes = createChanges({ clock, seals, audit, mutate, load, audience });
   const placement = createPlacement({ sessions, users });
@@ -90,7 +93,7 @@ export const createSecrets = (deps: SecretsDeps) => {
   return {
     ...createListing({ db, clock, audit, load, sessions }),
     ...createStats({ db, clock, audit, load, users }),
-    ...createReveal({ db, clock, audit, ownerKeys, load }),
+    ...createReveal({ db, clock, audit, ownerKeys, load, answerAll }),
     ...createEdits({ changes, seals, placement, due }),
     ...createSharing({ changes, users }),
     ...versions,

@@ -3,6 +3,7 @@ import {
   type Action,
   decide,
   isPresent,
+  isSessionActive,
   type Refusal,
   type SecretFacts,
   type Subject,
@@ -11,13 +12,20 @@ import {
 import type { Caller } from '../core/caller.ts';
 import { type Clock, later } from '../core/clock.ts';
 import { KeyholdError, notFound } from '../core/errors.ts';
-import { idsOf, type OwnerKeyId, type SecretId, type UserId, type VerifiedSessionId } from '../core/ids.ts';
+import {
+  idsOf,
+  type OwnerKeyId,
+  type SecretId,
+  type SessionId,
+  type UserId,
+  type VerifiedSessionId,
+} from '../core/ids.ts';
 import type { Db } from '../db/database.ts';
 import type { RawRow } from '../db/json-rows.ts';
 import type { OwnerKeyRow, SecretRow } from '../db/tables/index.ts';
 import { integrityBroken, type Seals } from '../keys/index.ts';
 import { createRefusalEntries, type RefusalEntries } from './broken.ts';
-import { type LockMode, loadSecretBundle, type SecretBundle } from './queries.ts';
+import { type BundleOptions, type LockMode, loadSecretBundle, type SecretBundle, type StandingIds } from './queries.ts';
 import { factsOf } from './secret.ts';
 
 /** A secret whose row and surroundings were verified, ready to be decided about at `now`. */
@@ -76,12 +84,36 @@ export interface Question {
   readonly id: SecretId;
 }
 
+/** A question of an authenticated caller, whose own standing is looked at in the same moment. */
+export interface CallerQuestion extends Question {
+  readonly caller: Caller;
+}
+
+/** `changed` where the rows that let the caller in are no longer as they were. Nothing is decided then. */
+export type StandingEvaluation = Evaluation | { readonly kind: 'changed' };
+
 export interface Load extends RefusalEntries {
   /** Answers each question by its place. A secret that doesn't exist is refused like one that is foreign. */
   evaluateAll(db: Db, asks: readonly Question[], options?: LoadOptions): Promise<readonly Evaluation[]>;
+  /**
+   * As `evaluateAll`, for callers who were let in before, outside of a transaction: one statement sees the rows that let
+   * them in and the secrets, so that every answer was right at one moment.
+   */
+  evaluateStanding(
+    db: Db,
+    asks: readonly CallerQuestion[],
+    options?: Pick<LoadOptions, 'value'>,
+  ): Promise<readonly StandingEvaluation[]>;
   /** Asks the same about several secrets, for one caller. */
   evaluate(db: Db, caller: Caller, action: Action, ids: readonly SecretId[]): Promise<Map<SecretId, Evaluation>>;
   evaluateOne(db: Db, question: Question, options?: LoadOptions): Promise<Evaluation>;
+}
+
+/** What a statement was asked for. */
+interface Asking {
+  readonly ids: readonly SecretId[];
+  readonly sessions: readonly VerifiedSessionId[];
+  readonly users: readonly UserId[];
 }
 
 /** What was found, with every seal verified and every row compared with what it was asked by. */
@@ -91,34 +123,55 @@ interface Verified {
   /** Rows of the secrets asked for whose seals are broken; nothing in them is true. */
   readonly broken: ReadonlyMap<SecretId, RawRow>;
   readonly activeOwners: ReadonlySet<UserId>;
-  /** `session user` of the owners who are present. */
+  /** `session user` of the owners, and of the callers, who are present. */
   readonly presences: ReadonlySet<string>;
   readonly keys: ReadonlyMap<OwnerKeyId, OwnerKeyRow>;
+  /** The seals of the callers' rows, by table and id. */
+  readonly seals: ReadonlyMap<string, unknown>;
+  readonly activeSessions: ReadonlySet<SessionId>;
 }
+
+const versionKey = (table: string, id: unknown): string => `${table} ${id}`;
+
+const standingIdsOf = (callers: readonly Caller[]): StandingIds => {
+  const idsIn = (name: string): string[] => [
+    ...new Set(
+      callers.flatMap((caller) =>
+        caller.verifiedRows.flatMap(({ table, columns }) => (table === name ? [String(columns['id'])] : [])),
+      ),
+    ),
+  ];
+  return { tokens: idsIn('tokens'), logins: idsIn('logins'), users: idsOf<UserId>(idsIn('users')) };
+};
+
+const isSame = (seal: unknown, verified: Uint8Array): boolean =>
+  seal instanceof Uint8Array && Buffer.compare(seal, verified) === 0;
 
 const presenceKey = (session: string | null, user: UserId): string => `${session} ${user}`;
 
 export const createLoad = ({ seals, clock }: Deps): Load => {
-  const verify = (
-    { dbNow, rows }: SecretBundle,
-    ids: readonly SecretId[],
-    sessions: readonly VerifiedSessionId[],
-  ): Verified => {
+  const verify = ({ dbNow, rows, standing }: SecretBundle, { ids, sessions, users }: Asking): Verified => {
+    const now = later(clock.now(), dbNow);
     const secrets = new Map(seals.verify('secrets', rows.secrets, { id: ids }).map((row) => [row.id, row]));
     const left = rows.secrets.filter((row) => !secrets.has(row['id'] as SecretId));
     const owner_ids = [...secrets.values()].map((row) => row.owner_id);
     const key_ids = [...secrets.values()].map((row) => row.key_id);
     const owners = seals.verify('users', rows.owners, { id: owner_ids, status: 'active' });
-    const asked = { session_id: sessions, user_id: owner_ids, left_at: null };
+    const asked = { session_id: sessions, user_id: [...owner_ids, ...users], left_at: null };
     const present = seals.verify('session_participants', rows.presences, asked).filter(isPresent);
     const keys = seals.verify('owner_keys', rows.keys, { id: key_ids });
+    const found = seals.verify('sessions', standing.sessions, { id: sessions });
+    const versionsIn = (table: 'tokens' | 'logins' | 'users') =>
+      standing[table].map((row) => [versionKey(table, row['id']), row['seal']] as const);
     return {
-      now: later(clock.now(), dbNow),
+      now,
       secrets,
       broken: new Map(left.map((row) => [row['id'] as SecretId, row])),
       activeOwners: new Set(owners.map((row) => row.id)),
       presences: new Set(present.map((row) => presenceKey(row.session_id, row.user_id))),
       keys: new Map(keys.map((row) => [row.id, row])),
+      seals: new Map([...versionsIn('tokens'), ...versionsIn('logins'), ...versionsIn('users')]),
+      activeSessions: new Set(found.filter((row) => isSessionActive(row, now)).map((row) => row.id)),
     };
   };
 
@@ -151,16 +204,42 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
     return broken ? brokenFor(caller, broken) : decided(caller, action, null);
   };
 
-  const evaluateAll: Load['evaluateAll'] = async (db, questions, { lock = 'none', value = false } = {}) => {
+  const read = async (
+    db: Db,
+    questions: readonly Question[],
+    { lock = 'none', value = false, standing }: LoadOptions & Pick<BundleOptions, 'standing'>,
+  ): Promise<Verified> => {
     const ids = [...new Set(questions.map((question) => question.id))];
     const sessions = [...new Set(questions.flatMap((question) => question.caller.session ?? []))];
-    const verified = verify(await loadSecretBundle(db, ids, sessions, { lock, value }), ids, sessions);
+    const options = { lock, value, ...(standing === undefined ? {} : { standing }) };
+    const bundle = await loadSecretBundle(db, ids, sessions, options);
+    return verify(bundle, { ids, sessions, users: standing?.users ?? [] });
+  };
+
+  const evaluateAll: Load['evaluateAll'] = async (db, questions, options = {}) => {
+    const verified = await read(db, questions, options);
     return questions.map((question) => answer(question, verified));
+  };
+
+  /** Whether the rows that let this caller in are as they were, and let them in at this moment. */
+  const stands = ({ verifiedRows, expiresAt, session, userId }: Caller, verified: Verified): boolean =>
+    verifiedRows.every(({ table, columns, seal }) =>
+      isSame(verified.seals.get(versionKey(table, columns['id'])), seal),
+    ) &&
+    (expiresAt === null || expiresAt.getTime() > verified.now.getTime()) &&
+    (session === null ||
+      (verified.activeSessions.has(session) && verified.presences.has(presenceKey(session, userId))));
+
+  const evaluateStanding: Load['evaluateStanding'] = async (db, questions, options = {}) => {
+    const standing = standingIdsOf(questions.map((one) => one.caller));
+    const verified = await read(db, questions, { ...options, standing });
+    return questions.map((one) => (stands(one.caller, verified) ? answer(one, verified) : { kind: 'changed' }));
   };
 
   return {
     ...createRefusalEntries(clock),
     evaluateAll,
+    evaluateStanding,
     evaluate: async (db, caller, action, ids) => {
       const questions = ids.map((id) => ({ caller, action, id }));
       const evaluations = await evaluateAll(db, questions);

@@ -1,19 +1,19 @@
 import type { Action } from '../access/index.ts';
-import type { Audit, AuditEntry } from '../audit/index.ts';
+import type { AuditEntry } from '../audit/index.ts';
 import { createBatcher } from '../core/batch.ts';
 import type { Caller } from '../core/caller.ts';
+import type { KeyholdError } from '../core/errors.ts';
 import type { SecretId } from '../core/ids.ts';
-import { type Db, mapDbErrors } from '../db/database.ts';
 import { isUnavailable } from '../db/postgres-errors.ts';
-import type { Evaluation, Load, Loaded, Question } from './load.ts';
+import type { AnswerAll } from './answer.ts';
+import type { CallerQuestion, Evaluation, Load, Loaded } from './load.ts';
 import { type SecretView, viewOf } from './view.ts';
 
 /** Actions that look at one secret without changing it. */
 type LookAction = 'secret.get' | 'secret.access_list' | 'secret.versions_list';
 
 /** A question to the rule, and what the record calls it. */
-interface Look extends Question {
-  readonly caller: Caller;
+interface Look extends CallerQuestion {
   readonly as: LookAction;
 }
 
@@ -22,32 +22,29 @@ export interface Viewed {
   readonly view: SecretView;
 }
 
+type Answer = Evaluation | { readonly kind: 'withdrawn'; readonly error: KeyholdError };
+
 /** Looks at one secret and records it. Throws what the rule refuses. */
 export type LookAt = (caller: Caller, action: Action, as: LookAction, id: SecretId) => Promise<Viewed>;
 
 interface Deps {
-  readonly db: Db;
-  readonly audit: Audit;
   readonly load: Load;
+  readonly answerAll: AnswerAll;
 }
 
 /** Looks that arrive together are decided, recorded and flushed together. */
-export const createLookAt = ({ db, audit, load }: Deps): LookAt => {
+export const createLookAt = ({ load, answerAll }: Deps): LookAt => {
   const entryOf = ({ as, id }: Look, evaluation: Evaluation): AuditEntry =>
     evaluation.kind === 'allowed'
       ? { action: as, target: { type: 'secret', id }, outcome: 'allowed', reason: evaluation.basis, details: {} }
       : load.refusalEntry(as, id, evaluation);
 
-  const look = createBatcher<Look, Evaluation>(
-    async (looks) => {
-      const evaluations = await mapDbErrors(load.evaluateAll(db, looks));
-      const records = looks.map((one, at) => ({
-        actor: one.caller,
-        entry: entryOf(one, evaluations[at] as Evaluation),
-      }));
-      await audit.commit(db, records);
-      return evaluations;
-    },
+  const look = createBatcher<Look, Answer>(
+    (looks) =>
+      answerAll(looks, {
+        answer: async (one, evaluation) => ({ answer: evaluation, entry: entryOf(one, evaluation) }),
+        refused: (_one, error): Answer => ({ kind: 'withdrawn', error }),
+      }),
     { maxBatchSize: 64, concurrency: 3, isSharedFailure: isUnavailable },
   );
 

@@ -16,28 +16,52 @@ import type { Seals } from '../keys/index.ts';
 export interface SecretBundle {
   readonly dbNow: Date;
   readonly rows: Readonly<Record<'secrets' | 'owners' | 'presences' | 'keys', readonly RawRow[]>>;
+  /** The rows that say whether the callers are let in still; without the columns that only say who they are. */
+  readonly standing: Readonly<Record<'tokens' | 'logins' | 'users' | 'sessions', readonly RawRow[]>>;
 }
 
 export type LockMode = 'none' | 'update';
 
+/** The rows that let callers in, by the ids of them. */
+export interface StandingIds {
+  readonly tokens: readonly string[];
+  readonly logins: readonly string[];
+  readonly users: readonly UserId[];
+}
+
+const nobodyStands: StandingIds = { tokens: [], logins: [], users: [] };
+
 const secretColumns = (value: boolean): RawBuilder<unknown> =>
   sql.join(columnNames('secrets', value ? [] : ['encrypted_value']).map((column) => sql.ref(column)));
+
+export interface BundleOptions {
+  readonly lock: LockMode;
+  readonly value: boolean;
+  /** Callers whose own rows are looked at in the same moment. */
+  readonly standing?: StandingIds;
+}
+
+/** Ids and seals are enough for rows that were verified before: with the same seal, nothing that decides has changed. */
+const versions = (of: 'tokens' | 'logins' | 'users', ids: readonly string[]) => ({
+  of,
+  select: sql`select id, seal from ${sql.table(`public.${of}`)} where id = any(${ids}::uuid[])`,
+});
 
 /**
  * Everything that deciding about and opening these secrets takes, in one statement: each distinct owner, key and presence
  * once, found by its key however many rows the planner expects (an array, not a join). Presences are those of the secrets'
- * owners in these sessions. Values are read only where they are asked for.
+ * owners, and of the callers that `standing` names, in these sessions. Values are read only where they are asked for.
  */
-export const loadSecretBundle = (
+export const loadSecretBundle = async (
   db: Db,
   ids: readonly SecretId[],
   sessions: readonly VerifiedSessionId[],
-  options: { readonly lock: LockMode; readonly value: boolean },
+  { lock, value, standing }: BundleOptions,
 ): Promise<SecretBundle> => {
-  const lock = sql.raw(options.lock === 'update' ? 'order by id for update' : '');
-  const chosen = sql`with chosen as (select ${secretColumns(options.value)} from public.secrets
-    where id = any(${ids}::uuid[]) ${lock})`;
-  return readTogether(db, chosen, {
+  const chosen = sql`with chosen as (select ${secretColumns(value)} from public.secrets
+    where id = any(${ids}::uuid[]) ${sql.raw(lock === 'update' ? 'order by id for update' : '')})`;
+  const { tokens, logins, users } = standing ?? nobodyStands;
+  const bundle = {
     secrets: { of: 'secrets', select: sql`select * from chosen` },
     owners: {
       of: 'users',
@@ -46,13 +70,25 @@ export const loadSecretBundle = (
     presences: {
       of: 'session_participants',
       select: sql`select * from public.session_participants where session_id = any(${sessions}::uuid[])
-        and user_id = any(array(select owner_id from chosen))`,
+        and user_id = any(array(select owner_id from chosen) || ${users}::uuid[])`,
     },
     keys: {
       of: 'owner_keys',
       select: sql`select * from public.owner_keys where id = any(array(select key_id from chosen))`,
     },
+  } as const;
+  if (standing === undefined) {
+    const { dbNow, rows } = await readTogether(db, chosen, bundle);
+    return { dbNow, rows, standing: { tokens: [], logins: [], users: [], sessions: [] } };
+  }
+  const { dbNow, rows } = await readTogether(db, chosen, {
+    ...bundle,
+    tokens: versions('tokens', tokens),
+    logins: versions('logins', logins),
+    users: versions('users', users),
+    sessions: { of: 'sessions', select: sql`select * from public.sessions where id = any(${sessions}::uuid[])` },
   });
+  return { dbNow, rows, standing: rows };
 };
 
 export interface SecretFilter {

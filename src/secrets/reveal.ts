@@ -9,6 +9,7 @@ import { type Db, mapDbErrors } from '../db/database.ts';
 import { isUnavailable } from '../db/postgres-errors.ts';
 import type { SecretRow } from '../db/tables/index.ts';
 import { integrityBroken, type OwnerKeys } from '../keys/index.ts';
+import type { AnswerAll, Answered } from './answer.ts';
 import { matchesFilter } from './filter.ts';
 import type { Evaluation, Load } from './load.ts';
 import { visibleIds } from './queries.ts';
@@ -45,16 +46,17 @@ interface Deps {
   readonly audit: Audit;
   readonly ownerKeys: OwnerKeys;
   readonly load: Load;
+  readonly answerAll: AnswerAll;
 }
 
 /** The secrets that all the names of one request may find together. */
 const maxCandidates = 10_000;
 
-export const createReveal = ({ db, clock, audit, ownerKeys, load }: Deps) => {
-  const open = async (id: SecretId, evaluation: Evaluation): Promise<Opened> => {
+export const createReveal = ({ db, clock, audit, ownerKeys, load, answerAll }: Deps) => {
+  const open = async (id: SecretId, evaluation: Evaluation): Promise<Answered<RevealItem>> => {
     if (evaluation.kind !== 'allowed')
       return {
-        item: { asked: id, error: evaluation.error },
+        answer: { asked: id, error: evaluation.error },
         entry: load.refusalEntry('secret.reveal', id, evaluation),
       };
     const { loaded, basis } = evaluation;
@@ -64,25 +66,23 @@ export const createReveal = ({ db, clock, audit, ownerKeys, load }: Deps) => {
     if (!bytes) {
       const error = basis === 'owner' ? integrityBroken() : notFound();
       const broken = { table: 'secrets', reason: 'value', during: 'secret.reveal' } as const;
-      return { item: { asked: id, error }, entry: load.brokenEntry({ id, ownerId: row.owner_id, ...broken }) };
+      return { answer: { asked: id, error }, entry: load.brokenEntry({ id, ownerId: row.owner_id, ...broken }) };
     }
     const use_id = newId<string>();
     const revealed = { id: row.id, name: row.name, version: row.version, value: bytes.toString('utf8'), use_id };
-    return { item: { asked: id, revealed }, entry: { ...revealedEntry(id, basis, row.version), id: use_id } };
+    return { answer: { asked: id, revealed }, entry: { ...revealedEntry(id, basis, row.version), id: use_id } };
   };
 
-  /**
-   * Decides about all of them on one view of the database, decrypts what is allowed, and commits a record for each. Only
-   * then does it resolve. They may be of several callers.
-   */
-  const revealAll = async (pending: readonly PendingReveal[]): Promise<RevealItem[]> => {
-    const questions = pending.map((one) => ({ ...one, action: 'reveal' as const }));
-    const evaluations = await mapDbErrors(load.evaluateAll(db, questions, { value: true }));
-    const opened = await Promise.all(pending.map(({ id }, at) => open(id, evaluations[at] as Evaluation)));
-    const records = pending.map(({ caller }, at) => ({ actor: caller, entry: (opened[at] as Opened).entry }));
-    await audit.commit(db, records);
-    return opened.map(({ item }) => item);
-  };
+  /** They may be of several callers. */
+  const revealAll = (pending: readonly PendingReveal[]): Promise<RevealItem[]> =>
+    answerAll(
+      pending.map((one) => ({ ...one, action: 'reveal' as const })),
+      {
+        options: { value: true },
+        answer: ({ id }, evaluation) => open(id, evaluation),
+        refused: ({ id }, error): RevealItem => ({ asked: id, error }),
+      },
+    );
 
   /** Single reveals that arrive together are decided, recorded and flushed together. */
   const revealBatched = createBatcher<PendingReveal, RevealItem>(revealAll, {
@@ -143,12 +143,6 @@ export const createReveal = ({ db, clock, audit, ownerKeys, load }: Deps) => {
     },
   };
 };
-
-/** The answer for a secret, and the record that has to be committed first. */
-interface Opened {
-  readonly item: RevealItem;
-  readonly entry: AuditEntry;
-}
 
 interface NamedCandidate extends Candidate {
   /** 0 in the session, 1 the caller's own, 2 shared with the caller. */
