@@ -33,15 +33,17 @@ export const registerBodies = (app: FastifyInstance): void => {
   app.addContentTypeParser('*', { parseAs: 'buffer' }, async (_request: FastifyRequest, bytes: Buffer) =>
     refuseBody(bytes),
   );
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     const encoding = request.headers['content-encoding'];
     if (encoding !== undefined && encoding !== 'identity') throw unsupported('Send the body without Content-Encoding.');
+    done();
   });
-  app.addHook('preValidation', async (request) => {
+  app.addHook('preValidation', (request, _reply, done) => {
     const takesBody = request.routeOptions.schema?.body !== undefined;
     const empty = request.body == null || (typeof request.body === 'object' && Object.keys(request.body).length === 0);
     if (!takesBody && !empty) throw invalid('body', 'must be empty: this route takes none.');
     if (takesBody && request.body === undefined) throw invalid('body', 'is required, as application/json.');
+    done();
   });
 };
 
@@ -50,6 +52,7 @@ const badAddress = (detail: string, cause?: unknown): KeyholdError =>
 
 /** Refuses paths and queries whose percent-encoding is not UTF-8, which the router would replace, or hides a NUL. */
 export const refuseUrl = (url: string): void => {
+  if (!url.includes('%')) return;
   let decoded: string;
   try {
     decoded = decodeURIComponent(url);

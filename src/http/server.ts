@@ -73,8 +73,9 @@ const traceOf = (error: unknown): object => {
 };
 
 const logError = (request: FastifyRequest, error: KeyholdError): void => {
-  if (error.code === 'internal') request.log.error({ error: traceOf(error.cause ?? error) }, 'unexpected error');
-  else if (error.code === 'unavailable') request.log.warn({ error: traceOf(error.cause ?? error) }, 'unavailable');
+  const what = () => ({ request_id: request.id, error: traceOf(error.cause ?? error) });
+  if (error.code === 'internal') request.log.error(what(), 'unexpected error');
+  else if (error.code === 'unavailable') request.log.warn(what(), 'unavailable');
 };
 
 /** A request that came too slowly or broke off is the client's fault, and answered as such. */
@@ -116,6 +117,8 @@ const answerClientError = (error: NodeJS.ErrnoException, socket: Socket): void =
 const createFastify = (config: HttpConfig, logger: FastifyBaseLogger): FastifyInstance => {
   const options = {
     loggerInstance: logger,
+    // What is logged of a request names it: no logger is made for each.
+    childLoggerFactory: (parent: FastifyBaseLogger) => parent,
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: config.trustProxy.length === 0 ? false : [...config.trustProxy],
     genReqId: () => newId<string>(),
@@ -159,9 +162,10 @@ const registerPressure = async (app: FastifyInstance, overloaded: () => boolean)
     maxHeapUsedBytes: 1024 * 1024 * kilobyte,
     retryAfter: 2,
   });
-  app.addHook('onRequest', async () => {
+  app.addHook('onRequest', (_request, _reply, done) => {
     if (overloaded())
       throw new KeyholdError('overloaded', 'The service is overloaded. Try again shortly.', { retryAfterSeconds: 1 });
+    done();
   });
 };
 
@@ -175,7 +179,7 @@ export interface ServerDeps {
 }
 
 const logRequests = (app: FastifyInstance, observe: ServerDeps['observe']): void => {
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unknown';
     observe(request.method, route, reply.statusCode, reply.elapsedTime / second);
     // The route's pattern instead of the address, which may hold search words or the name of a session.
@@ -189,6 +193,7 @@ const logRequests = (app: FastifyInstance, observe: ServerDeps['observe']): void
       },
       'request',
     );
+    done();
   });
 };
 
@@ -209,12 +214,18 @@ export const createServer = async ({
     return sendProblem(reply, known);
   });
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, notFound()));
-  app.addHook('onRequest', async (request) => refuseUrl(request.url));
+  app.addHook('onRequest', (request, _reply, done) => {
+    refuseUrl(request.url);
+    done();
+  });
   logRequests(app, observe);
   registerBodies(app);
   await registerPressure(app, overloaded);
   const headers = securityHeaders(config.tls !== null);
-  app.addHook('onRequest', async (_request, reply) => void reply.headers(headers));
+  app.addHook('onRequest', (_request, reply, done) => {
+    reply.headers(headers);
+    done();
+  });
   if (docs) await registerDocument(app);
   return app;
 };
