@@ -470,6 +470,7 @@ ALTER TABLE secrets ADD CONSTRAINT ck_secrets_scope CHECK (((scope)::text = ANY 
 ALTER TABLE secrets ADD CONSTRAINT ck_secrets_session CHECK ((((scope)::text = 'session'::text) = (session_id IS NOT NULL)));
 ALTER TABLE secrets ADD CONSTRAINT ck_secrets_shared_with CHECK (
 CASE
+    WHEN (shared_with = '[]'::jsonb) THEN true
     WHEN (jsonb_typeof(shared_with) = 'array'::text) THEN ((jsonb_array_length(shared_with) <= 1000) AND keyhold_distinct_ids(shared_with) AND (((scope)::text = 'shared'::text) OR (jsonb_array_length(shared_with) = 0)))
     ELSE false
 END);

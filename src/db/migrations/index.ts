@@ -11,6 +11,7 @@ import * as sweeps from './0009-sweeps.ts';
 import * as handovers from './0010-handovers.ts';
 import * as sessionEnds from './0011-session-ends.ts';
 import * as graph from './0012-graph.ts';
+import * as cheaperWrites from './0013-cheaper-writes.ts';
 import type { SealFormats } from './formats.ts';
 
 export type { SealFormats } from './formats.ts';
@@ -34,4 +35,5 @@ export const migrations: Readonly<Record<string, KeyholdMigration>> = {
   '0010-handovers': handovers,
   '0011-session-ends': sessionEnds,
   '0012-graph': graph,
+  '0013-cheaper-writes': cheaperWrites,
 };
