@@ -42,6 +42,7 @@ const ask = (client: Client, request: Dispatcher.DispatchOptions): Promise<numbe
 
 const times: number[] = [];
 let failed = 0;
+let asked = 0;
 
 /** The generator itself starts slowly: it connects, and its code is compiled. What comes before this is not counted. */
 const warmUpMs = 1000;
@@ -62,6 +63,7 @@ const connection = async (index: number): Promise<void> => {
     const early = due - performance.now();
     if (early > 0) await pause(early);
     const status = await ask(client, requestOf(first + turn));
+    asked += 1;
     const now = performance.now();
     if (due >= counted) times.push(now - due);
     if (status < 200 || status > 299) failed += 1;
@@ -76,5 +78,6 @@ const result: LoadResult = {
   p95: quantile(times, 0.95),
   p99: quantile(times, 0.99),
   failed,
+  requests: asked,
 };
 process.stdout.write(JSON.stringify(result));

@@ -44,3 +44,7 @@ export const startServer = async (
 
 export const startBareFastify = (size: number): Promise<Running> =>
   startServer(['bench/bare-fastify.ts', '0', String(size)], /^listening at (\S+)/);
+
+/** The floor beneath every recorded answer, on the database of the service. */
+export const startFloor = (database: string, size: number): Promise<Running> =>
+  startServer(['bench/floor.ts', database, String(size)], /^listening at (\S+)/);

@@ -11,11 +11,12 @@ export interface Finding {
   readonly baseline: { readonly what: string; readonly unit: string; readonly figure: Figure } | null;
   /** What the target speaks of: a ratio to the baseline, or the figure itself. */
   readonly reached: number;
-  readonly bound: { readonly is: 'at least' | 'at most'; readonly value: number; readonly unit: string };
+  /** Null for a figure that no target bounds, and is told beside the others. */
+  readonly bound: { readonly is: 'at least' | 'at most'; readonly value: number; readonly unit: string } | null;
 }
 
 export const isMet = ({ reached, bound }: Finding): boolean =>
-  bound.is === 'at least' ? reached >= bound.value : reached <= bound.value;
+  bound === null || (bound.is === 'at least' ? reached >= bound.value : reached <= bound.value);
 
 const short = (value: number): string =>
   value >= 100 ? String(Math.round(value)) : value.toPrecision(3).replace(/\.?0+$/, '');
@@ -30,9 +31,9 @@ const rowOf = (finding: Finding): string[] => {
     what,
     shownFigure(ours, unit),
     baseline === null ? '' : `${baseline.what}: ${shownFigure(baseline.figure, baseline.unit)}`,
-    `${short(reached)}${bound.unit}`,
-    `${bound.is} ${bound.value}${bound.unit}`,
-    isMet(finding) ? 'met' : 'MISSED',
+    `${short(reached)}${bound?.unit ?? ''}`,
+    bound === null ? '' : `${bound.is} ${bound.value}${bound.unit}`,
+    bound === null ? '' : isMet(finding) ? 'met' : 'MISSED',
   ];
 };
 

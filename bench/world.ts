@@ -132,5 +132,6 @@ export const person = async (world: World, username: string, count: number) => {
     id: login.user.id,
     token: made.token,
     ids: imported.items.map(({ id }) => id),
+    values: items.map(({ value }) => value),
   };
 };

@@ -1,8 +1,8 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { spawn } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { install } from '../installed.ts';
 
 /** The version of the official server that is compared with, and whose files are imported. */
 const serverPackage = '@modelcontextprotocol/server-memory@2026.8.31';
@@ -22,13 +22,10 @@ interface Answer {
 
 /** Installs the server into a directory of its own, and starts it on a file that holds `text`. */
 export const startMcpMemoryServer = async (text: string): Promise<McpMemoryServer> => {
-  const directory = await mkdtemp(join(tmpdir(), 'keyhold-mcp-memory-'));
-  execFileSync('npm', ['install', '--prefix', directory, '--no-audit', '--no-fund', serverPackage], {
-    stdio: 'ignore',
-  });
-  const path = join(directory, 'memory.json');
+  const installed = await install(serverPackage);
+  const path = join(installed.directory, 'memory.json');
   await writeFile(path, text);
-  const program = join(directory, 'node_modules/@modelcontextprotocol/server-memory/dist/index.js');
+  const program = installed.file('@modelcontextprotocol/server-memory/dist/index.js');
   const child = spawn(process.execPath, [program], {
     env: { ...process.env, MEMORY_FILE_PATH: path },
     stdio: ['pipe', 'pipe', 'ignore'],
@@ -68,7 +65,7 @@ export const startMcpMemoryServer = async (text: string): Promise<McpMemoryServe
       child.on('exit', () => ended.resolve());
       child.kill();
       await ended.promise;
-      await rm(directory, { recursive: true, force: true });
+      await installed[Symbol.asyncDispose]();
     },
   };
 };
