@@ -18,9 +18,10 @@ Loaders, shells and interpreters obey some variables (PATH, LD_*, NODE_OPTIONS â
 out, even your own, because an agent of yours may have created it. If --only names it, nothing is run. Use --prefix
 to rename it, or --allow-unsafe-name to pass it.
 
-Where stdout or stderr is not a terminal, values in it are replaced by [masked], also in base64, URL-encoded and in
-JSON. Values shorter than 4 bytes are not looked for. A value that the command changes in another way (reverses,
-hashes, encrypts, splits) is not recognised. The mask guards against accidents, not against a hostile command.
+Where stdout or stderr is not a terminal, values in it are replaced by [masked], also in base64, hexadecimal,
+URL-encoded and in JSON, and so is the password of a value that is a URL. Values shorter than 4 bytes are not looked
+for. A value that the command changes in another way (reverses, hashes, encrypts, splits) is not recognised. The mask
+guards against accidents, not against a hostile command.
 `;
 
 export const register = ({ program, context }: Registration): void => {
