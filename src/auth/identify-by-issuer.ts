@@ -1,5 +1,5 @@
 import type { SessionClaim } from '../core/caller.ts';
-import { type Permission, permissionsOfRole } from '../core/permissions.ts';
+import { type Permission, permissionsBeyondSession, permissionsOfRole } from '../core/permissions.ts';
 import type { UserRow } from '../db/tables/index.ts';
 import { versionOf } from '../keys/index.ts';
 import type { ExternalIdentity } from './external/identity.ts';
@@ -39,5 +39,5 @@ const claimOf = ({ sessionName, issuedAt }: ExternalIdentity): SessionClaim | nu
 const permissionsOf = (user: UserRow, { agent, sessionName }: ExternalIdentity): ReadonlySet<Permission> => {
   const permissions = permissionsOfRole(user.role);
   if (agent === null || sessionName === null) return new Set(permissions);
-  return new Set(permissions.filter((permission) => permission !== 'secrets:own' && permission !== 'admin'));
+  return new Set(permissions.filter((permission) => !permissionsBeyondSession.has(permission)));
 };

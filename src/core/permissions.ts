@@ -25,6 +25,9 @@ export const permissions = [...offeredPermissions, ...reservedPermissions] as co
 
 export type Permission = (typeof permissions)[number];
 
+/** What reaches beyond the session that a credential is bound to. */
+export const permissionsBeyondSession: ReadonlySet<Permission> = new Set(['secrets:own', 'graph:own', 'admin']);
+
 /** The roles that a user can be given. */
 export const offeredRoles = ['member', 'admin'] as const;
 

@@ -196,3 +196,33 @@ describe('somebody of a platform who left', () => {
     expect(await sessionOf(before)).toBe(id);
   });
 });
+
+describe('an agent that the issuer binds to a session', () => {
+  it('reads, writes and forgets the memory of that session only, and a person by the same session all of theirs', async () => {
+    const { name, id } = await started();
+    const agent = within(mary, name, { act: { sub: 'bot' } });
+    const remember = async (who: Person, what: string, body: object = {}) =>
+      await who.call('POST', '/graph/entities', { body: { entities: [{ type: 'TASK', name: what, ...body }] } });
+    const [own, shared] = [uniqueName('own'), uniqueName('shared')];
+    const atHome = mary.with(first.token(app, mary.username, {}));
+    expectStatus(await remember(atHome, own), 201);
+    expectStatus(await remember(agent, shared), 201);
+
+    const found = async (who: Person, q: string, mode: string): Promise<unknown> => {
+      const answer = await who.call('GET', `/graph/search?q=${q}&mode=${mode}`);
+      return answer.status === 200 ? answer.body.results.length : outcome(answer);
+    };
+    expect(await found(agent, own, 'session')).toBe(0);
+    expect(await found(agent, shared, 'session')).toBe(1);
+    expect(await found(agent, own, 'all')).toBe('403 permission_missing');
+    expect((await agent.call('GET', '/graph/export?mode=all')).status).toBe(403);
+    expect(outcome(await remember(agent, uniqueName('elsewhere'), { session_id: null }))).toBe(
+      '403 permission_missing',
+    );
+    expect((await agent.call('DELETE', '/graph/me')).status).toBe(403);
+    const person = within(mary, name);
+    expect(await found(person, own, 'session')).toBe(1);
+    expect(await found(person, own, 'all')).toBe(1);
+    expect((await sessionOf(agent)) === id).toBe(true);
+  });
+});
