@@ -9,18 +9,18 @@ export interface BatchOptions {
 
 interface Waiting<K, V> {
   readonly key: K;
-  readonly resolve: (value: V) => void;
+  readonly resolve: (value: V | Promise<V>) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /**
  * Runs keys that arrive together as one batch: those of one turn of the event loop, or those that arrive while earlier
  * batches run. A batch is closed before `run` is called, so no result is older than its request. `run` returns one result
- * for each key, in order. If a batch of several keys fails, each key is retried alone, so that one bad key does not fail
- * the others.
+ * for each key, in order; one that is a promise still is waited for by its key alone. If a batch of several keys fails, each
+ * key is retried alone, so that one bad key does not fail the others.
  */
 export const createBatcher = <K, V>(
-  run: (keys: readonly K[]) => Promise<readonly V[]>,
+  run: (keys: readonly K[]) => Promise<readonly (V | Promise<V>)[]>,
   { maxBatchSize, concurrency, isSharedFailure }: BatchOptions,
 ): ((key: K) => Promise<V>) => {
   let waiting: Waiting<K, V>[] = [];
@@ -30,7 +30,7 @@ export const createBatcher = <K, V>(
   const answer = async (batch: readonly Waiting<K, V>[]): Promise<void> => {
     const values = await run(batch.map((one) => one.key));
     batch.forEach((one, index) => {
-      one.resolve(values[index] as V);
+      one.resolve(values[index] as V | Promise<V>);
     });
   };
 
@@ -83,7 +83,7 @@ export const createBatcher = <K, V>(
  */
 export const createGroupedBatcher = <K, V>(
   groupOf: (key: K) => string,
-  run: (keys: readonly K[]) => Promise<readonly V[]>,
+  run: (keys: readonly K[]) => Promise<readonly (V | Promise<V>)[]>,
   options: BatchOptions,
 ): ((key: K) => Promise<V>) => {
   const groups = new Map<string, { readonly ask: (key: K) => Promise<V>; open: number }>();

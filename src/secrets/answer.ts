@@ -1,8 +1,9 @@
-import type { CallerState } from '../access/index.ts';
+import type { Action, CallerState } from '../access/index.ts';
 import type { Audit, AuditEntry } from '../audit/index.ts';
 import type { Caller } from '../core/caller.ts';
 import type { KeyholdError } from '../core/errors.ts';
-import { type Db, inTransaction, mapDbErrors } from '../db/database.ts';
+import type { SecretId } from '../core/ids.ts';
+import { commitOrThrow, type Db, inTransaction, mapDbErrors, type Outcome, refusedWith } from '../db/database.ts';
 import type { CallerQuestion, Evaluation, Load, LoadOptions } from './load.ts';
 
 /** What a caller is answered, and the record that has to be committed first. */
@@ -30,7 +31,7 @@ export type AnswerAll = ReturnType<typeof createAnswerAll>;
 
 /**
  * Answers questions of several callers, outside of a transaction: decides about all of them and about their callers on one
- * view of the database, and commits a record for each. Only then does it resolve.
+ * view of the database, and commits a record for each.
  */
 export const createAnswerAll = ({ db, audit, callerState, load }: Deps) => {
   /**
@@ -54,7 +55,14 @@ export const createAnswerAll = ({ db, audit, callerState, load }: Deps) => {
       return answered.map((one) => one.answer);
     });
 
-  return async <Q extends CallerQuestion, A>(questions: readonly Q[], how: Answering<Q, A>): Promise<A[]> => {
+  /**
+   * Resolves once the records of all whose callers stand are committed, to an answer for each question. Those of callers
+   * whose rows changed are promises still, one for each caller, so that nobody waits for the locks of others.
+   */
+  return async <Q extends CallerQuestion, A>(
+    questions: readonly Q[],
+    how: Answering<Q, A>,
+  ): Promise<(A | Promise<A>)[]> => {
     const evaluations = await mapDbErrors(load.evaluateStanding(db, questions, how.options));
     const changed: Q[] = [];
     const answered = new Map<Q, Answered<A>>();
@@ -67,11 +75,37 @@ export const createAnswerAll = ({ db, audit, callerState, load }: Deps) => {
     );
     const records = [...answered].map(([{ caller }, { entry }]) => ({ actor: caller, entry }));
     await audit.commit(db, records);
-    const settled = new Map<Q, A>();
+    const settling = new Map<Q, Promise<A>>();
     for (const [caller, own] of Map.groupBy(changed, (question) => question.caller)) {
-      const answers = await settle(caller, own, how);
-      for (const [at, question] of own.entries()) settled.set(question, answers[at] as A);
+      const answers = settle(caller, own, how);
+      for (const [at, question] of own.entries())
+        settling.set(
+          question,
+          answers.then((all) => all[at] as A),
+        );
     }
-    return questions.map((question) => answered.get(question)?.answer ?? (settled.get(question) as A));
+    return questions.map((question) => answered.get(question)?.answer ?? (settling.get(question) as Promise<A>));
   };
 };
+
+export type EvaluateFor = ReturnType<typeof createEvaluateFor>;
+
+/**
+ * What the rule says to one caller about several secrets, decided together with whether the caller is let in still. Throws
+ * the recorded refusal where they are not.
+ */
+export const createEvaluateFor =
+  ({ db, audit, callerState, load }: Deps) =>
+  async (caller: Caller, action: Action, ids: readonly SecretId[]): Promise<readonly Evaluation[]> => {
+    if (ids.length === 0) return [];
+    const questions = ids.map((id) => ({ caller, action, id }));
+    const found = await mapDbErrors(load.evaluateStanding(db, questions));
+    const standing = found.flatMap((one) => (one.kind === 'changed' ? [] : [one]));
+    if (standing.length === found.length) return standing;
+    return await commitOrThrow(db, async (tx): Promise<Outcome<readonly Evaluation[]>> => {
+      const refusal = await callerState.revalidate(tx, caller);
+      if (refusal === null) return { ok: await load.evaluateAll(tx, questions) };
+      await audit.record(tx, caller, { action: 'request.refused', outcome: 'refused', reason: refusal.code });
+      return refusedWith(refusal);
+    });
+  };

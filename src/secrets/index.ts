@@ -10,7 +10,7 @@ import type { OwnerKeys, Seals } from '../keys/index.ts';
 import type { Sessions } from '../sessions/index.ts';
 import type { Users } from '../users/index.ts';
 import { createAccessList } from './access-list.ts';
-import { createAnswerAll } from './answer.ts';
+import { createAnswerAll, createEvaluateFor } from './answer.ts';
 import { createAudience } from './audience.ts';
 import { createChanges } from './change.ts';
 import { createCreation } from './create.ts';
@@ -71,7 +71,8 @@ export const createSecrets = (deps: SecretsDeps) => {
   const { db, clock, now, seals, ownerKeys, audit, mutate, callerState, idempotency, users, sessions } = deps;
   const { versionsKept, reminderDays, deletedMs } = deps;
   const load = createLoad({ clock, seals });
-  const answerAll = createAnswerAll({ db, audit, callerState, load });
+  const answering = { db, audit, callerState, load };
+  const answerAll = createAnswerAll(answering);
   const lookAt = createLookAt({ load, answerAll });
   const audience = createAudience({ sessions });
   const changes = createChanges({ clock, seals, audit, mutate, load, audience });
@@ -93,7 +94,7 @@ export const createSecrets = (deps: SecretsDeps) => {
   return {
     ...createListing({ db, clock, audit, load, sessions }),
     ...createStats({ db, clock, audit, load, users }),
-    ...createReveal({ db, clock, audit, ownerKeys, load, answerAll }),
+    ...createReveal({ db, clock, audit, ownerKeys, load, answerAll, evaluateFor: createEvaluateFor(answering) }),
     ...createEdits({ changes, seals, placement, due }),
     ...createSharing({ changes, users }),
     ...versions,

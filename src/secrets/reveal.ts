@@ -9,7 +9,7 @@ import { type Db, mapDbErrors } from '../db/database.ts';
 import { isUnavailable } from '../db/postgres-errors.ts';
 import type { SecretRow } from '../db/tables/index.ts';
 import { integrityBroken, type OwnerKeys } from '../keys/index.ts';
-import type { AnswerAll, Answered } from './answer.ts';
+import type { AnswerAll, Answered, EvaluateFor } from './answer.ts';
 import { matchesFilter } from './filter.ts';
 import type { Evaluation, Load } from './load.ts';
 import { visibleIds } from './queries.ts';
@@ -47,12 +47,13 @@ interface Deps {
   readonly ownerKeys: OwnerKeys;
   readonly load: Load;
   readonly answerAll: AnswerAll;
+  readonly evaluateFor: EvaluateFor;
 }
 
 /** The secrets that all the names of one request may find together. */
 const maxCandidates = 10_000;
 
-export const createReveal = ({ db, clock, audit, ownerKeys, load, answerAll }: Deps) => {
+export const createReveal = ({ db, clock, audit, ownerKeys, load, answerAll, evaluateFor }: Deps) => {
   const open = async (id: SecretId, evaluation: Evaluation): Promise<Answered<RevealItem>> => {
     if (evaluation.kind !== 'allowed')
       return {
@@ -74,7 +75,7 @@ export const createReveal = ({ db, clock, audit, ownerKeys, load, answerAll }: D
   };
 
   /** They may be of several callers. */
-  const revealAll = (pending: readonly PendingReveal[]): Promise<RevealItem[]> =>
+  const revealAll = (pending: readonly PendingReveal[]): Promise<(RevealItem | Promise<RevealItem>)[]> =>
     answerAll(
       pending.map((one) => ({ ...one, action: 'reveal' as const })),
       {
@@ -91,8 +92,8 @@ export const createReveal = ({ db, clock, audit, ownerKeys, load, answerAll }: D
     isSharedFailure: isUnavailable,
   });
 
-  const revealMany = (caller: Caller, ids: readonly SecretId[]): Promise<RevealItem[]> =>
-    revealAll(ids.map((id) => ({ caller, id })));
+  const revealMany = async (caller: Caller, ids: readonly SecretId[]): Promise<RevealItem[]> =>
+    await Promise.all(await revealAll(ids.map((id) => ({ caller, id }))));
 
   /** The secrets that each name can mean, with the level at which it does. */
   const findNamed = async (caller: Caller, names: readonly string[]): Promise<Map<string, NamedCandidate[]>> => {
@@ -103,7 +104,7 @@ export const createReveal = ({ db, clock, audit, ownerKeys, load, answerAll }: D
     const page = { limit: maxCandidates, cursor: null };
     const viewer = { userId: caller.userId, branches: visibleBranches(lister, now), now };
     const ids = await visibleIds(db, viewer, { filter, page });
-    const evaluations = [...(await load.evaluate(db, lister, 'list', ids)).values()];
+    const evaluations = await evaluateFor(lister, 'list', ids);
     const rows = evaluations
       .flatMap((one) => (one.kind === 'allowed' ? [one.loaded] : []))
       .filter((loaded) => matchesFilter(loaded.row, filter, caller.userId, loaded.now))
