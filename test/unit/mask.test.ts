@@ -108,6 +108,47 @@ describe('values in output', () => {
     expect(masked(['postgres://app@db.example/orders'], 'app')).toBe('app');
   });
 
+  it.each([
+    'postgres://app:abc%2Fd8Xq==@db/x',
+    'postgres://app:p^ss%zz9!@db',
+    'mongodb://u:S3cretPw9@h1:27017,h2:27017/',
+    'postgres://u:S3cretPw9@/db?host=/var/run',
+    'mysql://u:S3cretPw9@tcp(h:3306)/db',
+    'jdbc:postgresql://u:S3cretPw9@h/db',
+    'redis://:S3cret/Pw9@h/0',
+  ])('the password of %s is masked as it stands there', (url) => {
+    const password = /:\/\/[^:]*:(.*)@/.exec(url)?.[1] ?? '';
+    expect(masked([url], `<${password}>`)).toBe('<[masked]>');
+  });
+
+  it.each([
+    ['postgres://postgres:postgres@localhost:5432/postgres', 'postgresql: database postgres'],
+    ['mysql://root:toor@db', '/root/.cache toor chroot'],
+    ['https://a:%20%20%20%20%20%20%20%20@db', 'x          y'],
+  ])('a word as common as the password of %s is not masked by itself', (url, text) => {
+    expect(masked([url], text)).toBe(text);
+    expect(masked([url], `<${url}>`)).toBe('<[masked]>');
+  });
+
+  it('line breaks are not held back after a blank line, however many follow', () => {
+    const masker = createMaskers(['hunter2!'])();
+    const shown = masker.push(Buffer.from(`aHVud${'\n'.repeat(1000)}`)).toString();
+    expect(shown.length).toBeGreaterThan(990);
+    expect(masker.push(Buffer.from('GVyMiE=')).toString() + masker.end()).not.toContain('[masked]');
+    expect(masked(['hunter2!'], 'aHVud\r\nGVyMiE=\r\n')).toBe('[masked]\r\n');
+  });
+
+  it('thousands of lines that begin alike are found as quickly as others', () => {
+    const lines = Array.from({ length: 3000 }, (_, at) => `export V0_${String(at).padStart(5, '0')}=x`);
+    const values = Array.from({ length: 8 }, (_, at) => lines.map((line) => line.replace('V0', `V${at}`)).join('\n'));
+    const shown = masked(values, `${values[3]}\nexport V3_99999=x\n${lines[7]}`);
+    expect(shown).toBe('[masked]\nexport V3_99999=x\n[masked]');
+  });
+
+  it('a value with line ends of Windows is masked where they were changed', () => {
+    expect(masked(['ab\r\ncd\r\nef'], 'ab\ncd\nef')).toBe('[masked]');
+  });
+
   it('a part of a long value is masked, and little of it is held back', () => {
     const long = Array.from({ length: 65_536 }, (_, at) => String.fromCharCode(33 + ((at * at + (at >> 7)) % 90))).join(
       '',

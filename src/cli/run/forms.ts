@@ -64,6 +64,7 @@ const jsonForms = (value: string): string[] => {
 const wholeForms = (value: string): string[] => [
   value,
   value.replaceAll(/\r?\n/g, '\r\n'),
+  value.replaceAll('\r\n', '\n'),
   ...urlForms(value),
   ...jsonForms(value),
 ];
@@ -83,14 +84,26 @@ const hexForms = (value: string): string[] => {
   return [hex, hex.toUpperCase()];
 };
 
-/** The password of a URL, as it stands there and decoded. */
-const passwordsOf = (value: string): string[] => {
-  const { password } = URL.parse(value) ?? { password: '' };
+/** A shorter password of a URL, or one that is the user's name, is too common a word to mask wherever it stands. */
+const minPasswordBytes = 8;
+
+/** User and password of a URL as they stand there, also of one that `URL` cannot read, such as with several hosts. */
+const userinfo = /^\s*[a-z][\w+.:-]*:\/\/([^\s:@/]*):([^\s]+?)@[^@\s]*\s*$/i;
+
+const decoded = (text: string): string => {
   try {
-    return [password, decodeURIComponent(password)];
+    return decodeURIComponent(text);
   } catch {
-    return [password];
+    return text;
   }
+};
+
+/** The password of a URL, as it stands there, decoded, and as URL-encoding writes it. */
+const passwordsOf = (value: string): string[] => {
+  const [, user = '', password = ''] = userinfo.exec(value) ?? [];
+  const all = [password, decoded(password)];
+  const isCommon = all.some((one) => one.trim() === '' || one === user || one === decoded(user));
+  return isCommon ? [] : all.filter((one) => Buffer.byteLength(one) >= minPasswordBytes);
 };
 
 /** What is masked: each value that is long enough, trimmed too, and the password of one that is a URL. */

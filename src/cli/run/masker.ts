@@ -62,21 +62,31 @@ interface Line {
   readonly position: number;
 }
 
+const isBreak = (byte: number | undefined): boolean => byte === lineFeed || byte === carriageReturn;
+
 /** The next line break, or the end. */
 const breakAfter = (chunk: Buffer, from: number, hasReturns: boolean): number => {
-  const feed = chunk.indexOf(lineFeed, from);
-  const end = feed === -1 ? chunk.length : feed;
-  const back = hasReturns ? chunk.subarray(from, end).indexOf(carriageReturn) : -1;
-  return back === -1 ? end : from + back;
+  if (!hasReturns) {
+    const feed = chunk.indexOf(lineFeed, from);
+    return feed === -1 ? chunk.length : feed;
+  }
+  let at = from;
+  while (at < chunk.length && !isBreak(chunk[at])) at += 1;
+  return at;
 };
 
-/** Searches a stream without its line breaks, which are not part of base64 and may stand anywhere in it (RFC 2045, 6.8). */
+/**
+ * Searches a stream without its line breaks, which are not part of base64 and may stand anywhere in it (RFC 2045, 6.8). A
+ * blank line ends what was encoded, so that no more than a few line breaks are held back.
+ */
 class UnbrokenSearch implements Search {
   readonly #needles: Needles;
   /** The bytes in which a value may have begun, without line breaks, and the lines that they come from. */
   #kept: Buffer = nothing;
   #lines: Line[] = [];
   #end = 0;
+  /** True where a line has begun and has no bytes yet. */
+  #isBlank = false;
 
   constructor(needles: Needles) {
     this.#needles = needles;
@@ -104,10 +114,17 @@ class UnbrokenSearch implements Search {
     let length = already;
     for (let from = 0; from < chunk.length; ) {
       const end = breakAfter(chunk, from, hasReturns);
-      if (length === 0 || this.#lines.at(-1) === undefined) this.#lines = [{ at: length, position: this.#end + from }];
+      if (length === 0) this.#lines = [{ at: 0, position: this.#end + from }];
       chunk.copy(bytes, length, from, end);
       length += end - from;
+      if (end > from) this.#isBlank = false;
+      if (this.#isBlank && chunk[end] === lineFeed) {
+        // It stays as a byte that no value has in base64.
+        bytes[length] = lineFeed;
+        length += 1;
+      }
       if (end < chunk.length) this.#break(length, this.#end + end + 1);
+      if (chunk[end] === lineFeed) this.#isBlank = true;
       from = end + 1;
     }
     this.#end += chunk.length;
