@@ -25,7 +25,7 @@ const second = 1000;
 /** The longest that a request may take, so that failures are answered within 5 s. Some routes set a longer one. */
 const handlerTimeoutMs = 4800;
 /** A search of 2,048 characters takes up to 24 KiB in an address. */
-const maxHeaderSize = 64 * kilobyte;
+const maxHeaderSize = 48 * kilobyte;
 const maxConnections = 4096;
 /** File descriptors that are kept for all but HTTP connections: the database's, modules, logs. */
 const reservedFiles = 128;

@@ -60,7 +60,7 @@ export const createDerivedNames = ({ nodes }: { readonly nodes: Nodes }) => {
     const parts = asked.map(
       (kind) => sql`select ${sql.lit(kind)} as kind, n.id, n.name from (${selectIds(view, kind)}) as c
         cross join lateral (select * from (${sources[kind].names}) as s where s.id = c.id) as n
-        where n.name ~ '[^ -~]' or lower(n.name) like all(${words.map(holding)}::text[])`,
+        where n.name collate "C" ~ '[^ -~]' or lower(n.name collate "C") like all(${words.map(holding)}::text[])`,
     );
     const { rows } = await sql<{ kind: NamedKind; id: string; name: string }>`${sql.raw(replanEachTime)}
       ${sql.join(parts, sql` union all `)} order by id desc`.execute(view.tx);
@@ -75,8 +75,12 @@ export const createDerivedNames = ({ nodes }: { readonly nodes: Nodes }) => {
     const found: DerivedNode[] = [];
     // What turns out to be hidden must not take the place of others.
     for (let at = 0; at < ids.length && found.length <= cap; at += loadedAtOnce) {
-      const loaded = await nodes.load(view, { [kind]: ids.slice(at, at + loadedAtOnce) });
-      for (const { node } of loaded.values()) if (node.derived) found.push(node);
+      const part = ids.slice(at, at + loadedAtOnce);
+      const loaded = await nodes.load(view, { [kind]: part });
+      for (const id of part) {
+        const node = loaded.get(id)?.node;
+        if (node?.derived) found.push(node);
+      }
     }
     return { nodes: found.slice(0, cap), truncated: found.length > cap };
   };
