@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { bareNeighbourhood, barePath, bareSearch } from '../graph/bare.ts';
 import { commonWord, rareWord } from '../graph/fill.ts';
+import { forgetting } from '../graph/forgetting.ts';
 import { besideMemoryServer } from '../graph/memory-server.ts';
 import { type Asker, type GraphWorld, quickSize, startGraphWorld, wholeSize } from '../graph/world.ts';
 import { run } from '../load-process.ts';
@@ -164,6 +165,6 @@ export const graph = async (options: Options): Promise<Finding[]> => {
     await using world = await startGraphWorld(size, options);
     for (const target of targetsOf(world)) findings.push(...(await measure(world, target, shorter)));
   }
-  findings.push(...(await besideMemoryServer(shorter)));
+  findings.push(...(await forgetting(shorter)), ...(await besideMemoryServer(shorter)));
   return findings;
 };
