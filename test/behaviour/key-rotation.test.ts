@@ -52,6 +52,14 @@ afterEach(async () => {
 
 const reload = () => admin.call('POST', '/admin/keys/reload');
 
+/** Starts a rotation, again where a heartbeat of another service held the keys for longer than a request may wait. */
+const start = async (route: 'rotate-root' | 'rotate-seal') => {
+  for (;;) {
+    const answer = await admin.call('POST', `/admin/keys/${route}`);
+    if (answer.status !== 503) return expectStatus(answer, 200).body;
+  }
+};
+
 /** Waits until this many statements of the service wait for a lock. */
 const waitForWaiting = (count: number) =>
   vi.waitFor(
@@ -162,10 +170,10 @@ describe('the root key', () => {
 
   it('a service that reads the same file takes up what another one wrote to it', async () => {
     const other = await file.start({ database, clock: app.clock });
-    const waiting = expectStatus(await admin.call('POST', '/admin/keys/rotate-root'), 200).body;
+    const waiting = await start('rotate-root');
     expect(waiting.state).toBe('waiting');
     await other.app.keys.beat();
-    const going = expectStatus(await admin.call('POST', '/admin/keys/rotate-root'), 200).body;
+    const going = await start('rotate-root');
     await other.app.keys.beat();
     await finished(app, admin, going.job.id);
     expect(other.app.keys.held().rootKeys[0].id).toBe(going.root_key_id);
@@ -268,8 +276,14 @@ describe('the root key', () => {
     const kidOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()).kid;
     expect(kidOf((await logIn(app, 'ada')).token)).toBe(kids[1]);
     app.clock.advance(6 * minute);
-    await app.app.keys.beat();
-    expect(kidOf((await logIn(app, 'ada')).token)).toBe(kids[0]);
+    // A heartbeat that was under way already does not know the time yet.
+    await vi.waitFor(
+      async () => {
+        await app.app.keys.beat();
+        expect(kidOf((await logIn(app, 'ada')).token)).toBe(kids[0]);
+      },
+      { timeout: 30_000, interval: 100 },
+    );
     const fresh = await logInAdmin(app);
     expectStatus(await old.call('GET', '/secrets'), 200);
     const refreshed = expectStatus(
@@ -572,7 +586,7 @@ describe('the seal key', () => {
     try {
       // It cannot tell that it has read the keys again, however long the machine takes for what follows.
       await client.query('select 1 from heartbeats order by started_at desc limit 1 for share');
-      expectStatus(await admin.call('POST', '/admin/keys/rotate-seal'), 200);
+      await start('rotate-seal');
       const { seal_keys } = await keysOf(admin);
       expect(seal_keys.map(({ state }: any) => state)).toEqual(['announced', 'sealing']);
       const body = { seal_key_id: seal_keys[0].id };
