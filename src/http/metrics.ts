@@ -67,6 +67,7 @@ export const createMetrics = (waiting: () => number): Metrics => {
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
   const requests = new RequestDurations();
+  // The type names prom-client's own classes; the registry itself uses name, get and reset only.
   registry.registerMetric(requests as unknown as Metric);
   /** Records since they were last told of. */
   const recorded = new Map<string, number>();

@@ -56,14 +56,14 @@ export const createAnswerAll = ({ db, audit, callerState, load }: Deps) => {
     });
 
   /**
-   * Resolves once the records of all whose callers stand are committed, to an answer for each question. Those of callers
-   * whose rows changed are promises still, one for each caller, so that nobody waits for the locks of others.
+   * Resolves to an answer for each question once the records of all callers whose rows are unchanged are committed. The
+   * answers of the others are promises still, one transaction for each caller, so that nobody waits for the locks of others.
    */
   return async <Q extends CallerQuestion, A>(
     questions: readonly Q[],
     how: Answering<Q, A>,
   ): Promise<(A | Promise<A>)[]> => {
-    const evaluations = await mapDbErrors(load.evaluateStanding(db, questions, how.options));
+    const evaluations = await mapDbErrors(load.evaluateWithCallers(db, questions, how.options));
     const changed: Q[] = [];
     const answered = new Map<Q, Answered<A>>();
     await Promise.all(
@@ -99,9 +99,9 @@ export const createEvaluateFor =
   async (caller: Caller, action: Action, ids: readonly SecretId[]): Promise<readonly Evaluation[]> => {
     if (ids.length === 0) return [];
     const questions = ids.map((id) => ({ caller, action, id }));
-    const found = await mapDbErrors(load.evaluateStanding(db, questions));
-    const standing = found.flatMap((one) => (one.kind === 'changed' ? [] : [one]));
-    if (standing.length === found.length) return standing;
+    const found = await mapDbErrors(load.evaluateWithCallers(db, questions));
+    const evaluated = found.flatMap((one) => (one.kind === 'changed' ? [] : [one]));
+    if (evaluated.length === found.length) return evaluated;
     return await commitOrThrow(db, async (tx): Promise<Outcome<readonly Evaluation[]>> => {
       const refusal = await callerState.revalidate(tx, caller);
       if (refusal === null) return { ok: await load.evaluateAll(tx, questions) };

@@ -25,7 +25,13 @@ import type { RawRow } from '../db/json-rows.ts';
 import type { OwnerKeyRow, SecretRow } from '../db/tables/index.ts';
 import { integrityBroken, type Seals } from '../keys/index.ts';
 import { createRefusalEntries, type RefusalEntries } from './broken.ts';
-import { type BundleOptions, type LockMode, loadSecretBundle, type SecretBundle, type StandingIds } from './queries.ts';
+import {
+  type BundleOptions,
+  type CallerRowIds,
+  type LockMode,
+  loadSecretBundle,
+  type SecretBundle,
+} from './queries.ts';
 import { factsOf } from './secret.ts';
 
 /** A secret whose row and surroundings were verified, ready to be decided about at `now`. */
@@ -84,13 +90,13 @@ export interface Question {
   readonly id: SecretId;
 }
 
-/** A question of an authenticated caller, whose own standing is looked at in the same moment. */
+/** A question of an authenticated caller, whose own rows are read by the same statement. */
 export interface CallerQuestion extends Question {
   readonly caller: Caller;
 }
 
 /** `changed` where the rows that let the caller in are no longer as they were. Nothing is decided then. */
-export type StandingEvaluation = Evaluation | { readonly kind: 'changed' };
+export type CallerEvaluation = Evaluation | { readonly kind: 'changed' };
 
 export interface Load extends RefusalEntries {
   /** Answers each question by its place. A secret that doesn't exist is refused like one that is foreign. */
@@ -99,18 +105,18 @@ export interface Load extends RefusalEntries {
    * As `evaluateAll`, for callers who were let in before, outside of a transaction: one statement sees the rows that let
    * them in and the secrets, so that every answer was right at one moment.
    */
-  evaluateStanding(
+  evaluateWithCallers(
     db: Db,
     asks: readonly CallerQuestion[],
     options?: Pick<LoadOptions, 'value'>,
-  ): Promise<readonly StandingEvaluation[]>;
+  ): Promise<readonly CallerEvaluation[]>;
   /** Asks the same about several secrets, for one caller. */
   evaluate(db: Db, caller: Caller, action: Action, ids: readonly SecretId[]): Promise<Map<SecretId, Evaluation>>;
   evaluateOne(db: Db, question: Question, options?: LoadOptions): Promise<Evaluation>;
 }
 
 /** What a statement was asked for. */
-interface Asking {
+interface Asked {
   readonly ids: readonly SecretId[];
   readonly sessions: readonly VerifiedSessionId[];
   readonly users: readonly UserId[];
@@ -133,7 +139,7 @@ interface Verified {
 
 const versionKey = (table: string, id: unknown): string => `${table} ${id}`;
 
-const standingIdsOf = (callers: readonly Caller[]): StandingIds => {
+const callerRowIdsOf = (callers: readonly Caller[]): CallerRowIds => {
   const idsIn = (name: string): string[] => [
     ...new Set(
       callers.flatMap((caller) =>
@@ -150,7 +156,7 @@ const isSame = (seal: unknown, verified: Uint8Array): boolean =>
 const presenceKey = (session: string | null, user: UserId): string => `${session} ${user}`;
 
 export const createLoad = ({ seals, clock }: Deps): Load => {
-  const verify = ({ dbNow, rows, standing }: SecretBundle, { ids, sessions, users }: Asking): Verified => {
+  const verify = ({ dbNow, rows, callers }: SecretBundle, { ids, sessions, users }: Asked): Verified => {
     const now = later(clock.now(), dbNow);
     const secrets = new Map(seals.verify('secrets', rows.secrets, { id: ids }).map((row) => [row.id, row]));
     const left = rows.secrets.filter((row) => !secrets.has(row['id'] as SecretId));
@@ -160,9 +166,9 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
     const asked = { session_id: sessions, user_id: [...owner_ids, ...users], left_at: null };
     const present = seals.verify('session_participants', rows.presences, asked).filter(isPresent);
     const keys = seals.verify('owner_keys', rows.keys, { id: key_ids });
-    const found = seals.verify('sessions', standing.sessions, { id: sessions });
+    const found = seals.verify('sessions', callers.sessions, { id: sessions });
     const versionsIn = (table: 'tokens' | 'logins' | 'users') =>
-      standing[table].map((row) => [versionKey(table, row['id']), row['seal']] as const);
+      callers[table].map((row) => [versionKey(table, row['id']), row['seal']] as const);
     return {
       now,
       secrets,
@@ -207,13 +213,13 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
   const read = async (
     db: Db,
     questions: readonly Question[],
-    { lock = 'none', value = false, standing }: LoadOptions & Pick<BundleOptions, 'standing'>,
+    { lock = 'none', value = false, callers }: LoadOptions & Pick<BundleOptions, 'callers'>,
   ): Promise<Verified> => {
     const ids = [...new Set(questions.map((question) => question.id))];
     const sessions = [...new Set(questions.flatMap((question) => question.caller.session ?? []))];
-    const options = { lock, value, ...(standing === undefined ? {} : { standing }) };
+    const options = { lock, value, ...(callers === undefined ? {} : { callers }) };
     const bundle = await loadSecretBundle(db, ids, sessions, options);
-    return verify(bundle, { ids, sessions, users: standing?.users ?? [] });
+    return verify(bundle, { ids, sessions, users: callers?.users ?? [] });
   };
 
   const evaluateAll: Load['evaluateAll'] = async (db, questions, options = {}) => {
@@ -222,7 +228,7 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
   };
 
   /** Whether the rows that let this caller in are as they were, and let them in at this moment. */
-  const stands = ({ verifiedRows, expiresAt, session, userId }: Caller, verified: Verified): boolean =>
+  const isLetIn = ({ verifiedRows, expiresAt, session, userId }: Caller, verified: Verified): boolean =>
     verifiedRows.every(({ table, columns, seal }) =>
       isSame(verified.seals.get(versionKey(table, columns['id'])), seal),
     ) &&
@@ -230,16 +236,16 @@ export const createLoad = ({ seals, clock }: Deps): Load => {
     (session === null ||
       (verified.activeSessions.has(session) && verified.presences.has(presenceKey(session, userId))));
 
-  const evaluateStanding: Load['evaluateStanding'] = async (db, questions, options = {}) => {
-    const standing = standingIdsOf(questions.map((one) => one.caller));
-    const verified = await read(db, questions, { ...options, standing });
-    return questions.map((one) => (stands(one.caller, verified) ? answer(one, verified) : { kind: 'changed' }));
+  const evaluateWithCallers: Load['evaluateWithCallers'] = async (db, questions, options = {}) => {
+    const callers = callerRowIdsOf(questions.map((one) => one.caller));
+    const verified = await read(db, questions, { ...options, callers });
+    return questions.map((one) => (isLetIn(one.caller, verified) ? answer(one, verified) : { kind: 'changed' }));
   };
 
   return {
     ...createRefusalEntries(clock),
     evaluateAll,
-    evaluateStanding,
+    evaluateWithCallers,
     evaluate: async (db, caller, action, ids) => {
       const questions = ids.map((id) => ({ caller, action, id }));
       const evaluations = await evaluateAll(db, questions);

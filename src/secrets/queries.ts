@@ -17,19 +17,19 @@ export interface SecretBundle {
   readonly dbNow: Date;
   readonly rows: Readonly<Record<'secrets' | 'owners' | 'presences' | 'keys', readonly RawRow[]>>;
   /** The rows that say whether the callers are let in still; without the columns that only say who they are. */
-  readonly standing: Readonly<Record<'tokens' | 'logins' | 'users' | 'sessions', readonly RawRow[]>>;
+  readonly callers: Readonly<Record<'tokens' | 'logins' | 'users' | 'sessions', readonly RawRow[]>>;
 }
 
 export type LockMode = 'none' | 'update';
 
 /** The rows that let callers in, by the ids of them. */
-export interface StandingIds {
+export interface CallerRowIds {
   readonly tokens: readonly string[];
   readonly logins: readonly string[];
   readonly users: readonly UserId[];
 }
 
-const nobodyStands: StandingIds = { tokens: [], logins: [], users: [] };
+const noCallers: CallerRowIds = { tokens: [], logins: [], users: [] };
 
 const secretColumns = (value: boolean): RawBuilder<unknown> =>
   sql.join(columnNames('secrets', value ? [] : ['encrypted_value']).map((column) => sql.ref(column)));
@@ -38,7 +38,7 @@ export interface BundleOptions {
   readonly lock: LockMode;
   readonly value: boolean;
   /** Callers whose own rows are looked at in the same moment. */
-  readonly standing?: StandingIds;
+  readonly callers?: CallerRowIds;
 }
 
 /** Ids and seals are enough for rows that were verified before: with the same seal, nothing that decides has changed. */
@@ -50,17 +50,17 @@ const versions = (of: 'tokens' | 'logins' | 'users', ids: readonly string[]) => 
 /**
  * Everything that deciding about and opening these secrets takes, in one statement: each distinct owner, key and presence
  * once, found by its key however many rows the planner expects (an array, not a join). Presences are those of the secrets'
- * owners, and of the callers that `standing` names, in these sessions. Values are read only where they are asked for.
+ * owners, and of the callers that `callers` names, in these sessions. Values are read only where they are asked for.
  */
 export const loadSecretBundle = async (
   db: Db,
   ids: readonly SecretId[],
   sessions: readonly VerifiedSessionId[],
-  { lock, value, standing }: BundleOptions,
+  { lock, value, callers }: BundleOptions,
 ): Promise<SecretBundle> => {
   const chosen = sql`with chosen as (select ${secretColumns(value)} from public.secrets
     where id = any(${ids}::uuid[]) ${sql.raw(lock === 'update' ? 'order by id for update' : '')})`;
-  const { tokens, logins, users } = standing ?? nobodyStands;
+  const { tokens, logins, users } = callers ?? noCallers;
   const bundle = {
     secrets: { of: 'secrets', select: sql`select * from chosen` },
     owners: {
@@ -77,9 +77,9 @@ export const loadSecretBundle = async (
       select: sql`select * from public.owner_keys where id = any(array(select key_id from chosen))`,
     },
   } as const;
-  if (standing === undefined) {
+  if (callers === undefined) {
     const { dbNow, rows } = await readTogether(db, chosen, bundle);
-    return { dbNow, rows, standing: { tokens: [], logins: [], users: [], sessions: [] } };
+    return { dbNow, rows, callers: { tokens: [], logins: [], users: [], sessions: [] } };
   }
   const { dbNow, rows } = await readTogether(db, chosen, {
     ...bundle,
@@ -88,7 +88,7 @@ export const loadSecretBundle = async (
     users: versions('users', users),
     sessions: { of: 'sessions', select: sql`select * from public.sessions where id = any(${sessions}::uuid[])` },
   });
-  return { dbNow, rows, standing: rows };
+  return { dbNow, rows, callers: rows };
 };
 
 export interface SecretFilter {

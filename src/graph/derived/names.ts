@@ -7,7 +7,7 @@ import { selectIds } from '../reads/all-ids.ts';
 import { fold } from '../text.ts';
 import type { DerivedType } from '../vocabulary.ts';
 
-/** How many nodes are loaded at once. */
+/** How many nodes one statement loads. */
 const loadedAtOnce = 200;
 
 type NamedKind = Extract<NodeKind, 'user' | 'session' | 'secret'>;
@@ -29,7 +29,7 @@ const sources: Readonly<Record<NamedKind, Source>> = {
 
 const kinds = Object.keys(sources) as readonly NamedKind[];
 
-/** The text of a pattern of LIKE that matches whatever holds this word. */
+/** A LIKE pattern for texts that contain this word. */
 const holding = (word: string): string => `%${word.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
 
 /** Which names are looked for. */
